@@ -1,0 +1,203 @@
+package store
+
+// Kind says what an event reports.
+type Kind uint8
+
+// The four kinds of event.
+const (
+	Decision Kind = iota
+	Circuit
+	Block
+	Health
+)
+
+// Transport is how a provider was reached.
+type Transport uint8
+
+// The transports.
+const (
+	HTTP Transport = iota
+	WS
+	numTransports
+)
+
+// RequestOrigin is who asked: a client of the gateway, or the gateway itself.
+type RequestOrigin uint8
+
+// The request origins.
+const (
+	Client RequestOrigin = iota
+	System
+	numRequestOrigins
+)
+
+// CircuitState is the state of a circuit breaker. The order is that of
+// severity: the worst of several states is the greatest.
+type CircuitState uint8
+
+// The circuit states. CircuitUnknown means never reported, which is not closed.
+const (
+	CircuitUnknown CircuitState = iota
+	CircuitClosed
+	CircuitHalfOpen
+	CircuitOpen
+)
+
+// HealthStatus is a sender's opinion of a provider.
+type HealthStatus uint8
+
+// The health statuses, from best to worst.
+const (
+	HealthUnknown HealthStatus = iota
+	Healthy
+	Degraded
+	Unhealthy
+)
+
+// HeightSource is how a sender learnt a block height.
+type HeightSource uint8
+
+// The sources of a height.
+const (
+	HeightSourceUnknown HeightSource = iota
+	HeightFromWS
+	HeightFromHTTP
+)
+
+// Fields is the set of fields that a sender gave in an event. Together with the
+// values it makes an event's identity "as sent": a default that was filled in
+// is not the same as the same value spelled out.
+type Fields uint32
+
+// One bit a field. FieldOther stands for every name this version does not know.
+const (
+	FieldType Fields = 1 << iota
+	FieldTS
+	FieldEventID
+	FieldRequestID
+	FieldProfile
+	FieldSourceNode
+	FieldSourceRegion
+	FieldChain
+	FieldMethod
+	FieldStrategy
+	FieldProviderID
+	FieldTransport
+	FieldDuration
+	FieldUpstream
+	FieldResult
+	FieldFailovers
+	FieldErrorCategory
+	FieldErrorCode
+	FieldRequestOrigin
+	FieldWeight
+	FieldAttempts
+	FieldFrom
+	FieldTo
+	FieldReason
+	FieldHeight
+	FieldSource
+	FieldStatus
+	FieldConsecutiveFailures
+	FieldConsecutiveSuccesses
+	FieldLatency
+	FieldOther
+)
+
+// An Event is one validated report. Its strings may point into memory that the
+// caller reuses after [Store.Apply] has returned: the store copies what it keeps.
+//
+// Durations are whole microseconds, instants are milliseconds since the Unix epoch.
+type Event struct {
+	// All kinds.
+
+	Kind      Kind
+	Transport Transport
+	Sent      Fields
+	TS        int64  // the instant that picks the cell, never more than 5 s ahead of the store's clock
+	SentTS    int64  // ts as the sender gave it; 0 without FieldTS in Sent
+	Other     uint64 // sum of hashes of the fields this version does not know; part of the identity
+
+	EventID      string
+	RequestID    string
+	Profile      string
+	Chain        string
+	ProviderID   string
+	SourceNode   string
+	SourceRegion string
+
+	// Decisions.
+
+	Method         string
+	Strategy       string
+	ErrorCategory  string // "" when there is none
+	ErrorCode      string
+	RequestOrigin  RequestOrigin
+	Failed         bool // result is error
+	FailoverCount  uint32
+	Weight         uint32 // 1 to 1,000,000
+	DurationMicros uint64
+	UpstreamMicros uint64 // equal to DurationMicros unless the sender gave FieldUpstream
+	Attempts       []Attempt
+
+	// Circuits (From, To, Reason), blocks (Height, HeightSource), health (the rest and Reason).
+
+	From, To             CircuitState
+	HeightSource         HeightSource
+	Status               HealthStatus
+	Height               uint64
+	Reason               string
+	ConsecutiveFailures  uint32
+	ConsecutiveSuccesses uint32
+	LatencyMicros        uint64
+}
+
+// An Attempt is one failed try before the one that ended the request.
+type Attempt struct {
+	ProviderID     string
+	ErrorCategory  string
+	ErrorCode      string
+	DurationMicros uint64
+	Transport      Transport
+}
+
+// A Refusal is the verdict on one event that was not counted.
+type Refusal struct {
+	Line   int    // from 1; for bodies that are one JSON array or object, the line the event begins on
+	Index  int    // from 0, among the events of the body
+	Field  string // "" when the whole event is at fault
+	Code   string // one of the documented codes
+	Detail string // a sentence for people
+}
+
+// MaxListedRefusals is how many refusals a Receipt names; the rest are only counted.
+const MaxListedRefusals = 20
+
+// A Receipt says what became of the events of one body. Accepted, Duplicates
+// and Rejected add up to the events in it; Adjusted counts those of the
+// accepted whose ts was too far ahead.
+type Receipt struct {
+	Accepted   int
+	Duplicates int
+	Rejected   int
+	Adjusted   int
+	Refusals   []Refusal // at most MaxListedRefusals
+}
+
+func (t Transport) String() string { return transportNames[t] }
+
+func (o RequestOrigin) String() string { return requestOriginNames[o] }
+
+func (c CircuitState) String() string { return circuitNames[c] }
+
+func (h HealthStatus) String() string { return healthNames[h] }
+
+func (h HeightSource) String() string { return heightSourceNames[h] }
+
+var (
+	transportNames     = [numTransports]string{"http", "ws"}
+	requestOriginNames = [numRequestOrigins]string{"client", "system"}
+	circuitNames       = [...]string{"unknown", "closed", "half_open", "open"}
+	healthNames        = [...]string{"unknown", "healthy", "degraded", "unhealthy"}
+	heightSourceNames  = [...]string{"", "ws", "http"}
+)

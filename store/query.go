@@ -1,0 +1,366 @@
+package store
+
+import "time"
+
+// Dim is a dimension that rows can be grouped and filtered by.
+type Dim uint8
+
+// The dimensions. Node is the remuda node that counted; the others belong to the event.
+const (
+	ProfileDim Dim = iota
+	ChainDim
+	ProviderDim
+	MethodDim
+	TransportDim
+	StrategyDim
+	RequestOriginDim
+	RegionDim
+	NodeDim
+	NumDims
+)
+
+func (d Dim) String() string { return dimNames[d] }
+
+var dimNames = [NumDims]string{"profile", "chain", "provider_id", "method", "transport", "strategy", "request_origin", "region", "node"}
+
+// Window is one of the lengths of time that totals are kept for.
+type Window uint8
+
+// The windows. A window is the running step and the whole steps before it that
+// make up its length: 1 s steps for 10s and 1m, 10 s steps for 5m and 15m, 60 s
+// steps for 1h.
+const (
+	Window10s Window = iota
+	Window1m
+	Window5m
+	Window15m
+	Window1h
+	NumWindows
+)
+
+func (w Window) String() string { return windowNames[w] }
+
+// Length is the nominal length of the window.
+func (w Window) Length() time.Duration { return windowLengths[w] }
+
+var (
+	windowNames   = [NumWindows]string{"10s", "1m", "5m", "15m", "1h"}
+	windowLengths = [NumWindows]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+)
+
+// A Filter keeps what matches: an empty list takes all, several values are an "or".
+type Filter [NumDims][]string
+
+// A Query asks for rows: the calls that pass Filter, grouped by By, over Window.
+type Query struct {
+	Filter Filter
+	By     []Dim // the key of a row is the values in this order, joined by "/"
+	Window Window
+
+	// Providers adds ProviderState to every row. By must then hold ChainDim and ProviderDim.
+	Providers bool
+	// ExpandRegions and ExpandMethods add the parts of a provider row.
+	ExpandRegions, ExpandMethods bool
+}
+
+// None is the value of a Micros that has no data.
+const None Micros = -1
+
+// Micros is a latency in whole microseconds, or None.
+type Micros int64
+
+// CategoryCount is how often a category of error occurred, by weight.
+type CategoryCount struct {
+	Category string
+	Count    uint64
+}
+
+// Figures are what a group of calls adds up to. Counts are by weight but for
+// Samples, which counts the events themselves.
+type Figures struct {
+	Calls          uint64
+	Errors         uint64
+	ProviderErrors uint64 // errors that the provider is to blame for
+	Requests       uint64
+	RequestErrors  uint64
+	Failovers      uint64
+	Samples        uint64
+	Categories     []CategoryCount // by category, counts above 0
+
+	// Latencies of successes, and the 95th percentile of the failures'.
+	Avg, P50, P90, P95, P99, Max Micros
+	FailureP95                   Micros
+
+	ScopeCalls uint64 // what traffic_pct is a share of
+	LastSeenAt int64  // newest ts counted in the last hour, not only in the window; 0 = none
+}
+
+// Row is one row of a table.
+type Row struct {
+	Key  string
+	Dims [NumDims]string // "" for dimensions the query does not group by
+	Figures
+
+	Provider *ProviderState // nil unless the query asked for it
+	Regions  []Row          // by key; nil unless the query asked for it
+	Methods  []Row          // most calls first, at most 10; nil unless the query asked for it
+}
+
+// ProviderState is what latest values say about a provider on a chain, merged
+// over transports, regions and senders as the query's filter allows.
+type ProviderState struct {
+	Circuit          [2]CircuitState // by Transport: the worst fresh report; CircuitUnknown without one
+	CircuitsOpen     int
+	CircuitsKnown    int
+	HasHeight        bool // false: Height and LagBlocks mean nothing
+	Height           uint64
+	LagBlocks        int64 // negative = behind
+	HasHealth        bool
+	Health           HealthStatus // the worst fresh report
+	Failures         uint32       // consecutive failures, the most over fresh reports; only with HasHealth
+	RegionsReporting int
+	Status           Status
+	StatusReasons    []string
+}
+
+// Status sums up a provider in a word.
+type Status uint8
+
+// The statuses, the most alarming first.
+const (
+	StatusCircuitOpen Status = iota
+	StatusRateLimited
+	StatusRecovering
+	StatusFailing
+	StatusDegraded
+	StatusLagging
+	StatusHealthy
+	StatusUnknown
+)
+
+func (s Status) String() string { return statusNames[s] }
+
+var statusNames = [...]string{"circuit_open", "rate_limited", "recovering", "failing", "degraded", "lagging", "healthy", "unknown"}
+
+// Meta says how far an answer can be trusted. All readers get one.
+type Meta struct {
+	Node          string
+	Incarnation   uint64
+	Revision      uint64
+	At            int64 // ms since the epoch
+	Window        Window
+	CoveredMillis int64
+
+	NodesReporting, NodesKnown     int
+	SendersReporting, SendersKnown int
+	OldestNodeAgeMillis            int64
+	OverflowCalls                  uint64
+}
+
+// CircuitReport is the latest report of one circuit breaker by one sender.
+type CircuitReport struct {
+	Key, Profile, Chain, ProviderID, Region, Sender string
+	Transport                                       Transport
+	State                                           CircuitState
+	Reason                                          string
+	SinceAt, LastSeenAt                             int64
+	Stale                                           bool
+}
+
+// BlockReport is the latest height that one sender saw at a provider.
+type BlockReport struct {
+	Key, Profile, Chain, ProviderID, Region, Sender string
+	Height                                          uint64
+	LagBlocks                                       int64 // against the consensus of the chain in the region; only with HasLag
+	HasLag                                          bool  // false when the report is stale
+	Source                                          HeightSource
+	LastSeenAt                                      int64
+	Stale                                           bool
+}
+
+// HealthReport is the latest health that one sender gave a provider.
+type HealthReport struct {
+	Key, Profile, Chain, ProviderID, Region, Sender string
+	Transport                                       Transport
+	Status                                          HealthStatus
+	ConsecutiveFailures, ConsecutiveSuccesses       uint32
+	HasLatency                                      bool
+	LatencyMicros                                   uint64
+	Reason                                          string
+	LastSeenAt                                      int64
+	Stale                                           bool
+}
+
+// CircuitChange is one transition of a circuit breaker.
+type CircuitChange struct {
+	Key, Profile, Chain, ProviderID, Region, Sender string
+	Transport                                       Transport
+	From, To                                        CircuitState
+	Reason                                          string
+	At                                              int64
+}
+
+// Sender is a gateway process that reports.
+type Sender struct {
+	Key, Profile, SourceNode, Region string
+	LastSeenAt                       int64
+	Reporting                        bool
+	Calls                            uint64  // by weight, over the last minute
+	CallsPerSecond                   float64 // Calls over the covered seconds of that minute
+	// LatenessMillis is how old the events of the sender's last batch were at
+	// arrival, at most; OffsetMillis is arrival minus ts of its newest event, so
+	// a clock that is ahead makes it negative. Both only with HasClock.
+	HasClock       bool
+	LatenessMillis int64
+	OffsetMillis   int64
+}
+
+// DecisionRecord is a decision kept for the feed.
+type DecisionRecord struct {
+	Key           string // unique and stable
+	Seq           uint64 // order of arrival, for cursors
+	TS            int64
+	RequestID     string
+	EventID       string
+	Profile       string
+	Node          string
+	SourceNode    string
+	Region        string
+	Chain         string
+	Method        string
+	Strategy      string
+	ProviderID    string
+	Transport     Transport
+	RequestOrigin RequestOrigin
+	Failed        bool
+	ErrorCategory string
+	ErrorCode     string
+	FailoverCount uint32
+	Weight        uint32
+	// HasUpstream is false when the sender gave no upstream_ms.
+	HasUpstream    bool
+	DurationMicros uint64
+	UpstreamMicros uint64
+	Attempts       []Attempt
+}
+
+// DecisionQuery asks for decisions of the feed.
+type DecisionQuery struct {
+	Filter            Filter
+	RequestID         string   // "" = any
+	ErrorCategories   []string // empty = any
+	Failed, Succeeded bool     // both false = any
+	MinDurationMicros uint64
+	Limit             int
+
+	// Continue after the decision with this ts and sequence; zero = from the newest.
+	BeforeTS  int64
+	BeforeSeq uint64
+	// Only decisions that arrived after this sequence; zero = all kept.
+	AfterSeq uint64
+}
+
+// Decisions is one page of the feed, newest ts first.
+type Decisions struct {
+	Rows []DecisionRecord
+	More bool // older ones match too
+	// Seen counts the decisions of the profiles since the node started, Shown
+	// those of them that entered the feed. Counts are never sampled, the feed is.
+	Seen, Shown uint64
+	// LastSeq is the newest sequence given out: the next AfterSeq.
+	LastSeq uint64
+}
+
+// RankRow is one provider in the order a router should prefer.
+type RankRow struct {
+	Key, Chain, ProviderID string
+	HasScore               bool // false during a cold start
+	Score                  float64
+	Eligible               bool
+	ColdStart              bool
+	Reasons                []string
+	Figures                Figures
+	State                  ProviderState
+}
+
+// RankQuery asks for a ranking. Filter must name at least one chain.
+type RankQuery struct {
+	Filter    Filter
+	Window    Window
+	LassoRank bool // the older formula: success rate × 1000/(1000+average) × log10(calls)
+}
+
+// Point is the figures of one step.
+type Point struct {
+	At int64 // start of the step, ms since the epoch
+	Figures
+}
+
+// SeriesGroup is the points of one group, one a step, oldest first, without
+// gaps: a step without calls has zero counts and None latencies.
+type SeriesGroup struct {
+	Key    string
+	Dims   [NumDims]string
+	Points []Point
+}
+
+// Bucket is one bucket of a latency distribution.
+type Bucket struct {
+	LowerMicros, UpperMicros float64
+	Count                    uint64
+}
+
+// HistogramPoint is the distribution of successes of one step.
+type HistogramPoint struct {
+	At      int64
+	Buckets []Bucket // ascending, counts above 0
+}
+
+// HistogramGroup is the distributions of one group, steps without successes left out.
+type HistogramGroup struct {
+	Key    string
+	Dims   [NumDims]string
+	Points []HistogramPoint
+}
+
+// Member is a node of the cluster as this node sees it.
+type Member struct {
+	Name, Region, HTTPAddr string
+	State                  string // alive, leaving, left, failed
+	Stale, Restarting      bool
+	Incarnation, Sequence  uint64
+	DeltaAgeMillis         int64
+	GapsTotal, PullsTotal  uint64
+	HasInlineShare         bool
+	InlineShare            float64
+	DivergenceTotal        uint64
+	BytesIn, BytesOut      uint64
+	ClockSkewMillis        int64
+}
+
+// Usage is what the store holds, against what it may hold.
+type Usage struct {
+	Series, MaxSeries               int
+	MaxSeriesPerProfile             int
+	Profiles, MaxProfiles           int
+	LatestValues, MaxLatestValues   int
+	Senders, MaxSenders             int
+	Categories, MaxCategories       int
+	OverflowCalls                   uint64
+	DedupBytes, MaxDedupBytes       int64
+	DedupIdentities                 int64
+	DedupPeriod                     time.Duration // for how long every repeat is found now
+	ClockSteps                      uint64
+	EventsAccepted, EventsDuplicate uint64
+}
+
+// CounterRow is what this node itself counted for one provider since it
+// started: figures for exposition that never go back.
+type CounterRow struct {
+	Profile, Chain, ProviderID    string
+	Transport                     Transport
+	Calls, Errors, ProviderErrors uint64
+	Requests, RequestErrors       uint64
+	Failovers, Samples            uint64
+	LatencySumMicros              float64
+}
