@@ -198,6 +198,8 @@ type CircuitChange struct {
 	From, To                                        CircuitState
 	Reason                                          string
 	At                                              int64
+
+	seq uint64 // order of arrival
 }
 
 // Sender is a gateway process that reports.
@@ -292,7 +294,8 @@ type RankQuery struct {
 
 // Point is the figures of one step.
 type Point struct {
-	At int64 // start of the step, ms since the epoch
+	At    int64 // start of the step, ms since the epoch
+	Known bool  // false: before this node started, so nothing can be said
 	Figures
 }
 

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// categoryID names a category of error inside this process. IDs below
+// len(knownCategories) are the same everywhere and go into packed cells as they
+// are; others are packed by name.
+type categoryID uint16
+
+// knownCategories are the categories that gateways are known to send. Their
+// order is part of the packed form: append only.
+var knownCategories = [...]string{
+	"unknown_error", // also: an error without a category
+	"rate_limit", "network_error", "server_error", "timeout", "provider_error", "auth_error",
+	"block_not_available", "requires_archival", "method_not_found", "method_error", "capability_violation",
+	"internal_error", "chain_error", "invalid_request", "invalid_params", "parse_error", "user_error",
+	"client_error", "execution_revert",
+	otherName, // beyond maxCategories
+}
+
+const (
+	unknownCategory categoryID = 0
+	otherCategory              = categoryID(len(knownCategories) - 1)
+	maxCategories              = 250 // keeps the largest possible packed cell below 64 KiB
+
+	// otherName stands for what is no longer told apart once a cap is reached.
+	otherName = "__other__"
+)
+
+// blameless are the categories that say nothing against the provider: the
+// client's own faults, and running into a limit.
+var blameless = map[string]bool{
+	"execution_revert": true, "invalid_request": true, "invalid_params": true, "parse_error": true,
+	"user_error": true, "client_error": true, "method_not_found": true, "rate_limit": true,
+}
+
+// categories maps names to ids and back. Safe for concurrent use; reads of
+// known names take no lock that a writer holds for long.
+type categories struct {
+	mu     sync.RWMutex
+	byName map[string]categoryID
+	list   atomic.Pointer[[]category] // by id; replaced, never changed
+}
+
+type category struct {
+	name      string
+	blameless bool
+}
+
+func newCategories() *categories {
+	c := &categories{byName: make(map[string]categoryID)}
+	list := make([]category, len(knownCategories))
+	for i, name := range knownCategories {
+		c.byName[name] = categoryID(i)
+		list[i] = category{name, blameless[name]}
+	}
+	c.list.Store(&list)
+	return c
+}
+
+// id returns the id of a name, a new one while there is room.
+func (c *categories) id(name string) categoryID {
+	if name == "" {
+		return unknownCategory
+	}
+	c.mu.RLock()
+	id, ok := c.byName[name]
+	c.mu.RUnlock()
+	if ok {
+		return id
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id, ok := c.byName[name]; ok {
+		return id
+	}
+	old := *c.list.Load()
+	if len(old) >= maxCategories {
+		return otherCategory
+	}
+	name = string(append([]byte(nil), name...))
+	id = categoryID(len(old))
+	list := append(old[:len(old):len(old)], category{name: name})
+	c.byName[name] = id
+	c.list.Store(&list)
+	return id
+}
+
+func (c *categories) get(id categoryID) category { return (*c.list.Load())[id] }
+
+func (c *categories) len() int { return len(*c.list.Load()) }

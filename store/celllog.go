@@ -1,0 +1,184 @@
+package store
+
+import "encoding/binary"
+
+// A cellLog holds the packed cells of one tier of a row, oldest first, one after
+// another in one slice: however many cells a row keeps, the collector sees one
+// pointer. New cells go to the end, old ones leave at the front; only a late
+// event or a peer's repair moves bytes in the middle.
+//
+// An entry is step (4 bytes), stamp (4), length of the packed cell (2), packed cell.
+type cellLog struct {
+	buf  []byte
+	head int32 // offset of the oldest entry
+	last int32 // offset of the newest; meaningless when empty
+}
+
+const entryHeader = 10
+
+// entry is one packed cell in a log. Its bytes are valid until the log changes.
+type entry struct {
+	step   uint32
+	stamp  uint32
+	packed []byte
+	end    int32 // offset of the next entry
+}
+
+func (l *cellLog) empty() bool { return int(l.head) == len(l.buf) }
+
+func (l *cellLog) at(offset int32) entry {
+	b := l.buf[offset:]
+	size := int32(binary.LittleEndian.Uint16(b[8:]))
+	return entry{
+		step:   binary.LittleEndian.Uint32(b),
+		stamp:  binary.LittleEndian.Uint32(b[4:]),
+		packed: b[entryHeader : entryHeader+size],
+		end:    offset + entryHeader + size,
+	}
+}
+
+// first returns the oldest entry.
+func (l *cellLog) first() (entry, bool) {
+	if l.empty() {
+		return entry{}, false
+	}
+	return l.at(l.head), true
+}
+
+// seek returns the offset of the oldest entry whose step is not below step; the
+// end of the log when there is none.
+func (l *cellLog) seek(step uint32) int32 {
+	if l.empty() {
+		return l.head
+	}
+	if last := l.at(l.last); step >= last.step {
+		if step == last.step {
+			return l.last
+		}
+		return last.end
+	}
+	offset := l.head
+	for {
+		e := l.at(offset)
+		if e.step >= step {
+			return offset
+		}
+		offset = e.end
+	}
+}
+
+// seekFrom is seek for a step that is not below that of the entry at offset.
+func (l *cellLog) seekFrom(offset int32, step uint32) int32 {
+	for int(offset) < len(l.buf) {
+		e := l.at(offset)
+		if e.step >= step {
+			break
+		}
+		offset = e.end
+	}
+	return offset
+}
+
+// stepAt is the step of the entry at offset, -1 at the end.
+func (l *cellLog) stepAt(offset int32) int64 {
+	if int(offset) == len(l.buf) {
+		return -1
+	}
+	return int64(binary.LittleEndian.Uint32(l.buf[offset:]))
+}
+
+func (l *cellLog) find(step uint32) (entry, bool) {
+	offset := l.seek(step)
+	if int(offset) == len(l.buf) {
+		return entry{}, false
+	}
+	e := l.at(offset)
+	return e, e.step == step
+}
+
+func (l *cellLog) has(step uint32) bool {
+	_, ok := l.find(step)
+	return ok
+}
+
+// put adds or replaces the cell of a step.
+func (l *cellLog) put(step, stamp uint32, packed []byte) {
+	offset := l.seek(step)
+	old := int32(0) // bytes that make room
+	if int(offset) < len(l.buf) {
+		if e := l.at(offset); e.step == step {
+			old = e.end - offset
+		}
+	}
+	size := int32(entryHeader + len(packed))
+	offset -= l.makeRoom(int(size - old))
+	tail := offset + old
+	end := len(l.buf)
+	l.buf = l.buf[:end+int(size-old)]
+	copy(l.buf[offset+size:], l.buf[tail:end])
+	b := l.buf[offset:]
+	binary.LittleEndian.PutUint32(b, step)
+	binary.LittleEndian.PutUint32(b[4:], stamp)
+	binary.LittleEndian.PutUint16(b[8:], uint16(len(packed)))
+	copy(b[entryHeader:], packed)
+	switch {
+	case int(offset+size) == len(l.buf):
+		l.last = offset
+	default:
+		l.last += size - old
+	}
+}
+
+// remove takes out the cell of a step, if there.
+func (l *cellLog) remove(step uint32) {
+	offset := l.seek(step)
+	if int(offset) == len(l.buf) {
+		return
+	}
+	e := l.at(offset)
+	if e.step != step {
+		return
+	}
+	isLast := offset == l.last
+	size := e.end - offset
+	l.buf = append(l.buf[:offset], l.buf[e.end:]...)
+	if !isLast {
+		l.last -= size
+		return
+	}
+	l.last = l.head
+	for o := l.head; int(o) < len(l.buf); o = l.at(o).end {
+		l.last = o
+	}
+}
+
+// dropBefore removes the cells of steps below step.
+func (l *cellLog) dropBefore(step uint32) {
+	l.head = l.seek(step)
+	if l.empty() {
+		l.head = 0
+		l.buf = l.buf[:0]
+	}
+}
+
+// makeRoom makes the capacity hold n more bytes and returns by how much the
+// entries moved to the front. Spare room is kept small, a quarter at most: there
+// are very many logs.
+func (l *cellLog) makeRoom(n int) (moved int32) {
+	if n <= 0 || len(l.buf)+n <= cap(l.buf) {
+		return 0
+	}
+	used := l.buf[l.head:]
+	moved = l.head
+	if len(used)+n+len(used)/8 <= cap(l.buf) {
+		copy(l.buf, used)
+		l.buf = l.buf[:len(used)]
+	} else {
+		grown := make([]byte, len(used), len(used)+n+max(24, len(used)/4))
+		copy(grown, used)
+		l.buf = grown
+	}
+	l.head = 0
+	l.last -= moved
+	return moved
+}

@@ -1,0 +1,223 @@
+package store
+
+import (
+	"math"
+	"math/big"
+	"math/bits"
+)
+
+// Latencies are kept as counts in base-2 exponential buckets at scale 5, the
+// buckets that Prometheus native histograms and OpenTelemetry's exponential
+// histograms use too: every power of two is cut into 32 buckets, each 2.2 %
+// wide, and the upper bound belongs to the bucket. Bucket b holds latencies in
+// (2^((b-1)/32), 2^(b/32)] µs; bucket 0 takes 0 and 1 µs.
+const (
+	scaleBits    = 5
+	perOctave    = 1 << scaleBits
+	maxMicros    = 24 * 60 * 60 * 1_000_000 // longer durations are refused at the door
+	numBuckets   = 1164                     // bucketOf(maxMicros) + 1
+	roomInCounts = 16                       // counts grow by this many buckets at a time
+)
+
+var (
+	// bound[k] is ⌊2^(63+k/32)⌋: for an integer m in [2^63, 2^64), m > 2^(63+k/32) iff m > bound[k].
+	bound [perOctave]uint64
+	// guess[t] is the number of bounds below or at 2^63·(1+t/64), less one. A 64th
+	// of an octave is narrower than any bucket, so it holds at most one bound and
+	// one comparison corrects the guess.
+	guess [2 * perOctave]uint8
+	// upperBound[b] is 2^(b/32), the upper bound of bucket b in µs.
+	upperBound [numBuckets]float64
+)
+
+func init() {
+	// Computed with more digits than a float64 has, so that every machine puts every
+	// latency into the same bucket.
+	const precision = 160
+	root := big.NewFloat(2).SetPrec(precision)
+	for range scaleBits {
+		root = new(big.Float).SetPrec(precision).Sqrt(root)
+	}
+	power := new(big.Float).SetPrec(precision).SetMantExp(big.NewFloat(1), 63)
+	for k := range bound {
+		bound[k], _ = power.Uint64()
+		power = new(big.Float).SetPrec(precision).Mul(power, root)
+	}
+	k := 0
+	for t := range guess {
+		edge := uint64(1)<<63 + uint64(t)<<57
+		for k+1 < perOctave && bound[k+1] < edge {
+			k++
+		}
+		guess[t] = uint8(k)
+	}
+	for b := range upperBound {
+		exact := math.Ldexp(float64(bound[b%perOctave])/(1<<63), b/perOctave)
+		upperBound[b] = exact
+	}
+}
+
+// bucketOf returns the bucket of a latency. Anything above maxMicros goes into the last one.
+func bucketOf(micros uint64) int {
+	if micros <= 1 {
+		return 0
+	}
+	if micros > maxMicros {
+		return numBuckets - 1
+	}
+	exponent := bits.Len64(micros) - 1
+	mantissa := micros << (63 - exponent)
+	k := int(guess[mantissa>>57&63])
+	if k+1 < perOctave && mantissa > bound[k+1] {
+		k++
+	}
+	b := exponent*perOctave + k
+	if mantissa > bound[k] {
+		b++
+	}
+	return b
+}
+
+// bounds returns the bounds of a bucket in µs.
+func bounds(b int) (lower, upper float64) {
+	if b == 0 {
+		return 0, 1
+	}
+	return upperBound[b-1], upperBound[b]
+}
+
+// midpoint is the value that stands for a bucket: the one whose relative
+// distance to both bounds is the same, 2·lo·hi/(lo+hi).
+func midpoint(b int) float64 {
+	lower, upper := bounds(b)
+	return 2 * lower * upper / (lower + upper)
+}
+
+// distribution counts latencies by bucket. Only the range of buckets in use has
+// memory: latencies of one provider seldom span more than a few octaves, so the
+// range is short, an addition is an index and an add, and a merge is a loop over
+// two slices. The zero value is empty.
+type distribution struct {
+	first  int32    // bucket of counts[0]; a multiple of roomInCounts
+	counts []uint64 // empty, or counts up to a multiple of roomInCounts
+}
+
+func (d *distribution) add(b int, weight uint64) {
+	i := b - int(d.first)
+	if uint(i) >= uint(len(d.counts)) {
+		d.cover(b, b)
+		i = b - int(d.first)
+	}
+	d.counts[i] += weight
+}
+
+// cover makes counts reach from bucket low to bucket high at least.
+func (d *distribution) cover(low, high int) {
+	low &^= roomInCounts - 1
+	high |= roomInCounts - 1
+	if len(d.counts) == 0 {
+		d.first = int32(low)
+		d.resize(high + 1 - low)
+		clear(d.counts)
+		return
+	}
+	first, last := int(d.first), int(d.first)+len(d.counts)-1
+	if low >= first && high <= last {
+		return
+	}
+	low, high = min(low, first), max(high, last)
+	used := len(d.counts)
+	d.resize(high + 1 - low)
+	shift := first - low
+	copy(d.counts[shift:], d.counts[:used])
+	clear(d.counts[:shift])
+	clear(d.counts[shift+used:])
+	d.first = int32(low)
+}
+
+// resize sets the length of counts and keeps what they hold at the front.
+func (d *distribution) resize(n int) {
+	if n <= cap(d.counts) {
+		d.counts = d.counts[:n]
+		return
+	}
+	grown := make([]uint64, n)
+	copy(grown, d.counts)
+	d.counts = grown
+}
+
+func (d *distribution) reset() { d.counts = d.counts[:0] }
+
+func (d *distribution) merge(other *distribution) {
+	n := len(other.counts)
+	if n == 0 {
+		return
+	}
+	d.cover(int(other.first), int(other.first)+n-1)
+	into := d.counts[other.first-d.first:]
+	into = into[:n]
+	for i, c := range other.counts {
+		into[i] += c
+	}
+}
+
+// subtract takes away what was merged before.
+func (d *distribution) subtract(other *distribution) {
+	n := len(other.counts)
+	if n == 0 {
+		return
+	}
+	d.cover(int(other.first), int(other.first)+n-1)
+	into := d.counts[other.first-d.first:]
+	into = into[:n]
+	for i, c := range other.counts {
+		into[i] -= c
+	}
+}
+
+// percentiles sets out[i] to the percentile of parts[i] thousandths among total
+// latencies: the midpoint of the bucket of nearest rank ⌈q·n⌉, clamped to
+// [low, high], in whole microseconds. parts must ascend. An empty distribution
+// gives None.
+func (d *distribution) percentiles(total, low, high uint64, parts []uint64, out []Micros) {
+	if total == 0 {
+		for i := range out {
+			out[i] = None
+		}
+		return
+	}
+	var below uint64
+	i, b := 0, -1
+	for p, part := range parts {
+		rank := nearestRank(total, part)
+		for below < rank && i < len(d.counts) {
+			below += d.counts[i]
+			b = int(d.first) + i
+			i++
+		}
+		value := uint64(math.Round(midpoint(b)))
+		out[p] = Micros(min(max(value, low), high))
+	}
+}
+
+// nearestRank is ⌈total·part/1000⌉, at least 1.
+func nearestRank(total, part uint64) uint64 {
+	high, low := bits.Mul64(total, part)
+	quotient, rest := bits.Div64(high, low, 1000)
+	if rest > 0 {
+		quotient++
+	}
+	return max(quotient, 1)
+}
+
+// buckets lists what is not empty, ascending.
+func (d *distribution) buckets() []Bucket {
+	var list []Bucket
+	for i, c := range d.counts {
+		if c > 0 {
+			lower, upper := bounds(int(d.first) + i)
+			list = append(list, Bucket{LowerMicros: lower, UpperMicros: upper, Count: c})
+		}
+	}
+	return list
+}

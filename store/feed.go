@@ -1,0 +1,161 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// The feed keeps recent decisions for people to look at. It is a sample, and
+// says how many decisions it is a sample of; counts never come from it. Errors
+// and failovers have a ring of their own, so that successes never displace them.
+const (
+	feedRing   = 1000 // decisions a ring
+	feedPerSec = 200  // decisions a second that enter a ring once the burst is used up
+	feedBurst  = 1000
+)
+
+type feed struct {
+	seen, shown atomic.Uint64
+
+	mu       sync.Mutex
+	sequence uint64
+	good     decisionRing
+	bad      decisionRing
+}
+
+type decisionRing struct {
+	tokens  atomic.Int64 // decisions that may enter before the next refill
+	filled  atomic.Int64 // second of the last refill
+	records []DecisionRecord
+	next    int
+}
+
+// take reports whether a decision may enter the ring. It is called for every
+// decision and takes no lock.
+func (r *decisionRing) take(second int64) bool {
+	if last := r.filled.Load(); last != second && r.filled.CompareAndSwap(last, second) {
+		gain := int64(feedBurst)
+		if passed := second - last; passed >= 0 && passed < feedBurst/feedPerSec {
+			gain = passed * feedPerSec
+		}
+		r.tokens.Store(min(max(r.tokens.Load(), 0)+gain, feedBurst))
+	}
+	return r.tokens.Load() > 0 && r.tokens.Add(-1) >= 0
+}
+
+func (r *decisionRing) put(d DecisionRecord) {
+	if len(r.records) < feedRing {
+		r.records = append(r.records, d)
+		return
+	}
+	r.records[r.next] = d
+	r.next = (r.next + 1) % feedRing
+}
+
+// offer gives the feed a decision; it copies what it keeps.
+func (f *feed) offer(e *Event, node string, now int64) {
+	f.seen.Add(1)
+	ring := &f.good
+	if e.Failed || e.FailoverCount > 0 || len(e.Attempts) > 0 {
+		ring = &f.bad
+	}
+	if !ring.take(now / 1000) {
+		return
+	}
+	d := record(e, node)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sequence++
+	d.Seq = f.sequence
+	ring.put(d)
+	f.shown.Add(1)
+}
+
+// record copies a decision. All its strings share one piece of memory.
+func record(e *Event, node string) DecisionRecord {
+	d := DecisionRecord{
+		TS: e.TS, Node: node, Transport: e.Transport, RequestOrigin: e.RequestOrigin, Failed: e.Failed,
+		FailoverCount: e.FailoverCount, Weight: e.Weight, HasUpstream: e.Sent&FieldUpstream != 0,
+		DurationMicros: e.DurationMicros, UpstreamMicros: e.UpstreamMicros,
+	}
+	strs := [...]struct {
+		from string
+		to   *string
+	}{
+		{e.RequestID, &d.RequestID}, {e.EventID, &d.EventID}, {e.Profile, &d.Profile}, {e.SourceNode, &d.SourceNode},
+		{e.SourceRegion, &d.Region}, {e.Chain, &d.Chain}, {e.Method, &d.Method}, {e.Strategy, &d.Strategy},
+		{e.ProviderID, &d.ProviderID}, {e.ErrorCategory, &d.ErrorCategory}, {e.ErrorCode, &d.ErrorCode},
+	}
+	var b strings.Builder
+	for _, s := range strs {
+		b.WriteString(s.from)
+	}
+	all := b.String()
+	for _, s := range strs {
+		*s.to, all = all[:len(s.from)], all[len(s.from):]
+	}
+	if len(e.Attempts) > 0 {
+		d.Attempts = make([]Attempt, len(e.Attempts))
+		for i, a := range e.Attempts {
+			d.Attempts[i] = Attempt{
+				ProviderID: strings.Clone(a.ProviderID), ErrorCategory: strings.Clone(a.ErrorCategory),
+				ErrorCode: strings.Clone(a.ErrorCode), DurationMicros: a.DurationMicros, Transport: a.Transport,
+			}
+		}
+	}
+	return d
+}
+
+func (q *DecisionQuery) takes(d *DecisionRecord) bool {
+	switch {
+	case d.Seq <= q.AfterSeq,
+		q.RequestID != "" && d.RequestID != q.RequestID,
+		q.Failed && !q.Succeeded && !d.Failed,
+		q.Succeeded && !q.Failed && d.Failed,
+		d.DurationMicros < q.MinDurationMicros,
+		(q.BeforeTS != 0 || q.BeforeSeq != 0) && (d.TS > q.BeforeTS || d.TS == q.BeforeTS && d.Seq >= q.BeforeSeq),
+		!matches(q.ErrorCategories, d.ErrorCategory):
+		return false
+	}
+	f := &q.Filter
+	return matches(f[ChainDim], d.Chain) && matches(f[ProviderDim], d.ProviderID) && matches(f[MethodDim], d.Method) &&
+		matches(f[StrategyDim], d.Strategy) && matches(f[RegionDim], d.Region) && matches(f[NodeDim], d.Node) &&
+		matches(f[TransportDim], d.Transport.String()) && matches(f[RequestOriginDim], d.RequestOrigin.String())
+}
+
+// Decisions returns a page of the feed.
+func (s *Store) Decisions(q DecisionQuery) Decisions {
+	var page Decisions
+	for _, p := range s.allProfiles() {
+		if !matches(q.Filter[ProfileDim], p.name) {
+			continue
+		}
+		page.Seen += p.feed.seen.Load()
+		page.Shown += p.feed.shown.Load()
+		p.feed.mu.Lock()
+		page.LastSeq = max(page.LastSeq, p.feed.sequence)
+		for _, ring := range [...]*decisionRing{&p.feed.good, &p.feed.bad} {
+			for i := range ring.records {
+				if d := &ring.records[i]; q.takes(d) {
+					page.Rows = append(page.Rows, *d)
+				}
+			}
+		}
+		p.feed.mu.Unlock()
+	}
+	slices.SortFunc(page.Rows, func(a, b DecisionRecord) int {
+		return cmp.Or(cmp.Compare(b.TS, a.TS), cmp.Compare(b.Seq, a.Seq), strings.Compare(a.Profile, b.Profile))
+	})
+	if q.Limit > 0 && len(page.Rows) > q.Limit {
+		page.Rows, page.More = page.Rows[:q.Limit], true
+	}
+	for i := range page.Rows {
+		d := &page.Rows[i]
+		d.Key = d.Node + "/" + d.Profile + "/" + strconv.FormatUint(d.Seq, 10)
+	}
+	return page
+}

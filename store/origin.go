@@ -1,0 +1,154 @@
+package store
+
+// An origin is one run of a node: the only writer of its rows.
+type origin struct {
+	name        string
+	incarnation uint64
+}
+
+// wheelSlots is how far ahead a row's next change is kept to the second; rows
+// that are due later are looked at again when their slot comes round.
+const wheelSlots = 128
+
+// maxSpare bounds the cells that are kept for reuse.
+const maxSpare = 256
+
+// An originPart is what one origin counted in one shard. It is guarded by the
+// shard's mutex.
+type originPart struct {
+	*origin
+	shard *shard
+
+	now   int64 // the second, by the origin's clock, up to which every row is settled
+	rows  []*row
+	free  []uint32 // empty slots of rows
+	wheel [wheelSlots][]uint32
+	sums  [numTiers]sumQueue // by the coarser tier
+	dirty []uint32           // rows with open cells
+
+	digest  uint64   // wrapping sum of row.digest
+	due     []uint32 // reused by advance
+	packBuf []byte   // reused by pack
+	spare   []*liveCell
+	empty   []*cell
+}
+
+func (o *originPart) newLive(tier int, step int64) *liveCell {
+	var l *liveCell
+	if n := len(o.spare); n > 0 {
+		l = o.spare[n-1]
+		o.spare = o.spare[:n-1]
+	} else {
+		l = new(liveCell)
+	}
+	l.tier, l.step, l.dirty = tier, step, false
+	return l
+}
+
+func (o *originPart) releaseLive(l *liveCell) {
+	if len(o.spare) < maxSpare {
+		l.reset()
+		o.spare = append(o.spare, l)
+	}
+}
+
+// scratch lends an empty cell until release.
+func (o *originPart) scratch() *cell {
+	n := len(o.empty)
+	if n == 0 {
+		return new(cell)
+	}
+	c := o.empty[n-1]
+	o.empty = o.empty[:n-1]
+	return c
+}
+
+func (o *originPart) release(c *cell) {
+	c.reset()
+	o.empty = append(o.empty, c)
+}
+
+func (o *originPart) newTotal() *windowTotal { return new(windowTotal) }
+
+// unread reports whether nobody has asked for a window for so long that its
+// totals are not worth their memory.
+func (o *originPart) unread(w Window, second int64) bool {
+	return second-o.shard.store.lastRead[w].Load() > keepTotals
+}
+
+// addRow makes a row for a series of the shard.
+func (o *originPart) addRow(s *series) *row {
+	r := &row{series: s, origin: o}
+	if n := len(o.free); n > 0 {
+		r.slot = o.free[n-1]
+		o.free = o.free[:n-1]
+		o.rows[r.slot] = r
+	} else {
+		r.slot = uint32(len(o.rows))
+		o.rows = append(o.rows, r)
+	}
+	s.rows = append(s.rows, r)
+	return r
+}
+
+// removeRow forgets a row that has no cell left.
+func (o *originPart) removeRow(r *row) {
+	o.rows[r.slot] = nil
+	o.free = append(o.free, r.slot)
+	o.digest -= r.digest
+	o.shard.removeRow(r)
+}
+
+// schedule makes sure that the row is settled at due or before.
+func (o *originPart) schedule(r *row, due int64) {
+	due = min(max(due, o.now+1), o.now+wheelSlots-1)
+	if r.due > o.now && r.due <= due {
+		return
+	}
+	r.due = due
+	slot := &o.wheel[due%wheelSlots]
+	*slot = append(*slot, r.slot)
+}
+
+// advance settles what is due up to a second. It reports whether any row changed.
+func (o *originPart) advance(second int64) (changed bool) {
+	if second <= o.now {
+		return false
+	}
+	from := o.now
+	if from == 0 {
+		o.now = second
+		return false
+	}
+	due := o.due[:0]
+	for at := max(from+1, second-wheelSlots+1); at <= second; at++ {
+		slot := &o.wheel[at%wheelSlots]
+		due = append(due, *slot...)
+		*slot = (*slot)[:0]
+	}
+	settled := due[:0]
+	for _, slot := range due {
+		r := o.rows[slot]
+		if r == nil || r.due > second || r.due == 0 {
+			continue // rescheduled, or gone
+		}
+		r.due = 0
+		if r.settle(from, second) {
+			changed = true
+			o.shard.touch(r.series)
+		}
+		settled = append(settled, slot)
+	}
+	o.now = second
+	for _, slot := range settled {
+		r := o.rows[slot]
+		if due := r.nextDue(); due > 0 {
+			o.schedule(r, due)
+			continue
+		}
+		o.removeRow(r)
+		changed = true
+	}
+	o.due = due[:0]
+	return changed
+}

@@ -1,0 +1,317 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+)
+
+// The packed form of a cell is what rests in memory once nobody writes the cell
+// any more, and what travels: it names no id of this process and the same
+// content always has the same bytes.
+//
+//	flags        1 byte: which of the optional parts below differ from their default
+//	calls        uvarint
+//	[errors]     errors, provider errors, request errors, number of categories,
+//	             then per category: 1+known id, or 0 and the name with its length; count
+//	[requests]   uvarint, else equal to calls
+//	[samples]    uvarint, else equal to calls
+//	[failovers]  uvarint, else 0
+//	[successes]  min, max-min, low half of the sum, [high half], distribution
+//	[errors]     distribution of failures
+//
+// A distribution is the number of its buckets, then per bucket the distance to
+// the one before (to -1 for the first) shifted left by one; the low bit says
+// that a count follows, otherwise the count is 1.
+const (
+	packErrors = 1 << iota
+	packRequests
+	packSamples
+	packFailovers
+	packSuccesses
+	packHighSum
+)
+
+const maxCategoryName = 128
+
+var errDamagedCell = errors.New("damaged cell")
+
+func (c *cell) appendPacked(dst []byte, names *categories) []byte {
+	var flags byte
+	if c.errors > 0 {
+		flags |= packErrors
+	}
+	if c.requests != c.calls {
+		flags |= packRequests
+	}
+	if c.samples != c.calls {
+		flags |= packSamples
+	}
+	if c.failovers > 0 {
+		flags |= packFailovers
+	}
+	if c.hasSuccess() {
+		flags |= packSuccesses
+	}
+	if c.sum.high > 0 {
+		flags |= packHighSum
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, c.calls)
+	if flags&packErrors != 0 {
+		dst = binary.AppendUvarint(dst, c.errors)
+		dst = binary.AppendUvarint(dst, c.providerErrors)
+		dst = binary.AppendUvarint(dst, c.requestErrors)
+		dst = appendPackedCategories(dst, c.categories, names)
+	}
+	if flags&packRequests != 0 {
+		dst = binary.AppendUvarint(dst, c.requests)
+	}
+	if flags&packSamples != 0 {
+		dst = binary.AppendUvarint(dst, c.samples)
+	}
+	if flags&packFailovers != 0 {
+		dst = binary.AppendUvarint(dst, c.failovers)
+	}
+	if flags&packSuccesses != 0 {
+		dst = binary.AppendUvarint(dst, c.min)
+		dst = binary.AppendUvarint(dst, c.max-c.min)
+		dst = binary.AppendUvarint(dst, c.sum.low)
+		if flags&packHighSum != 0 {
+			dst = binary.AppendUvarint(dst, c.sum.high)
+		}
+		dst = c.successes.appendPacked(dst)
+	}
+	if flags&packErrors != 0 {
+		dst = c.failures.appendPacked(dst)
+	}
+	return dst
+}
+
+// appendPackedCategories writes known categories by id and then the others by
+// name, so that the bytes do not depend on the order in which this process met them.
+func appendPackedCategories(dst []byte, list []categoryCount, names *categories) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	i := 0
+	for ; i < len(list) && int(list[i].id) < len(knownCategories); i++ {
+		dst = binary.AppendUvarint(dst, uint64(list[i].id)+1)
+		dst = binary.AppendUvarint(dst, list[i].count)
+	}
+	// Few and rare: repeated selection of the smallest name needs no memory.
+	last := ""
+	for range list[i:] {
+		next := categoryCount{}
+		nextName := ""
+		for _, k := range list[i:] {
+			name := names.get(k.id).name
+			if name > last && (nextName == "" || name < nextName) {
+				next, nextName = k, name
+			}
+		}
+		dst = append(dst, 0)
+		dst = binary.AppendUvarint(dst, uint64(len(nextName)))
+		dst = append(dst, nextName...)
+		dst = binary.AppendUvarint(dst, next.count)
+		last = nextName
+	}
+	return dst
+}
+
+func (d *distribution) appendPacked(dst []byte) []byte {
+	n := 0
+	for _, c := range d.counts {
+		if c > 0 {
+			n++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(n))
+	before := -1
+	for i, c := range d.counts {
+		if c == 0 {
+			continue
+		}
+		b := int(d.first) + i
+		gap := uint64(b-before) << 1
+		before = b
+		if c == 1 {
+			dst = binary.AppendUvarint(dst, gap)
+			continue
+		}
+		dst = binary.AppendUvarint(dst, gap|1)
+		dst = binary.AppendUvarint(dst, c)
+	}
+	return dst
+}
+
+// unpacker reads a packed cell. A damaged one sets bad and reads zeros.
+type unpacker struct {
+	rest []byte
+	bad  bool
+}
+
+func (u *unpacker) uvarint() uint64 {
+	if len(u.rest) > 0 && u.rest[0] < 0x80 {
+		v := uint64(u.rest[0])
+		u.rest = u.rest[1:]
+		return v
+	}
+	v, n := binary.Uvarint(u.rest)
+	if n <= 0 {
+		u.bad = true
+		u.rest = nil
+		return 0
+	}
+	u.rest = u.rest[n:]
+	return v
+}
+
+// unpack reads a packed cell into c, which must be empty. Bytes from peers go
+// through here too: whatever they are, the answer is a valid cell or an error.
+func (c *cell) unpack(packed []byte, names *categories) error {
+	u := unpacker{rest: packed}
+	if len(packed) == 0 {
+		return errDamagedCell
+	}
+	flags := packed[0]
+	u.rest = packed[1:]
+	c.calls = u.uvarint()
+	c.requests, c.samples = c.calls, c.calls
+	if flags&packErrors != 0 {
+		c.errors, c.providerErrors, c.requestErrors = u.uvarint(), u.uvarint(), u.uvarint()
+		u.categories(c, names)
+	}
+	if flags&packRequests != 0 {
+		c.requests = u.uvarint()
+	}
+	if flags&packSamples != 0 {
+		c.samples = u.uvarint()
+	}
+	if flags&packFailovers != 0 {
+		c.failovers = u.uvarint()
+	}
+	if flags&packSuccesses != 0 {
+		c.min = u.uvarint()
+		c.max = c.min + u.uvarint()
+		c.sum.low = u.uvarint()
+		if flags&packHighSum != 0 {
+			c.sum.high = u.uvarint()
+		}
+		u.distribution(&c.successes, c.calls-c.errors)
+	}
+	if flags&packErrors != 0 {
+		u.distribution(&c.failures, c.errors)
+	}
+	if u.bad || len(u.rest) > 0 || !c.plausible(flags) {
+		c.reset()
+		return errDamagedCell
+	}
+	return nil
+}
+
+// plausible holds for every cell that was packed from counted calls.
+func (c *cell) plausible(flags byte) bool {
+	return flags>>6 == 0 && c.samples > 0 && c.calls >= c.samples && c.errors <= c.calls && c.providerErrors <= c.errors &&
+		c.requests <= c.calls && c.requestErrors <= c.requests && c.requestErrors <= c.errors &&
+		c.min <= c.max && c.max <= maxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
+		(flags&packErrors != 0) == (c.errors > 0) && c.sum.high < c.calls
+}
+
+func (u *unpacker) categories(c *cell, names *categories) {
+	n := u.uvarint()
+	var sum, carry uint64
+	for range n {
+		if u.bad {
+			return
+		}
+		var id categoryID
+		switch k := u.uvarint(); {
+		case k == 0:
+			size := u.uvarint()
+			if size == 0 || size > maxCategoryName || size > uint64(len(u.rest)) {
+				u.bad = true
+				return
+			}
+			id = names.id(string(u.rest[:size]))
+			u.rest = u.rest[size:]
+		case k <= uint64(len(knownCategories)):
+			id = categoryID(k - 1)
+		default:
+			u.bad = true
+			return
+		}
+		count := u.uvarint()
+		if count == 0 {
+			u.bad = true
+			return
+		}
+		if sum, carry = bits.Add64(sum, count, 0); carry != 0 {
+			u.bad = true
+			return
+		}
+		c.addCategory(id, count)
+	}
+	if sum != c.errors {
+		u.bad = true
+	}
+}
+
+// distribution reads a distribution whose counts add up to total.
+func (u *unpacker) distribution(d *distribution, total uint64) {
+	n := u.uvarint()
+	if n > numBuckets {
+		u.bad = true
+		return
+	}
+	var sum, carry uint64
+	b := -1
+	for range n {
+		step := u.uvarint()
+		count := uint64(1)
+		if step&1 != 0 {
+			count = u.uvarint()
+		}
+		step >>= 1
+		if u.bad || step == 0 || step > numBuckets || b+int(step) >= numBuckets || count == 0 {
+			u.bad = true
+			return
+		}
+		b += int(step)
+		if sum, carry = bits.Add64(sum, count, 0); carry != 0 {
+			u.bad = true
+			return
+		}
+		d.add(b, count)
+	}
+	if sum != total {
+		u.bad = true
+	}
+}
+
+// packedRange reads only min and max of a cell that was packed here, ok when it
+// has a success.
+func packedRange(packed []byte) (low, high uint64, ok bool) {
+	flags := packed[0]
+	if flags&packSuccesses == 0 {
+		return 0, 0, false
+	}
+	u := unpacker{rest: packed[1:]}
+	u.uvarint()
+	if flags&packErrors != 0 {
+		u.uvarint()
+		u.uvarint()
+		u.uvarint()
+		for range u.uvarint() {
+			if u.uvarint() == 0 {
+				u.rest = u.rest[u.uvarint():]
+			}
+			u.uvarint()
+		}
+	}
+	for _, flag := range [...]byte{packRequests, packSamples, packFailovers} {
+		if flags&flag != 0 {
+			u.uvarint()
+		}
+	}
+	low = u.uvarint()
+	return low, low + u.uvarint(), true
+}

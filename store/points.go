@@ -1,0 +1,167 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// stepOf rounds a wanted step up to what is kept for a window: a multiple of the
+// steps the window slides by. It also returns the first and the last step, both
+// aligned to the epoch; the last is the running one.
+func stepOf(w Window, wanted time.Duration, now int64) (step, first, last int64) {
+	unit := tierSeconds[windowTier[w]] * 1000
+	step = max((wanted.Milliseconds()+unit-1)/unit, 1) * unit
+	first = windowStart(w, now/1000) * unit / step * step
+	last = now / step * step
+	return step, first, last
+}
+
+// spread is the cells of a group by step.
+type spread struct {
+	first, step int64
+	cells       []cell
+}
+
+func (p *spread) at(instant int64) *cell {
+	i := (instant - p.first) / p.step
+	if instant < p.first {
+		return nil
+	}
+	// Calls with a ts a little ahead of the clock count in the running step: a
+	// window has no upper edge.
+	return &p.cells[min(i, int64(len(p.cells)-1))]
+}
+
+// eachSpread sums the members of every group of a query by step and calls do
+// with the result, in the order of the groups' keys.
+func (s *Store) eachSpread(q Query, wanted time.Duration, do func(key string, dims [NumDims]string, p *spread)) time.Duration {
+	q.Providers, q.ExpandRegions, q.ExpandMethods = false, false, false
+	t := s.NewTable(q)
+	s.Revision()
+	now := s.clock.now()
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		t.enroll(i, sh)
+		sh.mu.Unlock()
+	}
+	groups := make([]*group, 0, len(t.groups))
+	for _, g := range t.groups {
+		if g.counted {
+			groups = append(groups, g)
+		}
+	}
+	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
+
+	step, first, last := stepOf(q.Window, wanted, now)
+	p := spread{first: first, step: step, cells: make([]cell, (last-first)/step+1)}
+	base := windowTier[q.Window]
+	for _, g := range groups {
+		for _, m := range g.members {
+			sh := &s.shards[shardOf(m.hash)]
+			sh.mu.Lock()
+			for _, r := range m.rows {
+				if matches(q.Filter[NodeDim], r.origin.name) {
+					r.spreadInto(&p, base)
+				}
+			}
+			sh.mu.Unlock()
+		}
+		do(g.key, g.dims, &p)
+		for i := range p.cells {
+			p.cells[i].reset()
+		}
+	}
+	return time.Duration(step) * time.Millisecond
+}
+
+// spreadInto adds the cells of a row to the steps they fall into.
+func (r *row) spreadInto(p *spread, base int) {
+	scratch := r.origin.scratch()
+	r.eachCell(base, p.first/1000/tierSeconds[base], func(tier int, e entry) {
+		if into := p.at(int64(e.step) * tierSeconds[tier] * 1000); into != nil {
+			r.unpackInto(scratch, e.packed)
+			into.merge(scratch)
+		}
+	}, func(l *liveCell) {
+		if into := p.at(l.step * tierSeconds[l.tier] * 1000); into != nil {
+			into.merge(&l.cell)
+		}
+	})
+	r.origin.release(scratch)
+}
+
+// Series returns the figures of every step of the window, by group. The step is
+// wanted rounded up to what is kept; it is returned. Steps before the node
+// started are not known.
+func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Duration) {
+	var list []SeriesGroup
+	var out [4]Micros
+	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) {
+		g := SeriesGroup{Key: key, Dims: dims, Points: make([]Point, len(p.cells))}
+		for i := range p.cells {
+			point := &g.Points[i]
+			point.At = p.first + int64(i)*p.step
+			point.Known = point.At+p.step > s.began || !p.cells[i].empty()
+			s.figures(&point.Figures, &p.cells[i], out[:])
+		}
+		list = append(list, g)
+	})
+	s.scopePoints(q, list)
+	return list, step
+}
+
+// scopePoints sets what the points' traffic shares are shares of: the calls of
+// the same chain in the same step, or of everything.
+func (s *Store) scopePoints(q Query, list []SeriesGroup) {
+	type place struct {
+		scope string
+		at    int64
+	}
+	all := list
+	if len(q.Filter[ProviderDim]) > 0 { // shares are of what other providers had too
+		q.Filter[ProviderDim] = nil
+		all = nil
+	}
+	calls := make(map[place]uint64)
+	if all == nil && len(list) > 0 {
+		p := list[0].Points
+		wanted := time.Second
+		if len(p) > 1 {
+			wanted = time.Duration(p[1].At-p[0].At) * time.Millisecond
+		}
+		s.eachSpread(q, wanted, func(_ string, dims [NumDims]string, p *spread) {
+			for i := range p.cells {
+				calls[place{dims[ChainDim], p.first + int64(i)*p.step}] += p.cells[i].calls
+			}
+		})
+	}
+	for _, g := range all {
+		for _, p := range g.Points {
+			calls[place{g.Dims[ChainDim], p.At}] += p.Calls
+		}
+	}
+	for i := range list {
+		for j := range list[i].Points {
+			p := &list[i].Points[j]
+			p.ScopeCalls = calls[place{list[i].Dims[ChainDim], p.At}]
+		}
+	}
+}
+
+// Histogram returns the latencies of successes of every step of the window, by
+// group. The step is rounded as in [Store.Series].
+func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time.Duration) {
+	var list []HistogramGroup
+	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) {
+		g := HistogramGroup{Key: key, Dims: dims}
+		for i := range p.cells {
+			if p.cells[i].hasSuccess() {
+				g.Points = append(g.Points, HistogramPoint{At: p.first + int64(i)*p.step, Buckets: p.cells[i].successes.buckets()})
+			}
+		}
+		list = append(list, g)
+	})
+	return list, step
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// A profile is a tenant: what the store holds besides series, which are in the
+// shards. Nothing of one profile is visible in another.
+type profile struct {
+	store    *Store
+	name     string
+	users    atomic.Int64 // batches that hold the profile
+	series   atomic.Int64
+	overflow atomic.Uint64 // calls that lost dimensions to a cap
+
+	feed    feed
+	changes changeRing
+
+	// reportsRevision is the revision of the newest change of a latest value, near
+	// enough: of two changes at once either may be last, and both are counted above
+	// any cursor given out before them.
+	reportsRevision atomic.Uint64
+
+	mu      sync.RWMutex // taken before a sender's mutex, never together with a chain's
+	chains  map[string]*chainReports
+	senders map[string]*sender
+}
+
+func newProfile(s *Store, name string) *profile {
+	return &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
+}
+
+func (p *profile) release() { p.users.Add(-1) }
+
+// empty reports whether nothing is left that a reader could see. The feed goes
+// with the profile: senders, which are known for an hour, outlive its decisions.
+func (p *profile) empty() bool {
+	if p.series.Load() > 0 {
+		return false
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return len(p.chains) == 0 && len(p.senders) == 0
+}
+
+// report does for accepted events what is not counting: who sent them, latest
+// values, the feed.
+func (s *Store) report(b *batch, events []Event, now int64) {
+	var p *profile
+	var from *sender
+	var batchCalls senderBatch
+	flush := func() {
+		if from != nil {
+			from.add(&batchCalls, now)
+		}
+		batchCalls = senderBatch{}
+	}
+	for i := range events {
+		if b.verdicts[i] == refused {
+			continue
+		}
+		e := &events[i]
+		if b.profiles[i] != p || from == nil || from.name != e.SourceNode {
+			flush()
+			p = b.profiles[i]
+			from = p.sender(e.SourceNode, e.SourceRegion, now)
+		}
+		batchCalls.see(e)
+		if b.verdicts[i] == duplicate {
+			continue // its sender is alive all the same
+		}
+		if e.Kind == Decision {
+			batchCalls.calls += uint64(e.Weight) * uint64(1+len(e.Attempts))
+			p.feed.offer(e, s.options.Node, now)
+			continue
+		}
+		p.latest(e)
+	}
+	flush()
+	s.revision.Add(1)
+}
+
+// chain returns the reports of a chain, made when there are none yet.
+func (p *profile) chain(name string) *chainReports {
+	p.mu.RLock()
+	c := p.chains[name]
+	p.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c = p.chains[name]; c == nil {
+		c = newChainReports(p, strings.Clone(name))
+		p.chains[c.name] = c
+	}
+	return c
+}
+
+// allChains lists the chains that have reports, by name.
+func (p *profile) allChains() []*chainReports {
+	p.mu.RLock()
+	list := make([]*chainReports, 0, len(p.chains))
+	for _, c := range p.chains {
+		list = append(list, c)
+	}
+	p.mu.RUnlock()
+	slices.SortFunc(list, func(a, b *chainReports) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// expire drops senders and reports that have aged out, and counts as a change
+// whatever has turned stale by now (ms).
+func (p *profile) expire(now int64) {
+	silenced := p.expireSenders(now)
+	senders := p.sightings()
+	for _, c := range p.allChains() {
+		if c.expire(now, silenced, senders) {
+			p.dropChain(c)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+const (
+	coldStartCalls = 10   // fewer calls say nothing yet
+	wilsonZ        = 1.96 // 95 % confidence
+)
+
+// Rank lists providers in the order in which a router should prefer them. Each
+// score is the lower bound of the Wilson interval of availability, so that few
+// calls promise little, times 1000/(1000+latency in ms). When no method is asked
+// for, latency is standardised: a provider that is given the slow methods is not
+// slower for it.
+func (s *Store) Rank(q RankQuery) []RankRow {
+	t := s.NewTable(Query{Filter: q.Filter, By: []Dim{ChainDim, ProviderDim}, Window: q.Window, Providers: true})
+	t.Refresh()
+	standard := make(map[string]float64)
+	if len(q.Filter[MethodDim]) == 0 {
+		standard = s.standardLatencies(q)
+	}
+	severalChains := len(q.Filter[ChainDim]) != 1
+	var list []RankRow
+	for _, row := range t.Rows() {
+		r := RankRow{
+			Key: row.Dims[ProviderDim], Chain: row.Dims[ChainDim], ProviderID: row.Dims[ProviderDim],
+			Figures: row.Figures, State: *row.Provider,
+		}
+		if severalChains {
+			r.Key = row.Key
+		}
+		latency, ok := standard[row.Key]
+		if !ok && row.Avg != None {
+			latency = float64(row.Avg) / 1000
+		}
+		r.judge(q, latency)
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b RankRow) int {
+		switch {
+		case a.HasScore != b.HasScore:
+			if a.HasScore {
+				return -1
+			}
+			return 1
+		case a.Score > b.Score:
+			return -1
+		case a.Score < b.Score:
+			return 1
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return list
+}
+
+// judge sets score, eligibility and reasons. latency is in ms.
+func (r *RankRow) judge(q RankQuery, latency float64) {
+	f := &r.Figures
+	r.Eligible = true
+	exclude := func(reason string) {
+		r.Eligible = false
+		r.Reasons = append(r.Reasons, reason)
+	}
+	for transport, state := range r.State.Circuit {
+		if state == CircuitOpen && matches(q.Filter[TransportDim], Transport(transport).String()) {
+			exclude("circuit_open_" + Transport(transport).String())
+		}
+	}
+	if r.State.HasHeight && r.State.LagBlocks < laggingBelow {
+		exclude("lagging")
+	}
+	if f.Calls == 0 {
+		// Nothing in the window: whatever is known of it is out of date.
+		exclude("stale")
+	}
+	if f.Calls < coldStartCalls {
+		r.ColdStart = true
+		r.Reasons = append(r.Reasons, "cold_start")
+		return
+	}
+	r.HasScore = true
+	if !r.Eligible {
+		return
+	}
+	if q.LassoRank {
+		average := 0.0
+		if f.Avg != None {
+			average = float64(f.Avg) / 1000
+		}
+		r.Score = share(f.Calls-f.Errors, f.Calls) * 1000 / (1000 + average) * math.Log10(float64(max(f.Calls, 1)))
+		return
+	}
+	if f.Calls == f.Errors {
+		r.Reasons = append(r.Reasons, "no_success")
+		return // no latency to speak of, and nothing to recommend it
+	}
+	availability := 1 - float64(f.ProviderErrors)/float64(f.Calls)
+	r.Score = wilsonLower(availability, float64(f.Samples)) * 1000 / (1000 + latency)
+}
+
+// wilsonLower is the lower bound of the Wilson score interval (E. B. Wilson, 1927)
+// of a share p seen in n samples.
+func wilsonLower(p, n float64) float64 {
+	if n == 0 {
+		return 0
+	}
+	const z2 = wilsonZ * wilsonZ
+	return max(0, (p+z2/(2*n)-wilsonZ*math.Sqrt(p*(1-p)/n+z2/(4*n*n)))/(1+z2/n))
+}
+
+// standardLatencies returns the average success latency in ms of every
+// chain/provider, standardised to the chain's mix of methods: observed divided by
+// what the chain's average of each method would give for the provider's own mix,
+// times the chain's mean.
+func (s *Store) standardLatencies(q RankQuery) map[string]float64 {
+	f := q.Filter
+	f[ProviderDim] = nil // the chain's averages are over all providers
+	t := s.NewTable(Query{Filter: f, By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: q.Window})
+	t.Refresh()
+	type mean struct{ sum, n float64 }
+	byMethod, byChain := make(map[[2]string]mean), make(map[string]mean)
+	successes := func(r *Row) (sum, n float64) {
+		n = float64(r.Calls - r.Errors)
+		if r.Avg == None {
+			return 0, 0
+		}
+		return float64(r.Avg) / 1000 * n, n
+	}
+	for _, r := range t.Rows() {
+		sum, n := successes(r)
+		m, c := byMethod[[2]string{r.Dims[ChainDim], r.Dims[MethodDim]}], byChain[r.Dims[ChainDim]]
+		byMethod[[2]string{r.Dims[ChainDim], r.Dims[MethodDim]}] = mean{m.sum + sum, m.n + n}
+		byChain[r.Dims[ChainDim]] = mean{c.sum + sum, c.n + n}
+	}
+	type judged struct{ observed, expected float64 }
+	providers := make(map[string]judged)
+	for _, r := range t.Rows() {
+		sum, n := successes(r)
+		m := byMethod[[2]string{r.Dims[ChainDim], r.Dims[MethodDim]}]
+		if n == 0 || m.n == 0 {
+			continue
+		}
+		key := r.Dims[ChainDim] + "/" + r.Dims[ProviderDim]
+		j := providers[key]
+		providers[key] = judged{j.observed + sum, j.expected + n*m.sum/m.n}
+	}
+	out := make(map[string]float64, len(providers))
+	for key, j := range providers {
+		chain, _, _ := strings.Cut(key, "/")
+		if c := byChain[chain]; j.expected > 0 && c.n > 0 {
+			out[key] = j.observed / j.expected * c.sum / c.n
+		}
+	}
+	return out
+}

@@ -1,0 +1,231 @@
+package store
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// eachChain calls f, under the chain's mutex, for every chain with reports that
+// a filter takes.
+func (s *Store) eachChain(f *Filter, do func(c *chainReports, senders sightings)) {
+	if !matches(f[NodeDim], s.options.Node) {
+		return
+	}
+	for _, p := range s.allProfiles() {
+		if !matches(f[ProfileDim], p.name) {
+			continue
+		}
+		senders := p.sightings()
+		for _, c := range p.allChains() {
+			if !matches(f[ChainDim], c.name) {
+				continue
+			}
+			c.mu.RLock()
+			do(c, senders)
+			c.mu.RUnlock()
+		}
+	}
+}
+
+// takes reports whether a filter takes a report; transport counts for kinds that have one.
+func (f *Filter) takes(k *reportKey, hasTransport bool) bool {
+	return matches(f[ProviderDim], k.provider) && matches(f[RegionDim], k.region) &&
+		(!hasTransport || matches(f[TransportDim], k.transport.String()))
+}
+
+// reportName is the key of a report: its dimensions joined, the profile first
+// when a filter lets several through.
+func reportName(f *Filter, profile string, parts ...string) string {
+	if len(f[ProfileDim]) != 1 {
+		parts = append([]string{profile}, parts...)
+	}
+	return strings.Join(parts, "/")
+}
+
+// Circuits lists the latest report of every breaker by every sender, by key.
+func (s *Store) Circuits(f Filter) []CircuitReport {
+	now := s.clock.now()
+	var list []CircuitReport
+	s.eachChain(&f, func(c *chainReports, senders sightings) {
+		for key, r := range c.circuits {
+			if !f.takes(&key, true) {
+				continue
+			}
+			row := *r
+			row.Stale = !senders.trusted(key.sender, now)
+			row.Key = reportName(&f, r.Profile, r.Chain, r.ProviderID, r.Transport.String(), r.Region, r.Sender)
+			list = append(list, row)
+		}
+	})
+	slices.SortFunc(list, func(a, b CircuitReport) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+// Blocks lists the latest height of every provider by every sender, by key.
+func (s *Store) Blocks(f Filter) []BlockReport {
+	now := s.clock.now()
+	var list []BlockReport
+	s.eachChain(&f, func(c *chainReports, _ sightings) {
+		agreed := c.consensus(now)
+		for key, r := range c.heights {
+			if !f.takes(&key, false) {
+				continue
+			}
+			row := *r
+			row.Stale = now-r.LastSeenAt > heightFresh
+			if !row.Stale {
+				row.HasLag, row.LagBlocks = true, int64(r.Height)-int64(agreed[key.region])
+			}
+			row.Key = reportName(&f, r.Profile, r.Chain, r.ProviderID, r.Region, r.Sender)
+			list = append(list, row)
+		}
+	})
+	slices.SortFunc(list, func(a, b BlockReport) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+// Healths lists the latest health of every provider by every sender, by key.
+func (s *Store) Healths(f Filter) []HealthReport {
+	now := s.clock.now()
+	var list []HealthReport
+	s.eachChain(&f, func(c *chainReports, _ sightings) {
+		for key, r := range c.healths {
+			if !f.takes(&key, true) {
+				continue
+			}
+			row := *r
+			row.Stale = now-r.LastSeenAt > healthFresh
+			row.Key = reportName(&f, r.Profile, r.Chain, r.ProviderID, r.Transport.String(), r.Region, r.Sender)
+			list = append(list, row)
+		}
+	})
+	slices.SortFunc(list, func(a, b HealthReport) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+// CircuitChanges lists the last transitions, newest first.
+func (s *Store) CircuitChanges(f Filter) []CircuitChange {
+	var list []CircuitChange
+	if !matches(f[NodeDim], s.options.Node) {
+		return nil
+	}
+	for _, p := range s.allProfiles() {
+		if !matches(f[ProfileDim], p.name) {
+			continue
+		}
+		p.changes.mu.Lock()
+		for _, c := range p.changes.ring {
+			key := reportKey{provider: c.ProviderID, region: c.Region, transport: c.Transport}
+			if matches(f[ChainDim], c.Chain) && f.takes(&key, true) {
+				c.Key = reportName(&f, c.Profile, s.options.Node, strconv.FormatUint(c.seq, 10))
+				list = append(list, c)
+			}
+		}
+		p.changes.mu.Unlock()
+	}
+	slices.SortFunc(list, func(a, b CircuitChange) int {
+		if a.At != b.At {
+			return int(min(max(b.At-a.At, -1), 1))
+		}
+		return int(int64(b.seq) - int64(a.seq))
+	})
+	return list
+}
+
+// providerKey names a provider on a chain, over profiles.
+type providerKey struct{ chain, provider string }
+
+// providerReports is what fresh reports say about a provider on a chain.
+type providerReports struct {
+	circuit                     [numTransports]CircuitState
+	circuitsOpen, circuitsKnown int
+	hasHeight                   bool
+	height                      uint64
+	lag                         int64
+	hasHealth                   bool
+	health                      HealthStatus
+	failures                    uint32
+	regions                     []string // sorted
+}
+
+// reportsBy merges the fresh reports that a filter takes, by provider.
+func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
+	now := s.clock.now()
+	merged := make(map[providerKey]*providerReports)
+	at := func(chain string, key *reportKey) *providerReports {
+		k := providerKey{chain, key.provider}
+		p := merged[k]
+		if p == nil {
+			p = new(providerReports)
+			merged[k] = p
+		}
+		if i, found := slices.BinarySearch(p.regions, key.region); !found {
+			p.regions = slices.Insert(p.regions, i, key.region)
+		}
+		return p
+	}
+	s.eachChain(f, func(c *chainReports, senders sightings) {
+		for key, r := range c.circuits {
+			if !f.takes(&key, true) || !senders.trusted(key.sender, now) {
+				continue
+			}
+			p := at(c.name, &key)
+			p.circuit[key.transport] = max(p.circuit[key.transport], r.State)
+			p.circuitsKnown++
+			if r.State == CircuitOpen {
+				p.circuitsOpen++
+			}
+		}
+		for key, r := range c.healths {
+			if !f.takes(&key, true) || now-r.LastSeenAt > healthFresh {
+				continue
+			}
+			p := at(c.name, &key)
+			p.hasHealth = true
+			p.health = max(p.health, r.Status)
+			p.failures = max(p.failures, r.ConsecutiveFailures)
+		}
+		c.mergeHeights(f, now, at)
+	})
+	return merged
+}
+
+// mergeHeights sets the height of providers, the highest fresh one, and their
+// lag: in each region the provider's highest fresh height against the region's
+// consensus, and of these the worst.
+func (c *chainReports) mergeHeights(f *Filter, now int64, at func(chain string, key *reportKey) *providerReports) {
+	type place struct{ provider, region string }
+	best := make(map[place]uint64)
+	for key, r := range c.heights {
+		if f.takes(&key, false) && now-r.LastSeenAt <= heightFresh {
+			p := at(c.name, &key)
+			p.height = max(p.height, r.Height)
+			k := place{key.provider, key.region}
+			best[k] = max(best[k], r.Height)
+		}
+	}
+	if len(best) == 0 {
+		return
+	}
+	agreed := c.consensus(now)
+	for k, height := range best {
+		p := at(c.name, &reportKey{provider: k.provider, region: k.region})
+		lag := int64(height) - int64(agreed[k.region])
+		if !p.hasHeight || lag < p.lag {
+			p.lag = lag
+		}
+		p.hasHeight = true
+	}
+}
+
+// reportsRevision is the revision of the newest change of any report that a
+// filter may take.
+func (s *Store) reportsRevision(f *Filter) (newest uint64) {
+	for _, p := range s.allProfiles() {
+		if matches(f[ProfileDim], p.name) {
+			newest = max(newest, p.reportsRevision.Load())
+		}
+	}
+	return newest
+}

@@ -1,0 +1,425 @@
+package store
+
+// A row is one series as counted by one origin. All of it is guarded by the
+// mutex of the shard that holds it.
+//
+// A step of a tier is in one of two places: open, as a cell in live that is
+// being written, or packed, in the log of its tier. An open step that was packed
+// by a tick stays live until it closes; then only the packed cell is left. A late
+// event opens a packed cell again.
+type row struct {
+	series *series
+	origin *originPart
+	slot   uint32 // index in origin.rows
+	due    int64  // second at which something of it leaves a window or a tier; 0 = never
+
+	cur    *liveCell // the newest open 1 s step: where nearly every call goes
+	live   []*liveCell
+	logs   [numTiers]cellLog
+	totals [NumWindows]*windowTotal // built when a reader asks, dropped when none does
+	queued [numTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
+
+	lifetime counts // everything ever counted in this row
+	atTick   counts // lifetime at the close of the last sequence that changed it
+	digest   uint64 // this row's share of the origin's digest
+	stamp    uint32 // newest stamp of its packed cells
+	dirty    bool   // listed in origin.dirty
+	lastSeen int64  // newest ts, ms
+}
+
+// liveCell is an open step.
+type liveCell struct {
+	cell
+	tier  int
+	step  int64
+	dirty bool // differs from what the log holds
+}
+
+// windowTotal is the sum of the packed cells of a row inside a window; open ones
+// are added by the reader.
+type windowTotal struct {
+	cell
+	rescan bool // min and max may belong to a cell that left
+}
+
+// counted reports whether a cell is part of a window that starts at start. A
+// finer cell counts until the sum of its step is there.
+func (r *row) counted(w Window, start int64, tier int, step int64) bool {
+	base := windowTier[w]
+	if tier > base {
+		return false
+	}
+	for tier < base {
+		tier++
+		step /= tierRatio[tier]
+		if r.has(tier, step) {
+			return false
+		}
+	}
+	return step >= start
+}
+
+func (r *row) has(tier int, step int64) bool {
+	return r.open(tier, step) != nil || r.logs[tier].has(uint32(step))
+}
+
+// open returns the open cell of a step, nil when it is not open.
+func (r *row) open(tier int, step int64) *liveCell {
+	for _, l := range r.live {
+		if l.step == step && l.tier == tier {
+			return l
+		}
+	}
+	return nil
+}
+
+// openCell returns the cell of a step for writing.
+func (r *row) openCell(tier int, step int64) *liveCell {
+	if l := r.open(tier, step); l != nil {
+		return l
+	}
+	if e, ok := r.logs[tier].find(uint32(step)); ok {
+		l := r.origin.newLive(tier, step)
+		if err := l.unpack(e.packed, r.origin.shard.store.categories); err != nil {
+			panic("store: " + err.Error()) // only cells that passed unpack or were packed here rest in a log
+		}
+		r.addToTotals(tier, tier, step, &l.cell, false)
+		r.live = append(r.live, l)
+		return l
+	}
+	l := r.origin.newLive(tier, step)
+	if tier > tier1s {
+		r.sumFiner(l)
+	}
+	r.live = append(r.live, l)
+	return l
+}
+
+// sumFiner fills a new coarser cell with the finer cells of its step. They stop
+// counting in the windows that slide by the coarser tier; the new cell begins to.
+func (r *row) sumFiner(l *liveCell) {
+	finer := l.tier - 1
+	from := l.step * tierRatio[l.tier]
+	to := from + tierRatio[l.tier]
+	if finer > tier1s { // sum what has not been summed there either
+		for step := from; step < to; step++ {
+			if !r.has(finer, step) && r.hasAny(finer-1, step*tierRatio[finer], (step+1)*tierRatio[finer]) {
+				r.openCell(finer, step)
+			}
+		}
+	}
+	scratch := r.origin.scratch()
+	defer r.origin.release(scratch)
+	log := &r.logs[finer]
+	for o := log.seek(uint32(from)); int(o) < len(log.buf); {
+		e := log.at(o)
+		if int64(e.step) >= to {
+			break
+		}
+		o = e.end
+		if r.open(finer, int64(e.step)) != nil {
+			continue
+		}
+		r.unpackInto(scratch, e.packed)
+		r.addToTotals(l.tier, finer, int64(e.step), scratch, false)
+		l.merge(scratch)
+	}
+	for _, f := range r.live {
+		if f.tier == finer && f.step >= from && f.step < to {
+			l.merge(&f.cell)
+			if r.cur == f {
+				r.cur = nil // from now on a call there changes two cells
+			}
+		}
+	}
+	l.dirty = !l.empty()
+}
+
+// hasAny reports whether a tier has a cell in [from, to).
+func (r *row) hasAny(tier int, from, to int64) bool {
+	for _, l := range r.live {
+		if l.tier == tier && l.step >= from && l.step < to {
+			return true
+		}
+	}
+	log := &r.logs[tier]
+	o := log.seek(uint32(from))
+	return int(o) < len(log.buf) && int64(log.at(o).step) < to
+}
+
+func (r *row) unpackInto(c *cell, packed []byte) {
+	c.reset()
+	if err := c.unpack(packed, r.origin.shard.store.categories); err != nil {
+		panic("store: " + err.Error()) // see openCell
+	}
+}
+
+// addToTotals adds the content of a packed cell to the totals it counts in, or
+// takes it away, for windows that slide by base or coarser.
+func (r *row) addToTotals(base, tier int, step int64, c *cell, add bool) {
+	for w := range NumWindows {
+		t := r.totals[w]
+		if t == nil || windowTier[w] < base || !r.counted(w, windowStart(w, r.origin.now), tier, step) {
+			continue
+		}
+		if add {
+			t.merge(c)
+		} else {
+			t.take(c)
+		}
+	}
+}
+
+func (t *windowTotal) take(c *cell) {
+	if t.subtract(c) {
+		t.rescan = true
+	}
+	if t.empty() {
+		t.rescan = false
+	}
+}
+
+// pack writes an open cell to its log, stamped with the sequence being closed.
+func (r *row) pack(l *liveCell, stamp uint32) {
+	o := r.origin
+	o.packBuf = l.appendPacked(o.packBuf[:0], o.shard.store.categories)
+	r.logs[l.tier].put(uint32(l.step), stamp, o.packBuf)
+	r.stamp = max(r.stamp, stamp)
+	l.dirty = false
+}
+
+// close takes an open cell that has been packed out of live.
+func (r *row) close(l *liveCell) {
+	for i, other := range r.live {
+		if other == l {
+			r.live = append(r.live[:i], r.live[i+1:]...)
+			break
+		}
+	}
+	if r.cur == l {
+		r.cur = nil
+	}
+	r.addToTotals(l.tier, l.tier, l.step, &l.cell, true)
+	r.origin.releaseLive(l)
+}
+
+// addTo adds what the row counted in a window to a sum. It does not change what
+// writers see, only brings the total of the window up to date.
+func (r *row) addTo(sum *cell, w Window) {
+	t := r.total(w)
+	sum.merge(&t.cell)
+	r.eachCell(windowTier[w], windowStart(w, r.origin.now), nil, func(l *liveCell) { sum.merge(&l.cell) })
+}
+
+// total returns the sum of the packed cells of a window, right in every field.
+func (r *row) total(w Window) *windowTotal {
+	t := r.totals[w]
+	if t == nil {
+		t = r.origin.newTotal()
+		r.totals[w] = t
+		r.eachPacked(w, func(tier int, e entry) {
+			scratch := r.origin.scratch()
+			r.unpackInto(scratch, e.packed)
+			t.merge(scratch)
+			r.origin.release(scratch)
+		})
+	}
+	if t.rescan {
+		t.rescan = false
+		first := true
+		r.eachPacked(w, func(_ int, e entry) {
+			low, high, ok := packedRange(e.packed)
+			if !ok {
+				return
+			}
+			if first {
+				t.min, t.max = low, high
+				first = false
+				return
+			}
+			t.min, t.max = min(t.min, low), max(t.max, high)
+		})
+	}
+	return t
+}
+
+// eachPacked calls f for the packed, not open cells that count in a window.
+func (r *row) eachPacked(w Window, f func(tier int, e entry)) {
+	base := windowTier[w]
+	r.eachCell(base, windowStart(w, r.origin.now), f, nil)
+}
+
+// eachCell calls packed and open for the cells that make up the steps of a tier
+// from start on: the tier's own, and finer ones where no sum is there yet. Either
+// may be nil.
+func (r *row) eachCell(base int, start int64, packed func(tier int, e entry), open func(l *liveCell)) {
+	for tier := tier1s; packed != nil && tier <= base; tier++ {
+		log := &r.logs[tier]
+		var coarser [numTiers]int32 // offsets that only move forward, as steps do
+		for t := tier + 1; t <= base; t++ {
+			coarser[t] = r.logs[t].head
+		}
+		for o := log.seek(uint32(start * tierSeconds[base] / tierSeconds[tier])); int(o) < len(log.buf); {
+			e := log.at(o)
+			o = e.end
+			if r.open(tier, int64(e.step)) != nil {
+				continue
+			}
+			summed, step := false, int64(e.step)
+			for t := tier + 1; t <= base && !summed; t++ {
+				step /= tierRatio[t]
+				coarser[t] = r.logs[t].seekFrom(coarser[t], uint32(step))
+				summed = r.logs[t].stepAt(coarser[t]) == step || r.open(t, step) != nil
+			}
+			if !summed {
+				packed(tier, e)
+			}
+		}
+	}
+	if open == nil {
+		return
+	}
+	for _, l := range r.live {
+		if l.tier > base {
+			continue
+		}
+		summed, step := false, l.step
+		for t := l.tier + 1; t <= base; t++ {
+			step /= tierRatio[t]
+			summed = summed || r.has(t, step)
+		}
+		if !summed && step >= start {
+			open(l)
+		}
+	}
+}
+
+// settle moves the row from one second to a later one: cells leave windows and
+// tiers. It reports whether a reader of any window can tell the difference.
+// origin.now must still be from.
+func (r *row) settle(from, to int64) (changed bool) {
+	// What is about to be dropped must have been summed. With ticks in time it has.
+	for tier := tier1s; tier < tier60s; tier++ {
+		r.sumDropped(tier, keptStart(tier, to))
+	}
+	for w := range NumWindows {
+		base := windowTier[w]
+		oldStart, newStart := windowStart(w, from), windowStart(w, to)
+		if oldStart == newStart {
+			continue
+		}
+		t := r.totals[w]
+		log := &r.logs[base]
+		for o := log.seek(uint32(oldStart)); int(o) < len(log.buf); {
+			e := log.at(o)
+			if int64(e.step) >= newStart {
+				break
+			}
+			o = e.end
+			changed = true
+			if t != nil && r.open(base, int64(e.step)) == nil {
+				scratch := r.origin.scratch()
+				r.unpackInto(scratch, e.packed)
+				t.take(scratch)
+				r.origin.release(scratch)
+			}
+		}
+		for _, l := range r.live {
+			if l.tier == base && l.step >= oldStart && l.step < newStart {
+				changed = true
+			}
+		}
+		if t != nil && r.origin.unread(w, to) {
+			r.totals[w] = nil
+		}
+	}
+	for tier := range numTiers {
+		r.drop(tier, keptStart(tier, to))
+	}
+	return changed
+}
+
+// sumDropped opens the coarser cells of the steps of a tier below start that have none.
+func (r *row) sumDropped(tier int, start int64) {
+	for {
+		step := int64(-1)
+		log := &r.logs[tier]
+		for o := log.head; int(o) < len(log.buf); {
+			e := log.at(o)
+			if int64(e.step) >= start {
+				break
+			}
+			o = e.end
+			if coarser := int64(e.step) / tierRatio[tier+1]; !r.has(tier+1, coarser) {
+				step = coarser
+				break
+			}
+		}
+		for _, l := range r.live {
+			if coarser := l.step / tierRatio[tier+1]; l.tier == tier && l.step < start && !r.has(tier+1, coarser) {
+				step = coarser
+			}
+		}
+		if step < 0 {
+			return
+		}
+		r.openCell(tier+1, step)
+		r.queueSum(tier+1, step)
+		r.origin.markDirty(r)
+	}
+}
+
+// drop forgets the cells of a tier below start.
+func (r *row) drop(tier int, start int64) {
+	r.logs[tier].dropBefore(uint32(start))
+	for i := 0; i < len(r.live); {
+		l := r.live[i]
+		if l.tier != tier || l.step >= start {
+			i++
+			continue
+		}
+		r.live = append(r.live[:i], r.live[i+1:]...)
+		if r.cur == l {
+			r.cur = nil
+		}
+		r.origin.releaseLive(l)
+	}
+}
+
+// nextDue is the second at which the next cell leaves a window or a tier; 0 when
+// the row has no cell left.
+func (r *row) nextDue() int64 {
+	now := r.origin.now
+	due := int64(0)
+	soonest := func(second int64) {
+		if due == 0 || second < due {
+			due = second
+		}
+	}
+	leaves := func(tier int, step int64) {
+		for w := range NumWindows {
+			if windowTier[w] == tier && step >= windowStart(w, now) {
+				soonest((step + windowSteps[w] + 1) * tierSeconds[tier])
+			}
+		}
+		soonest((step + tierKept[tier]) * tierSeconds[tier])
+	}
+	for tier := range numTiers {
+		log := &r.logs[tier]
+		if e, ok := log.first(); ok {
+			soonest((int64(e.step) + tierKept[tier]) * tierSeconds[tier])
+			for w := range NumWindows {
+				if windowTier[w] != tier {
+					continue
+				}
+				if o := log.seek(uint32(windowStart(w, now))); int(o) < len(log.buf) {
+					soonest((int64(log.at(o).step) + windowSteps[w] + 1) * tierSeconds[tier])
+				}
+			}
+		}
+	}
+	for _, l := range r.live {
+		leaves(l.tier, l.step)
+	}
+	return due
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// keyDims is how many dimensions are strings; transport and request origin are
+// one byte each at the end of a key.
+const keyDims = 6
+
+// keyOrder is the order of the dimensions in a key.
+var keyOrder = [keyDims]Dim{ProfileDim, ChainDim, ProviderDim, MethodDim, StrategyDim, RegionDim}
+
+// A series is one combination of dimensions. Its rows, one an origin, and its
+// links are guarded by the mutex of its shard; key and ends never change.
+type series struct {
+	key  string          // the dimensions in keyOrder, each followed by a zero byte; transport; request origin
+	ends [keyDims]uint16 // where each of the strings ends
+	hash uint64          // of key, seeded
+	mark uint64          // of key, the same on every node
+
+	profile *profile
+
+	same *series // next with the same hash
+	rows []*row  // this node's own first, once there
+
+	revision   uint64
+	prev, next *series // by revision
+	gone       bool    // no longer in the shard
+}
+
+// appendKey appends the key of a call. Ids never hold a zero byte.
+func appendKey(dst []byte, e *Event, provider string, transport Transport) []byte {
+	dst = append(append(dst, e.Profile...), 0)
+	dst = append(append(dst, e.Chain...), 0)
+	dst = append(append(dst, provider...), 0)
+	dst = append(append(dst, e.Method...), 0)
+	dst = append(append(dst, e.Strategy...), 0)
+	dst = append(append(dst, e.SourceRegion...), 0)
+	return append(dst, byte(transport), byte(e.RequestOrigin))
+}
+
+// overflowKey is the key that counts instead of key once the cap is reached:
+// without its method at level 1, with nothing but its profile, transport and
+// request origin at level 2.
+func overflowKey(key []byte, level int) []byte {
+	var s series
+	s.setKey(string(key))
+	out := make([]byte, 0, len(key))
+	for _, d := range keyOrder {
+		part := s.dim(d)
+		if d != ProfileDim && (level == 2 || d == MethodDim) {
+			part = otherName
+		}
+		out = append(append(out, part...), 0)
+	}
+	return append(out, key[len(key)-2:]...)
+}
+
+func (s *series) setKey(key string) {
+	s.key = key
+	n := 0
+	for i := range len(key) - 2 {
+		if key[i] == 0 {
+			s.ends[n] = uint16(i)
+			n++
+		}
+	}
+	s.mark = portableHash(key)
+}
+
+// dim returns the value of a dimension of the series; NodeDim has none here.
+func (s *series) dim(d Dim) string {
+	switch d {
+	case ProfileDim:
+		return s.key[:s.ends[0]]
+	case ChainDim:
+		return s.key[s.ends[0]+1 : s.ends[1]]
+	case ProviderDim:
+		return s.key[s.ends[1]+1 : s.ends[2]]
+	case MethodDim:
+		return s.key[s.ends[2]+1 : s.ends[3]]
+	case StrategyDim:
+		return s.key[s.ends[3]+1 : s.ends[4]]
+	case RegionDim:
+		return s.key[s.ends[4]+1 : s.ends[5]]
+	case TransportDim:
+		return s.transport().String()
+	case RequestOriginDim:
+		return RequestOrigin(s.key[len(s.key)-1]).String()
+	}
+	return ""
+}
+
+func (s *series) transport() Transport { return Transport(s.key[len(s.key)-2]) }
+
+// digest is the share of a row in its origin's digest: the same on every node,
+// whatever the clocks and whatever has aged out.
+func (s *series) digest(c *counts) uint64 {
+	h := s.mark
+	for _, v := range [...]uint64{
+		c.calls, c.errors, c.providerErrors, c.requests, c.requestErrors,
+		c.failovers, c.samples, c.sum.low, c.sum.high,
+	} {
+		h = mix(h^v, 0x9e3779b97f4a7c15)
+	}
+	return h
+}
+
+// portableHash is a 64-bit hash that is the same in every process, for digests.
+// It guards against accidents, not against a member who lies.
+func portableHash(s string) uint64 {
+	h := uint64(len(s)) * 0xa0761d6478bd642f
+	for ; len(s) >= 8; s = s[8:] {
+		h = mix(h^binary.LittleEndian.Uint64([]byte(s[:8])), 0xe7037ed1a0b428db)
+	}
+	var tail [8]byte
+	copy(tail[:], s)
+	return mix(h^binary.LittleEndian.Uint64(tail[:]), 0x8ebc6af09c88c6e3)
+}
+
+// mix folds the 128-bit product of two numbers.
+func mix(a, b uint64) uint64 {
+	high, low := bits.Mul64(a^0x2d358dccaa6c78a5, b)
+	return high ^ low ^ a
+}

@@ -1,0 +1,256 @@
+// Package store is the shared memory of a node: what gateways reported, counted
+// and kept so that any number of readers can ask for any window of it at once.
+//
+// # Concurrency properties
+//
+// All methods of [Store] are safe for concurrent use but for [Store.Tick], which
+// wants one caller. Writers ([Store.Apply]) and readers meet only in the mutex of
+// a shard, held for microseconds and never two at a time; no goroutine, channel
+// or queue stands between them. A [Table] belongs to one goroutine at a time.
+//
+// # Consistency
+//
+// When Apply has returned, every read begun later sees all of its events. A read
+// is not one instant: it includes everything up to the revision in its [Meta],
+// and may include later changes. Revisions grow with every change, the expiry of
+// a cell or a report included, so equal revisions mean equal answers.
+//
+// # Arithmetic
+//
+// Everything counted is an integer: durations are whole microseconds, weights
+// whole numbers. Sums are the same in whatever order they were made. Latencies
+// are kept as counts in base-2 exponential buckets (see distribution.go), and
+// percentiles are within 1.1 % of the exact ones.
+package store
+
+import (
+	"errors"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options configure a store. The zero value of a field takes its default.
+type Options struct {
+	Node                string           // name of this node; default "node"
+	Region              string           // this node's region; default "local"
+	Incarnation         uint64           // names this run of the node; default the start in unix ms
+	MaxSeries           int              // default 100,000; beyond it series lose their method, then everything but their profile
+	MaxSeriesPerProfile int              // default MaxSeries
+	MaxLatestValues     int              // default 100,000; beyond it reports with a new key are refused
+	DedupBytes          int64            // memory for identities, default 64 MiB
+	Now                 func() time.Time // default time.Now
+}
+
+const (
+	maxProfiles = 1000
+	maxSenders  = 10_000 // per profile; beyond it senders are counted as one
+
+	// keepTotals is for how many seconds the totals of a window outlive its last reader.
+	keepTotals = 120
+)
+
+// A Store holds the live numbers of a node. See the package documentation.
+type Store struct {
+	options    Options
+	clock      *clock
+	began      int64 // ms
+	seed       maphash.Seed
+	categories *categories
+
+	revision atomic.Uint64
+	advanced atomic.Int64 // the second everything is settled up to
+	shards   [numShards]shard
+	lastRead [NumWindows]atomic.Int64 // second
+
+	sequence     atomic.Uint64 // of the last tick
+	digest       atomic.Uint64 // at the close of it
+	dedup        *dedup
+	counters     dedupCounters
+	overflow     atomic.Uint64
+	seriesCount  atomic.Int64
+	latestCount  atomic.Int64
+	senderCount  atomic.Int64
+	applyScratch sync.Pool
+
+	profilesMu sync.RWMutex
+	profiles   map[string]*profile
+}
+
+// New returns an empty store.
+func New(o Options) (*Store, error) {
+	if o.Node == "" {
+		o.Node = "node"
+	}
+	if o.Region == "" {
+		o.Region = "local"
+	}
+	if o.MaxSeries == 0 {
+		o.MaxSeries = 100_000
+	}
+	if o.MaxSeriesPerProfile == 0 {
+		o.MaxSeriesPerProfile = o.MaxSeries
+	}
+	if o.MaxLatestValues == 0 {
+		o.MaxLatestValues = 100_000
+	}
+	if o.DedupBytes == 0 {
+		o.DedupBytes = 64 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxSeries < 0 || o.MaxSeriesPerProfile < 0 || o.MaxLatestValues < 0 || o.DedupBytes < 0 {
+		return nil, errors.New("limits of the store cannot be negative")
+	}
+	s := &Store{
+		options:    o,
+		clock:      newClock(o.Now),
+		seed:       maphash.MakeSeed(),
+		categories: newCategories(),
+		profiles:   make(map[string]*profile),
+	}
+	s.began = s.clock.now()
+	if s.options.Incarnation == 0 {
+		s.options.Incarnation = uint64(s.began)
+	}
+	s.advanced.Store(s.began / 1000)
+	s.revision.Store(1)
+	s.dedup = newDedup(o.DedupBytes, s.began)
+	s.applyScratch.New = func() any { return new(batch) }
+	self := &origin{name: o.Node, incarnation: s.options.Incarnation}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.store = s
+		sh.series = make(map[uint64]*series)
+		sh.retired = make(retired)
+		sh.parts = []*originPart{{origin: self, shard: sh, now: s.began / 1000}}
+	}
+	return s, nil
+}
+
+// Node is the name of this node.
+func (s *Store) Node() string { return s.options.Node }
+
+// Region is the region of this node.
+func (s *Store) Region() string { return s.options.Region }
+
+// Incarnation names this run of the node.
+func (s *Store) Incarnation() uint64 { return s.options.Incarnation }
+
+// Now is the store's clock in ms since the epoch. It does not jump with the wall
+// clock, see clock.go.
+func (s *Store) Now() int64 { return s.clock.now() }
+
+// Revision is the number of the store's last change. Whatever has fallen due by
+// now, such as the expiry of a cell, is done first and counts as a change. The
+// call is cheap unless a second has ended since the one before.
+func (s *Store) Revision() uint64 {
+	s.advance(s.clock.now() / 1000)
+	return s.revision.Load()
+}
+
+// advance settles all shards up to a second. Concurrent callers repeat each
+// other's walk, which finds nothing left to do.
+func (s *Store) advance(second int64) {
+	if s.advanced.Load() >= second {
+		return
+	}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		sh.advance(second)
+		sh.mu.Unlock()
+	}
+	for _, p := range s.allProfiles() {
+		p.expire(second * 1000)
+		if p.users.Load() == 0 && p.empty() {
+			s.dropProfile(p)
+		}
+	}
+	for {
+		old := s.advanced.Load()
+		if old >= second || s.advanced.CompareAndSwap(old, second) {
+			return
+		}
+	}
+}
+
+// Tick closes a sequence: cells that changed are packed and stamped with it,
+// closed steps are summed into coarser ones, what has aged out is dropped. It
+// wants to be called every half second, by one goroutine; reads do not depend on it.
+func (s *Store) Tick() {
+	s.clock.check()
+	at := s.clock.now()
+	s.advance(at / 1000)
+	sequence := s.sequence.Load() + 1
+	var digest uint64
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		sh.advance(at / 1000)
+		sh.local().tick(uint32(sequence), at)
+		digest += sh.local().digest
+		sh.mu.Unlock()
+	}
+	s.digest.Store(digest)
+	s.sequence.Store(sequence)
+}
+
+// allProfiles lists the profiles in no order.
+func (s *Store) allProfiles() []*profile {
+	s.profilesMu.RLock()
+	defer s.profilesMu.RUnlock()
+	list := make([]*profile, 0, len(s.profiles))
+	for _, p := range s.profiles {
+		list = append(list, p)
+	}
+	return list
+}
+
+// profile returns a profile, nil when unknown.
+func (s *Store) profile(name string) *profile {
+	s.profilesMu.RLock()
+	defer s.profilesMu.RUnlock()
+	return s.profiles[name]
+}
+
+// acquireProfile returns a profile, a new one if there is room, nil when there
+// is none. It stays until release.
+func (s *Store) acquireProfile(name string) *profile {
+	s.profilesMu.RLock()
+	p := s.profiles[name]
+	if p != nil {
+		p.users.Add(1)
+	}
+	s.profilesMu.RUnlock()
+	if p != nil {
+		return p
+	}
+	s.profilesMu.Lock()
+	defer s.profilesMu.Unlock()
+	p = s.profiles[name]
+	if p == nil {
+		if len(s.profiles) >= maxProfiles {
+			return nil
+		}
+		p = newProfile(s, strings.Clone(name))
+		s.profiles[p.name] = p
+		s.revision.Add(1)
+	}
+	p.users.Add(1)
+	return p
+}
+
+// dropProfile forgets a profile that holds nothing, unless somebody is about to
+// write to it.
+func (s *Store) dropProfile(p *profile) {
+	s.profilesMu.Lock()
+	defer s.profilesMu.Unlock()
+	if p.users.Load() == 0 && p.empty() && s.profiles[p.name] == p {
+		delete(s.profiles, p.name)
+		s.revision.Add(1)
+	}
+}

@@ -1,0 +1,470 @@
+package store
+
+import (
+	"slices"
+	"strings"
+)
+
+// A Table is the result of one query. It remembers which series belong to which
+// row, so that a refresh costs what has changed since the one before and not
+// what exists: only rows with a changed series are summed again. It belongs to
+// one goroutine at a time.
+type Table struct {
+	store  *Store
+	query  Query
+	cursor uint64 // revision up to which changes are in
+	second int64  // the store's second at the last refresh
+	meta   Meta
+
+	members [numShards]map[*series]*group
+	groups  map[string]*group
+	scopes  map[string]uint64 // calls by scope, what traffic shares are shares of
+	reports map[providerKey]*providerReports
+	noted   uint64 // reports are as of this revision
+	byKey   []*Row // all rows, by key; nil when it has to be made
+
+	sum     cell
+	part    cell
+	regions []string
+	percent [4]Micros
+}
+
+// group is a row in the making.
+type group struct {
+	key     string
+	dims    [NumDims]string
+	scope   string
+	members []*series
+	counted bool // false: not a row, only part of a scope
+	dirty   bool
+	row     *Row
+
+	// What the last sum gave; the row is made of it and of the scopes.
+	figures Figures
+	regions []Row
+	methods []Row
+	active  []string // regions with calls in the window, sorted
+}
+
+// NewTable returns a table that has not been refreshed yet.
+func (s *Store) NewTable(q Query) *Table {
+	return &Table{store: s, query: q, groups: make(map[string]*group), scopes: make(map[string]uint64)}
+}
+
+// Meta is the metadata of the last refresh.
+func (t *Table) Meta() Meta { return t.meta }
+
+// Rows returns all rows as of the last refresh, by key. The rows are immutable;
+// the slice is valid until the next refresh.
+func (t *Table) Rows() []*Row {
+	if t.byKey == nil {
+		t.byKey = make([]*Row, 0, len(t.groups))
+		for _, g := range t.groups {
+			if g.row != nil {
+				t.byKey = append(t.byKey, g.row)
+			}
+		}
+		slices.SortFunc(t.byKey, func(a, b *Row) int { return strings.Compare(a.Key, b.Key) })
+	}
+	return t.byKey
+}
+
+// Refresh brings the table up to date. It returns the rows that differ from the
+// last refresh, all of them the first time, and the keys of those that are gone.
+// Rows are immutable; the slices are the caller's.
+func (t *Table) Refresh() (changed []*Row, removed []string) {
+	s := t.store
+	now := s.clock.now()
+	revision := s.Revision()
+	t.meta = s.meta(t.query.Filter[ProfileDim], t.query.Window, revision, now)
+	s.lastRead[t.query.Window].Store(now / 1000)
+	if revision == t.cursor {
+		return nil, nil
+	}
+	for i := range s.shards {
+		t.collect(i, revision)
+	}
+	freshReports := t.noteReports()
+
+	for key, g := range t.groups {
+		if !g.dirty {
+			continue
+		}
+		if len(g.members) == 0 && (!g.counted || !t.reported(g)) {
+			delete(t.groups, key)
+			if g.row != nil {
+				removed = append(removed, g.key)
+			}
+			continue
+		}
+		t.total(g)
+	}
+	t.sumScopes()
+	for _, g := range t.groups {
+		if g.counted && (g.dirty || freshReports || t.moved(g)) {
+			if row := t.makeRow(g); g.row == nil || !sameRow(g.row, row) {
+				g.row = row
+				changed = append(changed, row)
+			}
+		}
+		g.dirty = false
+	}
+	if len(changed)+len(removed) > 0 {
+		t.byKey = nil
+	}
+	t.cursor = revision
+	return changed, removed
+}
+
+// collect marks the groups whose series have changed in a shard.
+func (t *Table) collect(i int, revision uint64) {
+	sh := &t.store.shards[i]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if t.members[i] == nil || sh.structure > t.cursor {
+		t.enroll(i, sh)
+	}
+	for s := sh.newest; s != nil && s.revision > t.cursor; s = s.prev {
+		if g := t.members[i][s]; g != nil {
+			g.dirty = true
+		}
+	}
+	sh.read = max(sh.read, revision)
+}
+
+// enroll brings the members that are in a shard up to date. The caller holds the
+// shard's mutex.
+func (t *Table) enroll(i int, sh *shard) {
+	known := t.members[i]
+	if known == nil {
+		known = make(map[*series]*group)
+		t.members[i] = known
+	}
+	for s, g := range known {
+		if s.gone {
+			delete(known, s)
+			g.members = slices.DeleteFunc(g.members, func(m *series) bool { return m == s })
+			g.dirty = true
+		}
+	}
+	// New series are at the end of the list: they came after the cursor.
+	for s := sh.newest; s != nil && s.revision > t.cursor; s = s.prev {
+		if known[s] != nil {
+			continue
+		}
+		if g := t.groupOf(s); g != nil {
+			known[s] = g
+			g.members = append(g.members, s)
+			g.dirty = true
+		}
+	}
+}
+
+// groupOf returns the group that a series counts in, nil when it counts in none.
+func (t *Table) groupOf(s *series) *group {
+	f := &t.query.Filter
+	counted := true
+	for d := range NodeDim {
+		if len(f[d]) > 0 && !slices.Contains(f[d], s.dim(d)) {
+			if d != ProviderDim {
+				return nil
+			}
+			counted = false // still part of what traffic is a share of
+		}
+	}
+	scope := ""
+	if slices.Contains(t.query.By, ChainDim) {
+		scope = s.dim(ChainDim)
+	}
+	if !counted {
+		return t.group("\x00"+scope, scope, false)
+	}
+	var dims [NumDims]string
+	for _, d := range t.query.By {
+		dims[d] = s.dim(d)
+		if d == NodeDim {
+			dims[d] = t.store.options.Node
+		}
+	}
+	return t.rowGroup(dims, scope)
+}
+
+func (t *Table) rowGroup(dims [NumDims]string, scope string) *group {
+	parts := make([]string, 0, NumDims)
+	for _, d := range t.query.By {
+		parts = append(parts, dims[d])
+	}
+	g := t.group(strings.Join(parts, "/"), scope, true)
+	g.dims = dims
+	return g
+}
+
+func (t *Table) group(key, scope string, counted bool) *group {
+	g := t.groups[key]
+	if g == nil {
+		g = &group{key: key, scope: scope, counted: counted, dirty: true}
+		t.groups[key] = g
+	}
+	return g
+}
+
+// noteReports brings latest values up to date and makes rows for keys that have
+// nothing else. It reports whether any report changed.
+func (t *Table) noteReports() bool {
+	if !t.wantsReports() {
+		return false
+	}
+	f := t.query.Filter
+	revision := t.store.reportsRevision(&f)
+	if t.reports != nil && revision == t.noted {
+		return false
+	}
+	t.noted = revision
+	before := t.reports
+	t.reports = t.store.reportsBy(&f)
+	for k := range t.reports {
+		t.reportGroup(k, true)
+	}
+	for k := range before {
+		if t.reports[k] == nil {
+			if g := t.reportGroup(k, false); g != nil {
+				g.dirty = true // perhaps nothing is left of it
+			}
+		}
+	}
+	return true
+}
+
+// wantsReports holds for tables whose rows a latest value keeps alive: those
+// grouped by chain, with or without provider.
+func (t *Table) wantsReports() bool {
+	q := &t.query
+	for _, d := range q.By {
+		if d != ChainDim && d != ProviderDim {
+			return false
+		}
+	}
+	return len(q.By) > 0 && q.By[0] == ChainDim && len(q.Filter[MethodDim]) == 0 && len(q.Filter[StrategyDim]) == 0 || q.Providers
+}
+
+// reportGroup returns the group that the reports of a provider belong to.
+func (t *Table) reportGroup(k providerKey, create bool) *group {
+	var dims [NumDims]string
+	key := k.chain
+	dims[ChainDim] = k.chain
+	if slices.Contains(t.query.By, ProviderDim) {
+		dims[ProviderDim] = k.provider
+		key += "/" + k.provider
+	}
+	if !create || len(t.query.Filter[MethodDim])+len(t.query.Filter[StrategyDim]) > 0 {
+		return t.groups[key]
+	}
+	return t.rowGroup(dims, k.chain)
+}
+
+// reported reports whether a latest value keeps a group alive.
+func (t *Table) reported(g *group) bool {
+	if t.reports == nil || len(t.query.Filter[MethodDim])+len(t.query.Filter[StrategyDim]) > 0 {
+		return false
+	}
+	if slices.Contains(t.query.By, ProviderDim) {
+		return t.reports[providerKey{g.dims[ChainDim], g.dims[ProviderDim]}] != nil
+	}
+	for k := range t.reports {
+		if k.chain == g.dims[ChainDim] {
+			return true
+		}
+	}
+	return false
+}
+
+// total sums the members of a group.
+func (t *Table) total(g *group) {
+	g.active = g.active[:0]
+	lastSeen := t.addMembers(&t.sum, g.members, &g.active)
+	t.store.figures(&g.figures, &t.sum, t.percent[:])
+	g.figures.LastSeenAt = lastSeen
+	t.sum.reset()
+	if !t.query.ExpandRegions && !t.query.ExpandMethods {
+		return
+	}
+	if t.query.ExpandRegions {
+		g.regions = t.split(g, RegionDim)
+	}
+	if t.query.ExpandMethods && g.counted {
+		g.methods = t.split(g, MethodDim)
+		slices.SortStableFunc(g.methods, func(a, b Row) int {
+			switch {
+			case a.Calls > b.Calls:
+				return -1
+			case a.Calls < b.Calls:
+				return 1
+			}
+			return 0
+		})
+		g.methods = slices.DeleteFunc(g.methods, func(r Row) bool { return r.Calls == 0 })
+		g.methods = g.methods[:min(len(g.methods), maxMethods)]
+	}
+}
+
+// maxMethods is how many methods of a provider are listed.
+const maxMethods = 10
+
+// addMembers adds what series counted in the window to a sum and notes the
+// regions that had calls.
+func (t *Table) addMembers(sum *cell, members []*series, active *[]string) (lastSeen int64) {
+	for _, m := range members {
+		sh := &t.store.shards[shardOf(m.hash)]
+		before := sum.samples
+		sh.mu.Lock()
+		for _, r := range m.rows {
+			if !matches(t.query.Filter[NodeDim], r.origin.name) {
+				continue
+			}
+			r.addTo(sum, t.query.Window)
+			lastSeen = max(lastSeen, r.lastSeen)
+		}
+		sh.mu.Unlock()
+		if active != nil && sum.samples > before {
+			region := m.dim(RegionDim)
+			if i, found := slices.BinarySearch(*active, region); !found {
+				*active = slices.Insert(*active, i, region)
+			}
+		}
+	}
+	return lastSeen
+}
+
+// split sums the members of a group by one more dimension.
+func (t *Table) split(g *group, d Dim) []Row {
+	by := make(map[string][]*series)
+	for _, m := range g.members {
+		by[m.dim(d)] = append(by[m.dim(d)], m)
+	}
+	rows := make([]Row, 0, len(by))
+	for value, members := range by {
+		row := Row{Key: value}
+		row.Dims[d] = value
+		lastSeen := t.addMembers(&t.part, members, nil)
+		t.store.figures(&row.Figures, &t.part, t.percent[:])
+		row.LastSeenAt = lastSeen
+		t.part.reset()
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
+	return rows
+}
+
+// sumScopes adds up the calls that traffic shares are shares of: by chain, or
+// all of them, and the same again by region for the parts of rows.
+func (t *Table) sumScopes() {
+	clear(t.scopes)
+	for _, g := range t.groups {
+		t.scopes[g.scope] += g.figures.Calls
+		for i := range g.regions {
+			t.scopes[g.scope+"/"+g.regions[i].Key] += g.regions[i].Calls
+		}
+	}
+}
+
+// moved reports whether the scope of a row has changed since it was made.
+func (t *Table) moved(g *group) bool {
+	if g.row == nil || g.row.ScopeCalls != t.scopes[g.scope] {
+		return true
+	}
+	for i := range g.row.Regions {
+		if r := &g.row.Regions[i]; r.ScopeCalls != t.scopes[g.scope+"/"+r.Key] {
+			return true
+		}
+	}
+	return false
+}
+
+// makeRow makes the row of a group from its sums, the scopes and the reports.
+func (t *Table) makeRow(g *group) *Row {
+	row := &Row{Key: g.key, Dims: g.dims, Figures: g.figures}
+	row.ScopeCalls = t.scopes[g.scope]
+	if t.query.ExpandRegions {
+		row.Regions = slices.Clone(g.regions)
+		for i := range row.Regions {
+			row.Regions[i].ScopeCalls = t.scopes[g.scope+"/"+row.Regions[i].Key]
+		}
+	}
+	if t.query.ExpandMethods {
+		row.Methods = slices.Clone(g.methods)
+		for i := range row.Methods {
+			row.Methods[i].ScopeCalls = g.figures.Calls
+		}
+	}
+	if t.query.Providers {
+		row.Provider = providerState(t.reports[providerKey{g.dims[ChainDim], g.dims[ProviderDim]}], g.active, &row.Figures)
+	}
+	return row
+}
+
+// providerState joins what was reported about a provider with what was counted.
+func providerState(r *providerReports, active []string, f *Figures) *ProviderState {
+	state := new(ProviderState)
+	if r == nil {
+		r = new(providerReports)
+	}
+	state.Circuit = r.circuit
+	state.CircuitsOpen, state.CircuitsKnown = r.circuitsOpen, r.circuitsKnown
+	state.HasHeight, state.Height, state.LagBlocks = r.hasHeight, r.height, r.lag
+	state.HasHealth, state.Health, state.Failures = r.hasHealth, r.health, r.failures
+	state.RegionsReporting = len(r.regions)
+	for _, region := range active {
+		if _, found := slices.BinarySearch(r.regions, region); !found {
+			state.RegionsReporting++
+		}
+	}
+	state.Status, state.StatusReasons = statusOf(f, state)
+	return state
+}
+
+// sameRow reports whether two rows say the same.
+func sameRow(a, b *Row) bool {
+	if a.Key != b.Key || !sameFigures(&a.Figures, &b.Figures) || (a.Provider == nil) != (b.Provider == nil) ||
+		len(a.Regions) != len(b.Regions) || len(a.Methods) != len(b.Methods) {
+		return false
+	}
+	if a.Provider != nil && !sameState(a.Provider, b.Provider) {
+		return false
+	}
+	for i := range a.Regions {
+		if !sameRow(&a.Regions[i], &b.Regions[i]) {
+			return false
+		}
+	}
+	for i := range a.Methods {
+		if !sameRow(&a.Methods[i], &b.Methods[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameFigures(a, b *Figures) bool {
+	x, y := *a, *b
+	x.Categories, y.Categories = nil, nil
+	return slices.Equal(a.Categories, b.Categories) && sameScalars(&x, &y)
+}
+
+func sameScalars(a, b *Figures) bool {
+	return a.Calls == b.Calls && a.Errors == b.Errors && a.ProviderErrors == b.ProviderErrors && a.Requests == b.Requests &&
+		a.RequestErrors == b.RequestErrors && a.Failovers == b.Failovers && a.Samples == b.Samples && a.Avg == b.Avg &&
+		a.P50 == b.P50 && a.P90 == b.P90 && a.P95 == b.P95 && a.P99 == b.P99 && a.Max == b.Max &&
+		a.FailureP95 == b.FailureP95 && a.ScopeCalls == b.ScopeCalls && a.LastSeenAt == b.LastSeenAt
+}
+
+func sameState(a, b *ProviderState) bool {
+	x, y := *a, *b
+	x.StatusReasons, y.StatusReasons = nil, nil
+	return slices.Equal(a.StatusReasons, b.StatusReasons) && x.equal(&y)
+}
+
+func (p *ProviderState) equal(o *ProviderState) bool {
+	return p.Circuit == o.Circuit && p.CircuitsOpen == o.CircuitsOpen && p.CircuitsKnown == o.CircuitsKnown &&
+		p.HasHeight == o.HasHeight && p.Height == o.Height && p.LagBlocks == o.LagBlocks && p.HasHealth == o.HasHealth &&
+		p.Health == o.Health && p.Failures == o.Failures && p.RegionsReporting == o.RegionsReporting && p.Status == o.Status
+}
