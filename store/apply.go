@@ -10,13 +10,15 @@ import (
 // shard, so that each shard is locked once, and so are the identities.
 type batch struct {
 	verdicts   []verdict
-	profiles   []*profile // of each event
+	runs       []run
 	acquired   []*profile // to be released
 	keys       []byte
+	identity   []byte
 	identities []identity
 	touches    []touch
 	overflown  []int32 // touches whose series has no room
 	heads      [numShards]int32
+	reports    bool // an event is not a decision
 }
 
 // touch is one call on its way to its series. It holds all that is needed there,
@@ -26,15 +28,24 @@ type touch struct {
 	hash  uint64
 	ts    int64
 	key   uint32 // where the key begins in keys
-	size  uint32
 	event int32
+	run   int32
 	next  int32 // the next touch of the same shard, or -1
+	size  uint16
 }
 
 type identity struct {
 	hash  uint64
 	event int32
 	next  int32
+}
+
+// run is a stretch of events of one sender and profile.
+type run struct {
+	profile *profile // nil when there is no room for it
+	sender  *sender
+	end     int // index of the first event behind it
+	said    senderBatch
 }
 
 type verdict uint8
@@ -55,17 +66,17 @@ func (s *Store) Apply(events []Event) Receipt {
 	now := s.clock.now()
 	var receipt Receipt
 
-	s.admit(b, events, &receipt)
-	receipt.Duplicates = s.deduplicate(b, events, now)
-	s.count(b, events, now/1000)
+	s.prepare(b, events, now, &receipt)
+	receipt.Duplicates = s.deduplicate(b, now)
+	s.count(b, now/1000)
 	s.report(b, events, now)
 	for _, p := range b.acquired {
 		p.release()
 	}
 
 	receipt.Accepted = len(events) - receipt.Duplicates - receipt.Rejected
-	s.counters.accepted.Add(uint64(receipt.Accepted))
-	s.counters.duplicate.Add(uint64(receipt.Duplicates))
+	s.accepted.Add(uint64(receipt.Accepted))
+	s.duplicates.Add(uint64(receipt.Duplicates))
 	return receipt
 }
 
@@ -80,46 +91,105 @@ func (s *Store) Admit(e *Event) bool {
 	return e.Kind == Decision || p.hasRoom(e)
 }
 
-// admit refuses what no cap leaves room for. It comes before deduplication: a
-// refused event must not be remembered as seen.
-func (s *Store) admit(b *batch, events []Event, receipt *Receipt) {
-	b.verdicts, b.profiles, b.acquired = b.verdicts[:0], b.profiles[:0], b.acquired[:0]
-	var p *profile
+// prepare does all that needs no lock of a shard: it refuses what no cap leaves
+// room for (before deduplication, lest a refused event be remembered as seen),
+// computes identities and makes the touches.
+func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
+	b.verdicts, b.runs, b.acquired = b.verdicts[:0], b.runs[:0], b.acquired[:0]
+	b.keys, b.identities, b.touches = b.keys[:0], b.identities[:0], b.touches[:0]
+	b.reports = false
+	var r *run
 	for i := range events {
 		e := &events[i]
-		if p == nil || p.name != e.Profile {
-			if p = s.acquireProfile(e.Profile); p != nil {
-				b.acquired = append(b.acquired, p)
-			}
+		if r == nil || r.sender == nil || r.sender.name != e.SourceNode || r.profile.name != e.Profile {
+			r = s.newRun(b, e, now)
 		}
-		b.profiles = append(b.profiles, p)
-		if p != nil && (e.Kind == Decision || p.hasRoom(e)) {
-			b.verdicts = append(b.verdicts, accepted)
+		r.end = i + 1
+		if r.profile == nil || e.Kind != Decision && !r.profile.hasRoom(e) {
+			b.verdicts = append(b.verdicts, refused)
+			s.refuse(i, r.profile, receipt)
 			continue
 		}
-		b.verdicts = append(b.verdicts, refused)
-		receipt.Rejected++
-		if len(receipt.Refusals) < MaxListedRefusals {
-			detail := fmt.Sprintf("this node holds %d latest values, as many as it may", s.options.MaxLatestValues)
-			if p == nil {
-				detail = fmt.Sprintf("this node holds %d profiles, as many as it may", maxProfiles)
-			}
-			receipt.Refusals = append(receipt.Refusals, Refusal{Index: i, Code: "too_many_series", Detail: detail})
+		b.verdicts = append(b.verdicts, accepted)
+		r.said.see(e)
+
+		begin := len(b.keys)
+		b.keys = appendKey(b.keys, e, e.ProviderID, e.Transport)
+		hash := maphash.Bytes(s.seed, b.keys[begin:])
+		if e.EventID != "" || e.RequestID != "" {
+			b.identity = appendIdentity(b.identity[:0], e, hash)
+			b.identities = append(b.identities, identity{hash: maphash.Bytes(s.seed, b.identity), event: int32(i)})
+		}
+		if e.Kind != Decision {
+			b.keys = b.keys[:begin]
+			b.reports = true
+			continue
+		}
+		r.said.decisions++
+		b.touches = append(b.touches, touch{
+			call: call{
+				micros: e.UpstreamMicros, weight: e.Weight, failovers: e.FailoverCount,
+				failed: e.Failed, final: true, bucket: uint16(bucketOf(e.UpstreamMicros)),
+			},
+			hash: hash, ts: e.TS, key: uint32(begin), size: uint16(len(b.keys) - begin), event: int32(i), run: int32(len(b.runs) - 1),
+		})
+		if e.Failed {
+			s.blame(&b.touches[len(b.touches)-1].call, e.ErrorCategory)
+		}
+		if len(e.Attempts) > 0 {
+			s.prepareAttempts(b, e, i)
 		}
 	}
 }
 
-// deduplicate marks the events whose identity was seen before.
-func (s *Store) deduplicate(b *batch, events []Event, now int64) (duplicates int) {
-	b.identities = b.identities[:0]
-	for i := range events {
-		e := &events[i]
-		if b.verdicts[i] == refused || e.EventID == "" && e.RequestID == "" {
-			continue
-		}
-		b.keys = appendIdentity(b.keys[:0], e)
-		b.identities = append(b.identities, identity{hash: maphash.Bytes(s.seed, b.keys), event: int32(i)})
+func (s *Store) prepareAttempts(b *batch, e *Event, event int) {
+	for i := range e.Attempts {
+		a := &e.Attempts[i]
+		begin := len(b.keys)
+		b.keys = appendKey(b.keys, e, a.ProviderID, a.Transport)
+		b.touches = append(b.touches, touch{
+			call: call{micros: a.DurationMicros, weight: e.Weight, failed: true, bucket: uint16(bucketOf(a.DurationMicros))},
+			hash: maphash.Bytes(s.seed, b.keys[begin:]), ts: e.TS,
+			key: uint32(begin), size: uint16(len(b.keys) - begin), event: int32(event), run: int32(len(b.runs) - 1),
+		})
+		s.blame(&b.touches[len(b.touches)-1].call, a.ErrorCategory)
 	}
+}
+
+// blame sets the category of a failed call and whose fault it was.
+func (s *Store) blame(k *call, category string) {
+	k.category = s.categories.id(category)
+	k.providerFault = !s.categories.get(k.category).blameless
+}
+
+func (s *Store) newRun(b *batch, e *Event, now int64) *run {
+	r := run{}
+	if len(b.runs) > 0 && b.runs[len(b.runs)-1].profile != nil && b.runs[len(b.runs)-1].profile.name == e.Profile {
+		r.profile = b.runs[len(b.runs)-1].profile
+	} else if r.profile = s.acquireProfile(e.Profile); r.profile != nil {
+		b.acquired = append(b.acquired, r.profile)
+	}
+	if r.profile != nil {
+		r.sender = r.profile.sender(e.SourceNode, e.SourceRegion, now)
+	}
+	b.runs = append(b.runs, r)
+	return &b.runs[len(b.runs)-1]
+}
+
+func (s *Store) refuse(index int, p *profile, receipt *Receipt) {
+	receipt.Rejected++
+	if len(receipt.Refusals) == MaxListedRefusals {
+		return
+	}
+	detail := fmt.Sprintf("this node holds %d latest values, as many as it may", s.options.MaxLatestValues)
+	if p == nil {
+		detail = fmt.Sprintf("this node holds %d profiles, as many as it may", maxProfiles)
+	}
+	receipt.Refusals = append(receipt.Refusals, Refusal{Index: index, Code: "too_many_series", Detail: detail})
+}
+
+// deduplicate marks the events whose identity was seen before.
+func (s *Store) deduplicate(b *batch, now int64) (duplicates int) {
 	for i := range b.heads {
 		b.heads[i] = -1
 	}
@@ -129,20 +199,21 @@ func (s *Store) deduplicate(b *batch, events []Event, now int64) (duplicates int
 		id.next = *head
 		*head = int32(i)
 	}
-	for n, i := range b.heads {
-		if i < 0 {
+	for n, first := range b.heads[:dedupShards] {
+		if first < 0 {
 			continue
 		}
 		sh := &s.dedup.shards[n]
 		sh.mu.Lock()
-		sh.turn(now)
-		for i >= 0 {
-			id := &b.identities[i]
-			if sh.seen(id.hash, s.dedup.maxSlots, now) {
-				b.verdicts[id.event] = duplicate
+		sh.prepare(now)
+		for i := first; i >= 0; i = b.identities[i].next {
+			sh.fetch(b.identities[i].hash)
+		}
+		for i := first; i >= 0; i = b.identities[i].next {
+			if sh.seen(b.identities[i].hash, s.dedup.maxLines, now) {
+				b.verdicts[b.identities[i].event] = duplicate
 				duplicates++
 			}
-			i = id.next
 		}
 		sh.mu.Unlock()
 	}
@@ -150,42 +221,41 @@ func (s *Store) deduplicate(b *batch, events []Event, now int64) (duplicates int
 }
 
 // appendIdentity appends what makes an event itself: its event_id, or else all
-// fields as the sender gave them.
-func appendIdentity(dst []byte, e *Event) []byte {
-	dst = append(append(dst, e.Profile...), 0)
+// fields as the sender gave them. hash is that of the event's series, which
+// stands for its dimensions.
+func appendIdentity(dst []byte, e *Event, hash uint64) []byte {
 	if e.EventID != "" {
+		dst = append(append(dst, e.Profile...), 0)
 		return append(dst, e.EventID...)
 	}
-	dst = append(append(dst, 0), e.RequestID...)
-	dst = append(append(dst, 0), e.Chain...)
-	dst = append(append(dst, 0), e.ProviderID...)
-	dst = append(append(dst, 0), e.Method...)
-	dst = append(append(dst, 0), e.Strategy...)
-	dst = append(append(dst, 0), e.SourceNode...)
-	dst = append(append(dst, 0), e.SourceRegion...)
-	dst = append(append(dst, 0), e.ErrorCategory...)
-	dst = append(append(dst, 0), e.ErrorCode...)
-	dst = append(append(dst, 0), e.Reason...)
-	var fixed [80]byte
-	binary.LittleEndian.PutUint32(fixed[0:], uint32(e.Sent))
-	binary.LittleEndian.PutUint32(fixed[4:], e.Weight)
+	var fixed [56]byte
+	binary.LittleEndian.PutUint64(fixed[0:], hash)
 	binary.LittleEndian.PutUint64(fixed[8:], uint64(e.SentTS))
 	binary.LittleEndian.PutUint64(fixed[16:], e.DurationMicros)
 	binary.LittleEndian.PutUint64(fixed[24:], e.UpstreamMicros)
 	binary.LittleEndian.PutUint64(fixed[32:], e.Other)
-	binary.LittleEndian.PutUint64(fixed[40:], e.Height)
+	binary.LittleEndian.PutUint32(fixed[40:], uint32(e.Sent))
+	binary.LittleEndian.PutUint32(fixed[44:], e.Weight)
 	binary.LittleEndian.PutUint32(fixed[48:], e.FailoverCount)
 	fixed[52] = byte(e.Kind)
-	fixed[53] = byte(e.Transport) | byte(e.RequestOrigin)<<4
-	fixed[54] = byte(e.From) | byte(e.To)<<4
-	fixed[55] = byte(e.Status) | byte(e.HeightSource)<<4
 	if e.Failed {
-		fixed[56] = 1
+		fixed[53] = 1
 	}
-	binary.LittleEndian.PutUint32(fixed[60:], e.ConsecutiveFailures)
-	binary.LittleEndian.PutUint32(fixed[64:], e.ConsecutiveSuccesses)
-	binary.LittleEndian.PutUint64(fixed[72:], e.LatencyMicros)
 	dst = append(dst, fixed[:]...)
+	dst = append(dst, e.RequestID...)
+	dst = append(append(dst, 0), e.SourceNode...)
+	if e.Failed {
+		dst = append(append(dst, 0), e.ErrorCategory...)
+		dst = append(append(dst, 0), e.ErrorCode...)
+	}
+	if e.Kind != Decision {
+		dst = append(append(dst, 0), e.Reason...)
+		dst = append(dst, 0, byte(e.From), byte(e.To), byte(e.Status), byte(e.HeightSource))
+		dst = binary.LittleEndian.AppendUint64(dst, e.Height)
+		dst = binary.LittleEndian.AppendUint64(dst, e.LatencyMicros)
+		dst = binary.LittleEndian.AppendUint32(dst, e.ConsecutiveFailures)
+		dst = binary.LittleEndian.AppendUint32(dst, e.ConsecutiveSuccesses)
+	}
 	for i := range e.Attempts {
 		a := &e.Attempts[i]
 		dst = append(append(dst, 0), a.ProviderID...)
@@ -198,29 +268,16 @@ func appendIdentity(dst []byte, e *Event) []byte {
 }
 
 // count adds the calls of accepted decisions to their series.
-func (s *Store) count(b *batch, events []Event, second int64) {
-	b.keys, b.touches, b.overflown = b.keys[:0], b.touches[:0], b.overflown[:0]
-	for i := range events {
-		e := &events[i]
-		if e.Kind != Decision || b.verdicts[i] != accepted {
-			continue
-		}
-		t := s.touch(b, e, i, e.ProviderID, e.Transport)
-		t.micros, t.failed, t.final = e.UpstreamMicros, e.Failed, true
-		t.failovers = uint64(e.FailoverCount) * uint64(e.Weight)
-		s.complete(t, e.ErrorCategory)
-		for a := range e.Attempts {
-			attempt := &e.Attempts[a]
-			t := s.touch(b, e, i, attempt.ProviderID, attempt.Transport)
-			t.micros, t.failed = attempt.DurationMicros, true
-			s.complete(t, attempt.ErrorCategory)
-		}
-	}
+func (s *Store) count(b *batch, second int64) {
+	b.overflown = b.overflown[:0]
 	for i := range b.heads {
 		b.heads[i] = -1
 	}
 	for i := len(b.touches) - 1; i >= 0; i-- {
 		t := &b.touches[i]
+		if b.verdicts[t.event] != accepted {
+			continue
+		}
 		head := &b.heads[shardOf(t.hash)]
 		t.next = *head
 		*head = int32(i)
@@ -235,7 +292,7 @@ func (s *Store) count(b *batch, events []Event, second int64) {
 		s.revision.Add(1)
 		for i >= 0 {
 			t := &b.touches[i]
-			if !sh.count(t, b.keys[t.key:t.key+t.size], b.profiles[t.event], 0) {
+			if !sh.count(t, b.keys[t.key:t.key+uint32(t.size)], b.runs[t.run].profile, 0) {
 				b.overflown = append(b.overflown, i)
 			}
 			i = t.next
@@ -244,28 +301,7 @@ func (s *Store) count(b *batch, events []Event, second int64) {
 	}
 	for _, i := range b.overflown {
 		t := &b.touches[i]
-		s.countOverflow(t, b.keys[t.key:t.key+t.size], b.profiles[t.event], second)
-	}
-}
-
-// touch appends a touch with everything but the call.
-func (s *Store) touch(b *batch, e *Event, event int, provider string, transport Transport) *touch {
-	begin := len(b.keys)
-	b.keys = appendKey(b.keys, e, provider, transport)
-	key := b.keys[begin:]
-	b.touches = append(b.touches, touch{
-		hash: maphash.Bytes(s.seed, key), key: uint32(begin), size: uint32(len(key)),
-		ts: e.TS, event: int32(event), call: call{weight: uint64(e.Weight)},
-	})
-	return &b.touches[len(b.touches)-1]
-}
-
-// complete derives the rest of a call.
-func (s *Store) complete(t *touch, category string) {
-	t.bucket = bucketOf(t.micros)
-	if t.failed {
-		t.category = s.categories.id(category)
-		t.providerFault = !s.categories.get(t.category).blameless
+		s.countOverflow(t, b.keys[t.key:t.key+uint32(t.size)], b.runs[t.run].profile, second)
 	}
 }
 
@@ -273,8 +309,8 @@ func shardOf(hash uint64) int { return int(hash >> 58) }
 
 // countOverflow counts a call whose series has no room under a coarser key.
 func (s *Store) countOverflow(t *touch, key []byte, p *profile, second int64) {
-	s.overflow.Add(t.weight)
-	p.overflow.Add(t.weight)
+	s.overflow.Add(uint64(t.weight))
+	p.overflow.Add(uint64(t.weight))
 	for level := 1; level <= 2; level++ {
 		coarser := overflowKey(key, level)
 		t.hash = maphash.Bytes(s.seed, coarser)
@@ -310,52 +346,49 @@ func (s *Store) reserveSeries(p *profile, level int) bool {
 // count adds one call to its series, a new one while there is room. The caller
 // holds the shard's mutex.
 func (sh *shard) count(t *touch, key []byte, p *profile, level int) bool {
-	series := sh.find(t.hash, key)
-	if series == nil {
-		if !sh.store.reserveSeries(p, level) {
+	r := sh.rows.find(t.hash, key)
+	if r == nil {
+		if r = sh.localRow(t.hash, key, p, level); r == nil {
 			return false
 		}
-		series = sh.add(t.hash, key, p)
 	}
-	sh.touch(series)
-	sh.localRow(series).count(&t.call, t.ts)
+	if r.touched <= sh.read {
+		sh.touch(r.series)
+		r.touched = r.series.revision
+	}
+	r.lastSeen = max(r.lastSeen, t.ts)
+
+	// Fast path: the second of the call before.
+	if second := t.ts / 1000; r.cur == nil || r.cur.step != second {
+		r.countSlow(&t.call, second)
+	} else {
+		r.cur.add(&t.call)
+	}
+	if !r.dirty {
+		r.origin.markDirty(r)
+	}
 	return true
 }
 
-// localRow returns this node's own row of a series.
-func (sh *shard) localRow(s *series) *row {
-	local := sh.parts[0]
-	for _, r := range s.rows {
-		if r.origin == local {
-			return r
+// localRow makes this node's own row of a series; nil when there is no room.
+func (sh *shard) localRow(hash uint64, key []byte, p *profile, level int) *row {
+	s := sh.find(hash, key)
+	if s == nil {
+		if !sh.store.reserveSeries(p, level) {
+			return nil
 		}
+		s = sh.add(hash, key, p)
 	}
-	r := local.addRow(s)
-	s.rows[0], s.rows[len(s.rows)-1] = s.rows[len(s.rows)-1], s.rows[0]
+	r := sh.local().addRow(s)
+	sh.rows.add(hash, r)
 	return r
 }
 
-// count adds a call to the cell that its ts falls into.
-func (r *row) count(k *call, ts int64) {
-	r.lastSeen = max(r.lastSeen, ts)
-	r.lifetime.add(k)
-	second := ts / 1000
-
-	// Fast path: the second of the call before.
-	if r.cur != nil && r.cur.step == second {
-		r.cur.add(k)
-		r.cur.dirty = true
-		if !r.dirty {
-			r.origin.markDirty(r)
-		}
-		return
-	}
-
-	// Slow path: a new second, or an old one.
+// countSlow adds a call to a new second, or an old one.
+func (r *row) countSlow(k *call, second int64) {
 	tier, step := r.tierOf(second)
 	l := r.cell(tier, step)
 	l.add(k)
-	l.dirty = true
 	summed := false
 	for t, s := tier+1, step; t < numTiers; t++ {
 		s /= tierRatio[t]
@@ -365,13 +398,12 @@ func (r *row) count(k *call, ts int64) {
 		// The sum of this step was made: it grows too.
 		c := r.cell(t, s)
 		c.add(k)
-		c.dirty = true
+		c.lifetime.add(k)
 		summed = true
 	}
 	if tier == tier1s && !summed {
 		r.cur = l
 	}
-	r.origin.markDirty(r)
 }
 
 // tierOf is the finest tier that still keeps a second.

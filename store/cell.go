@@ -64,15 +64,16 @@ func (u uint128) over(n uint64) uint64 {
 	return quotient
 }
 
-// call is one try at one provider, ready to be counted.
+// call is one try at one provider, ready to be counted. It is small because a
+// batch has thousands.
 type call struct {
 	micros        uint64
-	weight        uint64
-	bucket        int
+	weight        uint32
+	failovers     uint32 // unweighted
+	bucket        uint16
+	category      categoryID // only when failed
 	failed        bool
 	final         bool // the try that ended a request
-	failovers     uint64
-	category      categoryID // only when failed
 	providerFault bool
 }
 
@@ -104,35 +105,25 @@ func (c *cell) reset() {
 }
 
 func (c *counts) add(k *call) {
-	c.calls += k.weight
+	weight := uint64(k.weight)
+	c.calls += weight
 	c.samples++
 	if k.final {
-		c.requests += k.weight
-		c.failovers += k.failovers
+		c.requests += weight
+		c.failovers += uint64(k.failovers) * weight
 	}
 	if k.failed {
-		c.errors += k.weight
+		c.errors += weight
 		if k.providerFault {
-			c.providerErrors += k.weight
+			c.providerErrors += weight
 		}
 		if k.final {
-			c.requestErrors += k.weight
+			c.requestErrors += weight
 		}
 		return
 	}
-	high, low := bits.Mul64(k.micros, k.weight)
+	high, low := bits.Mul64(k.micros, weight)
 	c.sum.add(uint128{high, low})
-}
-
-func (c *cell) add(k *call) {
-	if k.failed {
-		c.failures.add(k.bucket, k.weight)
-		c.addCategory(k.category, k.weight)
-	} else {
-		c.extend(k.micros, k.micros)
-		c.successes.add(k.bucket, k.weight)
-	}
-	c.counts.add(k)
 }
 
 // extend widens [min, max]; it must run before the successes are counted.

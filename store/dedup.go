@@ -2,171 +2,181 @@ package store
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// Identities of events are kept as seeded 64-bit hashes in two generations a
-// shard. A generation is written for dedupPeriod and then only read for as long
-// again, so every repeat within dedupPeriod is found and an identity is
-// forgotten after twice that. When a generation is full before its time, the
-// generations turn early and the period is shorter; Usage says what it is.
+// Identities of events are kept as seeded 64-bit hashes in two generations. A
+// generation is written for dedupPeriod and then only read for as long again, so
+// every repeat within dedupPeriod is found and an identity is forgotten after
+// twice that. When the memory is full before its time, the generations turn
+// early and the period is shorter; Usage says what it is.
 const (
-	dedupPeriod    = 120 * time.Second
-	dedupShards    = 64
-	minIdentities  = 64 // slots of a new generation
-	identityBytes  = 8  // a slot
-	dedupLoadNum   = 3  // a generation is full at 3/4 of its slots
-	dedupLoadDenom = 4
+	dedupPeriod = 120 * time.Second
+	dedupShards = 16 // few, so that a batch has many lines to fetch at once in each
+	minLines    = 16 // of a shard
 )
 
 type dedup struct {
 	shards   [dedupShards]dedupShard
-	maxSlots int // of one generation of one shard; a power of two
+	maxLines int // of a shard; a power of two
 }
 
+// dedupShard is a hash set whose buckets are cache lines: nearly every event
+// costs one line from memory, whichever generation its identity would be in.
 type dedupShard struct {
 	mu         sync.Mutex
-	current    generation
-	old        generation
-	began      int64 // when current was begun, ms
-	lastPeriod int64 // for how long the old generation was written, ms; 0 before the first turn
-	_          [40]byte
+	lines      []line // a power of two of them
+	used       [2]int // identities by parity of their generation
+	parity     uint64 // of the generation that is being written
+	began      int64  // when it was begun, ms
+	lastPeriod int64  // for how long the one before was written, ms; 0 before the first turn
+	ahead      uint64 // keeps the loads of fetch alive
+	_          [32]byte
 }
 
-// generation is an open-addressed set of identities; 0 marks an empty slot.
-type generation struct {
-	slots []uint64 // a power of two of them
-	used  int
-}
+// line holds the identities whose hash leads here, and of lines before it that
+// were full. The lowest bit of an identity is the parity of its generation, the
+// next is always set; 0 is an empty slot. The last word has a bit by parity that
+// says that an identity of that generation found the line full and went on.
+type line [8]uint64
+
+const (
+	slotsInLine  = 7
+	overflowWord = 7
+)
 
 func newDedup(maxBytes, now int64) *dedup {
-	d := &dedup{maxSlots: minIdentities}
-	for int64(d.maxSlots)*2*identityBytes*2*dedupShards <= maxBytes {
-		d.maxSlots *= 2
+	d := &dedup{maxLines: minLines}
+	for int64(d.maxLines)*2*64*dedupShards <= maxBytes {
+		d.maxLines *= 2
 	}
 	for i := range d.shards {
 		d.shards[i].began = now
+		d.shards[i].lines = make([]line, minLines)
 	}
 	return d
 }
 
-func dedupShardOf(identity uint64) int { return int(identity >> 58) }
+func dedupShardOf(identity uint64) int { return int(identity >> 60) }
 
-// turn begins a new generation when the current one has had its time. The
+func (sh *dedupShard) lineOf(identity uint64) int {
+	return int(identity >> 2 & uint64(len(sh.lines)-1))
+}
+
+// fetch begins to bring an identity's line into the cache. A batch fetches all
+// of its lines before it looks at the first, so that the waits overlap.
+func (sh *dedupShard) fetch(identity uint64) {
+	sh.ahead ^= sh.lines[sh.lineOf(identity)][overflowWord]
+}
+
+// prepare turns the generations when the current one has had its time. The
 // caller holds the shard's mutex.
-func (sh *dedupShard) turn(now int64) {
+func (sh *dedupShard) prepare(now int64) {
 	age := now - sh.began
 	if age < dedupPeriod.Milliseconds() {
 		return
 	}
-	sh.begin(now)
+	sh.turn(now)
 	if age >= 2*dedupPeriod.Milliseconds() { // the one just closed is too old as well
-		sh.begin(now)
+		sh.turn(now)
 		sh.lastPeriod = 0
+	}
+	if len(sh.lines) > minLines && (sh.used[0]+sh.used[1])*16 < len(sh.lines)*slotsInLine {
+		sh.resize(len(sh.lines) / 2)
 	}
 }
 
-func (sh *dedupShard) begin(now int64) {
+// turn forgets the older generation and begins a new one in its place.
+func (sh *dedupShard) turn(now int64) {
 	sh.lastPeriod = max(now-sh.began, 1)
 	sh.began = now
-	// The memory of the generation that is forgotten serves the next one, unless
-	// traffic has become so small that it would be a waste.
-	next := sh.old.slots
-	if len(next) > minIdentities && len(next) > 8*sh.current.used {
-		next = make([]uint64, max(minIdentities, len(next)/4))
+	sh.parity ^= 1
+	for i := range sh.lines {
+		l := &sh.lines[i]
+		for j, identity := range l[:slotsInLine] {
+			if identity != 0 && identity&1 == sh.parity {
+				l[j] = 0
+			}
+		}
+		l[overflowWord] &^= 1 << sh.parity
 	}
-	clear(next)
-	sh.old = sh.current
-	sh.current = generation{slots: next}
+	sh.used[sh.parity] = 0
 }
 
 // seen reports whether an identity was seen before and remembers it. The caller
-// holds the shard's mutex and has called turn.
-func (sh *dedupShard) seen(identity uint64, maxSlots int, now int64) bool {
-	identity |= 1 // 0 is taken; the lowest bit is not used to find a slot
-	if sh.old.has(identity) {
-		return true
+// holds the shard's mutex and has called prepare.
+func (sh *dedupShard) seen(identity uint64, maxLines int, now int64) bool {
+	if (sh.used[0]+sh.used[1])*4 >= len(sh.lines)*slotsInLine*3 {
+		if len(sh.lines) < maxLines {
+			sh.resize(2 * len(sh.lines))
+		} else {
+			sh.turn(now)
+		}
 	}
-	if (sh.current.used+1)*dedupLoadDenom > len(sh.current.slots)*dedupLoadNum {
-		switch {
-		case sh.current.has(identity):
-			return true
-		case len(sh.current.slots) < maxSlots:
-			sh.current.grow()
-		default:
-			sh.begin(now)
-			if len(sh.current.slots) == 0 {
-				sh.current.grow()
+	return sh.insert(identity&^1|2, sh.parity)
+}
+
+// insert reports whether the identity was there, in either generation, and puts
+// it into that of the given parity if not.
+func (sh *dedupShard) insert(identity, parity uint64) bool {
+	mask := len(sh.lines) - 1
+	home := sh.lineOf(identity)
+	room := -1 // the first line with an empty slot
+	for i := home; ; i = (i + 1) & mask {
+		l := &sh.lines[i]
+		for _, other := range l[:slotsInLine] {
+			if other&^1 == identity {
+				return true
+			}
+			if other == 0 && room < 0 {
+				room = i
+			}
+		}
+		if room < 0 || l[overflowWord] != 0 {
+			continue
+		}
+		break
+	}
+	for i := home; i != room; i = (i + 1) & mask {
+		sh.lines[i][overflowWord] |= 1 << parity
+	}
+	l := &sh.lines[room]
+	for j := range l[:slotsInLine] {
+		if l[j] == 0 {
+			l[j] = identity | parity
+			break
+		}
+	}
+	sh.used[parity]++
+	return false
+}
+
+func (sh *dedupShard) resize(lines int) {
+	before := sh.lines
+	sh.lines = make([]line, lines)
+	sh.used = [2]int{}
+	for i := range before {
+		for _, identity := range before[i][:slotsInLine] {
+			if identity != 0 {
+				sh.insert(identity&^1, identity&1)
 			}
 		}
 	}
-	return sh.current.insert(identity)
 }
 
-func (g *generation) slot(identity uint64) int {
-	return int(identity >> 1 & uint64(len(g.slots)-1))
-}
-
-func (g *generation) has(identity uint64) bool {
-	if len(g.slots) == 0 {
-		return false
-	}
-	mask := len(g.slots) - 1
-	for i := g.slot(identity); ; i = (i + 1) & mask {
-		switch g.slots[i] {
-		case identity:
-			return true
-		case 0:
-			return false
-		}
-	}
-}
-
-// insert reports whether the identity was there already.
-func (g *generation) insert(identity uint64) bool {
-	mask := len(g.slots) - 1
-	for i := g.slot(identity); ; i = (i + 1) & mask {
-		switch g.slots[i] {
-		case identity:
-			return true
-		case 0:
-			g.slots[i] = identity
-			g.used++
-			return false
-		}
-	}
-}
-
-func (g *generation) grow() {
-	before := g.slots
-	g.slots = make([]uint64, max(minIdentities, 2*len(before)))
-	g.used = 0
-	for _, identity := range before {
-		if identity != 0 {
-			g.insert(identity)
-		}
-	}
-}
-
-// usage adds up what the generations hold. The period is the shortest of the
-// shards': for that long every repeat is found.
-func (d *dedup) usage(now int64) (bytes, identities int64, period time.Duration) {
+// usage adds up what is held. The period is the shortest of the shards': for
+// that long every repeat is found.
+func (d *dedup) usage() (bytes, identities int64, period time.Duration) {
 	period = dedupPeriod
 	for i := range d.shards {
 		sh := &d.shards[i]
 		sh.mu.Lock()
-		bytes += int64(len(sh.current.slots)+len(sh.old.slots)) * identityBytes
-		identities += int64(sh.current.used + sh.old.used)
+		bytes += int64(len(sh.lines)) * 64
+		identities += int64(sh.used[0] + sh.used[1])
 		if sh.lastPeriod > 0 {
 			period = min(period, time.Duration(sh.lastPeriod)*time.Millisecond)
 		}
 		sh.mu.Unlock()
 	}
 	return bytes, identities, period
-}
-
-// dedupCounters are kept beside the sets for exposition.
-type dedupCounters struct {
-	accepted, duplicate atomic.Uint64
 }

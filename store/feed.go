@@ -34,9 +34,8 @@ type decisionRing struct {
 	next    int
 }
 
-// take reports whether a decision may enter the ring. It is called for every
-// decision and takes no lock.
-func (r *decisionRing) take(second int64) bool {
+// refill brings the tokens up to date and reports whether there are any.
+func (r *decisionRing) refill(second int64) bool {
 	if last := r.filled.Load(); last != second && r.filled.CompareAndSwap(last, second) {
 		gain := int64(feedBurst)
 		if passed := second - last; passed >= 0 && passed < feedBurst/feedPerSec {
@@ -44,7 +43,19 @@ func (r *decisionRing) take(second int64) bool {
 		}
 		r.tokens.Store(min(max(r.tokens.Load(), 0)+gain, feedBurst))
 	}
-	return r.tokens.Load() > 0 && r.tokens.Add(-1) >= 0
+	return r.tokens.Load() > 0
+}
+
+// open reports whether successes, and errors and failovers, may enter the feed
+// now. It is asked once for a run of events: most of a busy gateway's are not
+// even looked at.
+func (f *feed) open(second int64) (good, bad bool) {
+	return f.good.refill(second), f.bad.refill(second)
+}
+
+// troubled holds for decisions that go into the ring of errors and failovers.
+func (e *Event) troubled() bool {
+	return e.Failed || e.FailoverCount > 0 || len(e.Attempts) > 0
 }
 
 func (r *decisionRing) put(d DecisionRecord) {
@@ -57,13 +68,12 @@ func (r *decisionRing) put(d DecisionRecord) {
 }
 
 // offer gives the feed a decision; it copies what it keeps.
-func (f *feed) offer(e *Event, node string, now int64) {
-	f.seen.Add(1)
+func (f *feed) offer(e *Event, node string) {
 	ring := &f.good
-	if e.Failed || e.FailoverCount > 0 || len(e.Attempts) > 0 {
+	if e.troubled() {
 		ring = &f.bad
 	}
-	if !ring.take(now / 1000) {
+	if ring.tokens.Add(-1) < 0 {
 		return
 	}
 	d := record(e, node)

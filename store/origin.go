@@ -41,13 +41,14 @@ func (o *originPart) newLive(tier int, step int64) *liveCell {
 	} else {
 		l = new(liveCell)
 	}
-	l.tier, l.step, l.dirty = tier, step, false
+	l.tier, l.step, l.dirty = int8(tier), step, false
 	return l
 }
 
 func (o *originPart) releaseLive(l *liveCell) {
 	if len(o.spare) < maxSpare {
 		l.reset()
+		l.noted, l.lifetime = 0, counts{}
 		o.spare = append(o.spare, l)
 	}
 }
@@ -78,7 +79,7 @@ func (o *originPart) unread(w Window, second int64) bool {
 
 // addRow makes a row for a series of the shard.
 func (o *originPart) addRow(s *series) *row {
-	r := &row{series: s, origin: o}
+	r := &row{key: s.key, series: s, origin: o}
 	if n := len(o.free); n > 0 {
 		r.slot = o.free[n-1]
 		o.free = o.free[:n-1]

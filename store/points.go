@@ -86,7 +86,7 @@ func (r *row) spreadInto(p *spread, base int) {
 		}
 	}, func(l *liveCell) {
 		if into := p.at(l.step * tierSeconds[l.tier] * 1000); into != nil {
-			into.merge(&l.cell)
+			into.merge(l.flush())
 		}
 	})
 	r.origin.release(scratch)

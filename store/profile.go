@@ -46,40 +46,40 @@ func (p *profile) empty() bool {
 	return len(p.chains) == 0 && len(p.senders) == 0
 }
 
-// report does for accepted events what is not counting: who sent them, latest
-// values, the feed.
+// report does for events what is not counting: who sent them, the feed, latest
+// values. A sender whose events were all duplicates is alive all the same.
 func (s *Store) report(b *batch, events []Event, now int64) {
-	var p *profile
-	var from *sender
-	var batchCalls senderBatch
-	flush := func() {
-		if from != nil {
-			from.add(&batchCalls, now)
-		}
-		batchCalls = senderBatch{}
-	}
-	for i := range events {
-		if b.verdicts[i] == refused {
+	begin := 0
+	for i := range b.runs {
+		r := &b.runs[i]
+		from, to := begin, r.end
+		begin = to
+		if r.profile == nil {
 			continue
 		}
-		e := &events[i]
-		if b.profiles[i] != p || from == nil || from.name != e.SourceNode {
-			flush()
-			p = b.profiles[i]
-			from = p.sender(e.SourceNode, e.SourceRegion, now)
+		good, bad := r.profile.feed.open(now / 1000)
+		for j := from; j < to; j++ {
+			switch b.verdicts[j] {
+			case duplicate:
+				if e := &events[j]; e.Kind == Decision {
+					r.said.calls -= uint64(e.Weight) * uint64(1+len(e.Attempts))
+					r.said.decisions--
+				}
+			case accepted:
+				if !b.reports && !good && !bad {
+					continue
+				}
+				e := &events[j]
+				if e.Kind != Decision {
+					r.profile.latest(e)
+				} else if troubled := e.troubled(); troubled && bad || !troubled && good {
+					r.profile.feed.offer(e, s.options.Node)
+				}
+			}
 		}
-		batchCalls.see(e)
-		if b.verdicts[i] == duplicate {
-			continue // its sender is alive all the same
-		}
-		if e.Kind == Decision {
-			batchCalls.calls += uint64(e.Weight) * uint64(1+len(e.Attempts))
-			p.feed.offer(e, s.options.Node, now)
-			continue
-		}
-		p.latest(e)
+		r.profile.feed.seen.Add(r.said.decisions)
+		r.sender.add(&r.said, now)
 	}
-	flush()
 	s.revision.Add(1)
 }
 

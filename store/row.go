@@ -8,31 +8,26 @@ package store
 // by a tick stays live until it closes; then only the packed cell is left. A late
 // event opens a packed cell again.
 type row struct {
+	// What nearly every call needs comes first, on one cache line.
+	key      string    // of the series
+	cur      *liveCell // the step of the call before, unless a sum was made of it
+	touched  uint64    // revision of the series when a call of this row last moved it
+	lastSeen int64     // newest ts, ms
+	dirty    bool      // listed in origin.dirty
+
 	series *series
 	origin *originPart
 	slot   uint32 // index in origin.rows
+	stamp  uint32 // newest stamp of its packed cells
 	due    int64  // second at which something of it leaves a window or a tier; 0 = never
 
-	cur    *liveCell // the newest open 1 s step: where nearly every call goes
 	live   []*liveCell
 	logs   [numTiers]cellLog
 	totals [NumWindows]*windowTotal // built when a reader asks, dropped when none does
 	queued [numTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
 
-	lifetime counts // everything ever counted in this row
-	atTick   counts // lifetime at the close of the last sequence that changed it
+	lifetime counts // everything ever counted in this row, as of the last tick
 	digest   uint64 // this row's share of the origin's digest
-	stamp    uint32 // newest stamp of its packed cells
-	dirty    bool   // listed in origin.dirty
-	lastSeen int64  // newest ts, ms
-}
-
-// liveCell is an open step.
-type liveCell struct {
-	cell
-	tier  int
-	step  int64
-	dirty bool // differs from what the log holds
 }
 
 // windowTotal is the sum of the packed cells of a row inside a window; open ones
@@ -66,7 +61,7 @@ func (r *row) has(tier int, step int64) bool {
 // open returns the open cell of a step, nil when it is not open.
 func (r *row) open(tier int, step int64) *liveCell {
 	for _, l := range r.live {
-		if l.step == step && l.tier == tier {
+		if l.step == step && int(l.tier) == tier {
 			return l
 		}
 	}
@@ -83,6 +78,7 @@ func (r *row) openCell(tier int, step int64) *liveCell {
 		if err := l.unpack(e.packed, r.origin.shard.store.categories); err != nil {
 			panic("store: " + err.Error()) // only cells that passed unpack or were packed here rest in a log
 		}
+		l.adopt()
 		r.addToTotals(tier, tier, step, &l.cell, false)
 		r.live = append(r.live, l)
 		return l
@@ -90,6 +86,7 @@ func (r *row) openCell(tier int, step int64) *liveCell {
 	l := r.origin.newLive(tier, step)
 	if tier > tier1s {
 		r.sumFiner(l)
+		l.adopt()
 	}
 	r.live = append(r.live, l)
 	return l
@@ -98,9 +95,10 @@ func (r *row) openCell(tier int, step int64) *liveCell {
 // sumFiner fills a new coarser cell with the finer cells of its step. They stop
 // counting in the windows that slide by the coarser tier; the new cell begins to.
 func (r *row) sumFiner(l *liveCell) {
-	finer := l.tier - 1
-	from := l.step * tierRatio[l.tier]
-	to := from + tierRatio[l.tier]
+	tier := int(l.tier)
+	finer := tier - 1
+	from := l.step * tierRatio[tier]
+	to := from + tierRatio[tier]
 	if finer > tier1s { // sum what has not been summed there either
 		for step := from; step < to; step++ {
 			if !r.has(finer, step) && r.hasAny(finer-1, step*tierRatio[finer], (step+1)*tierRatio[finer]) {
@@ -121,12 +119,12 @@ func (r *row) sumFiner(l *liveCell) {
 			continue
 		}
 		r.unpackInto(scratch, e.packed)
-		r.addToTotals(l.tier, finer, int64(e.step), scratch, false)
+		r.addToTotals(tier, finer, int64(e.step), scratch, false)
 		l.merge(scratch)
 	}
 	for _, f := range r.live {
-		if f.tier == finer && f.step >= from && f.step < to {
-			l.merge(&f.cell)
+		if int(f.tier) == finer && f.step >= from && f.step < to {
+			l.merge(f.flush())
 			if r.cur == f {
 				r.cur = nil // from now on a call there changes two cells
 			}
@@ -138,7 +136,7 @@ func (r *row) sumFiner(l *liveCell) {
 // hasAny reports whether a tier has a cell in [from, to).
 func (r *row) hasAny(tier int, from, to int64) bool {
 	for _, l := range r.live {
-		if l.tier == tier && l.step >= from && l.step < to {
+		if int(l.tier) == tier && l.step >= from && l.step < to {
 			return true
 		}
 	}
@@ -182,10 +180,12 @@ func (t *windowTotal) take(c *cell) {
 // pack writes an open cell to its log, stamped with the sequence being closed.
 func (r *row) pack(l *liveCell, stamp uint32) {
 	o := r.origin
-	o.packBuf = l.appendPacked(o.packBuf[:0], o.shard.store.categories)
+	o.packBuf = l.flush().appendPacked(o.packBuf[:0], o.shard.store.categories)
 	r.logs[l.tier].put(uint32(l.step), stamp, o.packBuf)
 	r.stamp = max(r.stamp, stamp)
 	l.dirty = false
+	l.news(&r.lifetime)
+	l.adopt()
 }
 
 // close takes an open cell that has been packed out of live.
@@ -199,7 +199,7 @@ func (r *row) close(l *liveCell) {
 	if r.cur == l {
 		r.cur = nil
 	}
-	r.addToTotals(l.tier, l.tier, l.step, &l.cell, true)
+	r.addToTotals(int(l.tier), int(l.tier), l.step, l.flush(), true)
 	r.origin.releaseLive(l)
 }
 
@@ -208,7 +208,7 @@ func (r *row) close(l *liveCell) {
 func (r *row) addTo(sum *cell, w Window) {
 	t := r.total(w)
 	sum.merge(&t.cell)
-	r.eachCell(windowTier[w], windowStart(w, r.origin.now), nil, func(l *liveCell) { sum.merge(&l.cell) })
+	r.eachCell(windowTier[w], windowStart(w, r.origin.now), nil, func(l *liveCell) { sum.merge(l.flush()) })
 }
 
 // total returns the sum of the packed cells of a window, right in every field.
@@ -280,11 +280,11 @@ func (r *row) eachCell(base int, start int64, packed func(tier int, e entry), op
 		return
 	}
 	for _, l := range r.live {
-		if l.tier > base {
+		if int(l.tier) > base {
 			continue
 		}
 		summed, step := false, l.step
-		for t := l.tier + 1; t <= base; t++ {
+		for t := int(l.tier) + 1; t <= base; t++ {
 			step /= tierRatio[t]
 			summed = summed || r.has(t, step)
 		}
@@ -325,7 +325,7 @@ func (r *row) settle(from, to int64) (changed bool) {
 			}
 		}
 		for _, l := range r.live {
-			if l.tier == base && l.step >= oldStart && l.step < newStart {
+			if int(l.tier) == base && l.step >= oldStart && l.step < newStart {
 				changed = true
 			}
 		}
@@ -356,7 +356,7 @@ func (r *row) sumDropped(tier int, start int64) {
 			}
 		}
 		for _, l := range r.live {
-			if coarser := l.step / tierRatio[tier+1]; l.tier == tier && l.step < start && !r.has(tier+1, coarser) {
+			if coarser := l.step / tierRatio[tier+1]; int(l.tier) == tier && l.step < start && !r.has(tier+1, coarser) {
 				step = coarser
 			}
 		}
@@ -374,10 +374,11 @@ func (r *row) drop(tier int, start int64) {
 	r.logs[tier].dropBefore(uint32(start))
 	for i := 0; i < len(r.live); {
 		l := r.live[i]
-		if l.tier != tier || l.step >= start {
+		if int(l.tier) != tier || l.step >= start {
 			i++
 			continue
 		}
+		l.news(&r.lifetime)
 		r.live = append(r.live[:i], r.live[i+1:]...)
 		if r.cur == l {
 			r.cur = nil
@@ -419,7 +420,7 @@ func (r *row) nextDue() int64 {
 		}
 	}
 	for _, l := range r.live {
-		leaves(l.tier, l.step)
+		leaves(int(l.tier), l.step)
 	}
 	return due
 }

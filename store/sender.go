@@ -30,15 +30,19 @@ type sender struct {
 
 // senderBatch is what one batch says about its sender.
 type senderBatch struct {
-	calls  uint64
-	events int
-	sent   bool // any event carried a ts
-	oldest int64
-	newest int64
+	calls     uint64
+	events    int
+	decisions uint64
+	sent      bool // any event carried a ts
+	oldest    int64
+	newest    int64
 }
 
 func (b *senderBatch) see(e *Event) {
 	b.events++
+	if e.Kind == Decision {
+		b.calls += uint64(e.Weight) * uint64(1+len(e.Attempts))
+	}
 	if e.Sent&FieldTS == 0 {
 		return
 	}

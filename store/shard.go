@@ -14,6 +14,7 @@ type shard struct {
 
 	mu     sync.Mutex
 	series map[uint64]*series // by hash; series of the same hash are linked
+	rows   rowIndex           // this node's own
 	parts  []*originPart      // this node's own first
 	// newest and oldest end the list of series by revision.
 	newest, oldest *series
@@ -96,6 +97,7 @@ func (sh *shard) removeRow(r *row) {
 		}
 	}
 	if r.origin == sh.local() {
+		sh.rows.remove(s.hash, r)
 		sh.retired.add(s, &r.lifetime)
 	}
 	if len(s.rows) > 0 {

@@ -68,7 +68,8 @@ type Store struct {
 	sequence     atomic.Uint64 // of the last tick
 	digest       atomic.Uint64 // at the close of it
 	dedup        *dedup
-	counters     dedupCounters
+	accepted     atomic.Uint64 // events
+	duplicates   atomic.Uint64
 	overflow     atomic.Uint64
 	seriesCount  atomic.Int64
 	latestCount  atomic.Int64

@@ -117,7 +117,7 @@ func (o *originPart) tick(stamp uint32, at int64) (changed int) {
 				r.pack(l, stamp)
 				packed = true
 			}
-			if l.step < stepAt(l.tier, o.now) {
+			if l.step < stepAt(int(l.tier), o.now) {
 				r.close(l)
 			}
 		}
@@ -137,8 +137,7 @@ func (o *originPart) tick(stamp uint32, at int64) (changed int) {
 
 // closeSequence brings the row's share of the digest up to date.
 func (r *row) closeSequence() {
-	r.atTick = r.lifetime
-	digest := r.series.digest(&r.atTick)
+	digest := r.series.digest(&r.lifetime)
 	r.origin.digest += digest - r.digest
 	r.digest = digest
 }

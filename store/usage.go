@@ -8,7 +8,7 @@ import (
 
 // Usage says what the store holds and what it may hold.
 func (s *Store) Usage() Usage {
-	bytes, identities, period := s.dedup.usage(s.clock.now())
+	bytes, identities, period := s.dedup.usage()
 	s.profilesMu.RLock()
 	profiles := len(s.profiles)
 	s.profilesMu.RUnlock()
@@ -21,7 +21,7 @@ func (s *Store) Usage() Usage {
 		OverflowCalls: s.overflow.Load(),
 		DedupBytes:    bytes, MaxDedupBytes: s.options.DedupBytes, DedupIdentities: identities, DedupPeriod: period,
 		ClockSteps:     s.clock.steps.Load(),
-		EventsAccepted: s.counters.accepted.Load(), EventsDuplicate: s.counters.duplicate.Load(),
+		EventsAccepted: s.accepted.Load(), EventsDuplicate: s.duplicates.Load(),
 	}
 }
 
@@ -94,7 +94,11 @@ func (s *Store) Counters() []CounterRow {
 		for m := sh.newest; m != nil; m = m.prev {
 			for _, r := range m.rows {
 				if r.origin == sh.local() {
-					sums.sum(counterKeyOf(m)).merge(&r.lifetime)
+					sum := sums.sum(counterKeyOf(m))
+					sum.merge(&r.lifetime)
+					for _, l := range r.live {
+						l.news(sum)
+					}
 				}
 			}
 		}

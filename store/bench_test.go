@@ -1,0 +1,144 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// workload makes batches of decisions spread over a number of series, with
+// log-normal latencies, 3 % errors and distinct request ids.
+func workload(seriesCount, batches, size int, at int64) [][]Event {
+	rng := rand.New(rand.NewPCG(1, 2))
+	type dims struct{ chain, provider, method, region string }
+	var all []dims
+	for i := 0; len(all) < seriesCount; i++ {
+		all = append(all, dims{
+			fmt.Sprintf("chain_%d", i%3), fmt.Sprintf("provider_%d", i/3%max(10, seriesCount/60)),
+			fmt.Sprintf("eth_method%d", i/3/max(10, seriesCount/60)), fmt.Sprintf("us-east-%d", i%2),
+		})
+	}
+	out := make([][]Event, batches)
+	n := 0
+	for b := range out {
+		out[b] = make([]Event, size)
+		for i := range out[b] {
+			d := all[rng.IntN(len(all))]
+			n++
+			micros := uint64(45_000 * math.Exp(0.6*rng.NormFloat64()))
+			e := Event{
+				Sent: FieldRequestID | FieldTS, TS: at, SentTS: at, Profile: "default", Chain: d.chain, ProviderID: d.provider,
+				Method: d.method, Strategy: "fastest", SourceNode: "lasso@iad", SourceRegion: d.region,
+				RequestID: fmt.Sprintf("req_%032x", rng.Uint64()), Weight: 1, DurationMicros: micros, UpstreamMicros: micros,
+			}
+			if rng.IntN(100) < 3 {
+				e.Failed, e.ErrorCategory = true, "timeout"
+			}
+			out[b][i] = e
+		}
+	}
+	return out
+}
+
+// renew gives every event of a batch an identity that has not been seen: what a
+// decoder would have done by decoding another body.
+func renew(events []Event, n uint64, ts int64) {
+	for i := range events {
+		events[i].Other = n<<20 | uint64(i)
+		events[i].TS, events[i].SentTS = ts, ts
+	}
+}
+
+func BenchmarkApply(b *testing.B) {
+	for _, n := range []int{1, 600, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
+			s, err := New(Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			batches := workload(n, max(1, n/1000), 1000, s.Now())
+			for i, batch := range batches {
+				renew(batch, uint64(i)+1<<40, s.Now())
+				s.Apply(batch)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			next := time.Now().Add(500 * time.Millisecond)
+			for i := 0; i < b.N; i += 1000 {
+				batch := batches[i/1000%len(batches)]
+				renew(batch, uint64(i), s.Now())
+				s.Apply(batch[:min(1000, b.N-i)])
+				if now := time.Now(); now.After(next) {
+					s.Tick()
+					next = now.Add(500 * time.Millisecond)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(s.Usage().DedupPeriod.Seconds(), "dedup-s")
+		})
+	}
+}
+
+func BenchmarkApplyParallel(b *testing.B) {
+	for _, n := range []int{1, 600} {
+		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
+			s, err := New(Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var worker, left atomic.Int64
+			left.Store(int64(b.N))
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				id := uint64(worker.Add(1))
+				batches := workload(n, 8, 1000, s.Now())
+				i := uint64(0)
+				for pb.Next() {
+					// One iteration of pb is one event; a batch is applied every thousandth.
+					if i++; i%1000 != 0 {
+						continue
+					}
+					batch := batches[i/1000%8]
+					renew(batch, id<<40|i, s.Now())
+					s.Apply(batch)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkTableRefresh(b *testing.B) {
+	for _, n := range []int{600, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
+			s, err := New(Options{MaxSeries: 200_000})
+			if err != nil {
+				b.Fatal(err)
+			}
+			batches := workload(n, max(8, n/250), 1000, s.Now())
+			for i, batch := range batches {
+				renew(batch, uint64(i)+1<<40, s.Now())
+				s.Apply(batch)
+			}
+			s.Tick()
+			t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+			t.Refresh()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				b.StopTimer()
+				for j, batch := range batches[:min(len(batches), max(1, n/250))] { // all series change
+					renew(batch, uint64(i)<<32|uint64(j), s.Now())
+					s.Apply(batch)
+				}
+				b.StartTimer()
+				changed, _ := t.Refresh()
+				if len(changed) == 0 {
+					b.Fatal("nothing changed")
+				}
+			}
+		})
+	}
+}
