@@ -35,15 +35,28 @@ type dedupShard struct {
 }
 
 // line holds the identities whose hash leads here, and of lines before it that
-// were full. The lowest bit of an identity is the parity of its generation, the
-// next is always set; 0 is an empty slot. The last word has a bit by parity that
-// says that an identity of that generation found the line full and went on.
+// were full, in slots filled from the front. The lowest bit of an identity is the
+// parity of its generation, the next is always set, and empty slots are 0. The
+// last word holds how many slots are filled and a bit by parity that says that an
+// identity of that generation found the line full and went on to the next.
 type line [8]uint64
 
 const (
-	slotsInLine  = 7
-	overflowWord = 7
+	slotsInLine = 7
+	lastWord    = 7
+	filledMask  = 0xff
+	overflowBit = 1 << 8 // shifted by the parity
 )
+
+// has reports whether an identity is in the line. It has no branch that depends
+// on what is in the slots: those could not be predicted.
+func (l *line) has(identity uint64) bool {
+	nearest := l[0]&^1 ^ identity
+	for _, other := range l[1:slotsInLine] {
+		nearest = min(nearest, other&^1^identity)
+	}
+	return nearest == 0
+}
 
 func newDedup(maxBytes, now int64) *dedup {
 	d := &dedup{maxLines: minLines}
@@ -66,7 +79,7 @@ func (sh *dedupShard) lineOf(identity uint64) int {
 // fetch begins to bring an identity's line into the cache. A batch fetches all
 // of its lines before it looks at the first, so that the waits overlap.
 func (sh *dedupShard) fetch(identity uint64) {
-	sh.ahead ^= sh.lines[sh.lineOf(identity)][overflowWord]
+	sh.ahead ^= sh.lines[sh.lineOf(identity)][lastWord]
 }
 
 // prepare turns the generations when the current one has had its time. The
@@ -93,12 +106,15 @@ func (sh *dedupShard) turn(now int64) {
 	sh.parity ^= 1
 	for i := range sh.lines {
 		l := &sh.lines[i]
-		for j, identity := range l[:slotsInLine] {
-			if identity != 0 && identity&1 == sh.parity {
-				l[j] = 0
+		kept := uint64(0)
+		for _, identity := range l[:l[lastWord]&filledMask] {
+			if identity&1 != sh.parity {
+				l[kept] = identity
+				kept++
 			}
 		}
-		l[overflowWord] &^= 1 << sh.parity
+		clear(l[kept:slotsInLine])
+		l[lastWord] = l[lastWord]&^(overflowBit<<sh.parity|filledMask) | kept
 	}
 	sh.used[sh.parity] = 0
 }
@@ -106,12 +122,15 @@ func (sh *dedupShard) turn(now int64) {
 // seen reports whether an identity was seen before and remembers it. The caller
 // holds the shard's mutex and has called prepare.
 func (sh *dedupShard) seen(identity uint64, maxLines int, now int64) bool {
-	if (sh.used[0]+sh.used[1])*4 >= len(sh.lines)*slotsInLine*3 {
-		if len(sh.lines) < maxLines {
+	// Half full is as much as lines take without many going on to the next one.
+	room := len(sh.lines) * slotsInLine / 2
+	switch {
+	case len(sh.lines) < maxLines:
+		if sh.used[0]+sh.used[1] >= room {
 			sh.resize(2 * len(sh.lines))
-		} else {
-			sh.turn(now)
 		}
+	case sh.used[sh.parity] >= room/2:
+		sh.turn(now)
 	}
 	return sh.insert(identity&^1|2, sh.parity)
 }
@@ -121,32 +140,37 @@ func (sh *dedupShard) seen(identity uint64, maxLines int, now int64) bool {
 func (sh *dedupShard) insert(identity, parity uint64) bool {
 	mask := len(sh.lines) - 1
 	home := sh.lineOf(identity)
-	room := -1 // the first line with an empty slot
+	l := &sh.lines[home]
+	if l.has(identity) {
+		return true
+	}
+	if last := l[lastWord]; last < slotsInLine { // room, and nothing went on from here
+		l[last] = identity | parity
+		l[lastWord]++
+		sh.used[parity]++
+		return false
+	}
+
+	// Slow path: look on until a line from which nothing went on.
+	room := -1
 	for i := home; ; i = (i + 1) & mask {
 		l := &sh.lines[i]
-		for _, other := range l[:slotsInLine] {
-			if other&^1 == identity {
-				return true
-			}
-			if other == 0 && room < 0 {
-				room = i
-			}
+		if i != home && l.has(identity) {
+			return true
 		}
-		if room < 0 || l[overflowWord] != 0 {
-			continue
+		if room < 0 && l[lastWord]&filledMask < slotsInLine {
+			room = i
 		}
-		break
-	}
-	for i := home; i != room; i = (i + 1) & mask {
-		sh.lines[i][overflowWord] |= 1 << parity
-	}
-	l := &sh.lines[room]
-	for j := range l[:slotsInLine] {
-		if l[j] == 0 {
-			l[j] = identity | parity
+		if room >= 0 && l[lastWord] <= slotsInLine {
 			break
 		}
 	}
+	for i := home; i != room; i = (i + 1) & mask {
+		sh.lines[i][lastWord] |= overflowBit << parity
+	}
+	l = &sh.lines[room]
+	l[l[lastWord]&filledMask] = identity | parity
+	l[lastWord]++
 	sh.used[parity]++
 	return false
 }
@@ -156,10 +180,8 @@ func (sh *dedupShard) resize(lines int) {
 	sh.lines = make([]line, lines)
 	sh.used = [2]int{}
 	for i := range before {
-		for _, identity := range before[i][:slotsInLine] {
-			if identity != 0 {
-				sh.insert(identity&^1, identity&1)
-			}
+		for _, identity := range before[i][:before[i][lastWord]&filledMask] {
+			sh.insert(identity&^1, identity&1)
 		}
 	}
 }
