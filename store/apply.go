@@ -305,6 +305,9 @@ func (s *Store) count(b *batch, second int64) {
 	}
 }
 
+// hash places a series in a shard and in its index.
+func (s *Store) hash(key string) uint64 { return maphash.String(s.seed, key) }
+
 func shardOf(hash uint64) int { return int(hash >> 58) }
 
 // countOverflow counts a call whose series has no room under a coarser key.

@@ -76,6 +76,9 @@ type Store struct {
 	senderCount  atomic.Int64
 	applyScratch sync.Pool
 
+	originsMu sync.Mutex
+	origins   map[OriginID]*origin
+
 	profilesMu sync.RWMutex
 	profiles   map[string]*profile
 }
@@ -112,6 +115,7 @@ func New(o Options) (*Store, error) {
 		seed:       maphash.MakeSeed(),
 		categories: newCategories(),
 		profiles:   make(map[string]*profile),
+		origins:    make(map[OriginID]*origin),
 	}
 	s.began = s.clock.now()
 	if s.options.Incarnation == 0 {
@@ -121,7 +125,7 @@ func New(o Options) (*Store, error) {
 	s.revision.Store(1)
 	s.dedup = newDedup(o.DedupBytes, s.began)
 	s.applyScratch.New = func() any { return new(batch) }
-	self := &origin{name: o.Node, incarnation: s.options.Incarnation}
+	self := s.origin(OriginID{o.Node, s.options.Incarnation})
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.store = s

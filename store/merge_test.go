@@ -1,0 +1,182 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// recorded is a state that may be kept.
+func recorded(state *RowState) RowState {
+	kept := *state
+	kept.Cells = make([]CellState, len(state.Cells))
+	for i, c := range state.Cells {
+		kept.Cells[i] = c
+		kept.Cells[i].Packed = append([]byte(nil), c.Packed...)
+	}
+	return kept
+}
+
+// TestMergeInAnyOrder has a node write for some minutes and collects the state
+// of every tick. Two others merge all of it, each in an order of its own, with
+// repetitions; a third gets nothing but the last full state. After that all have
+// the same digest and the same rows in every window.
+func TestMergeInAnyOrder(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			now := time.UnixMilli(1_800_000_000_000)
+			clock := func() time.Time { return now }
+			node := func(name string) *Store {
+				s, err := New(Options{Node: name, Now: clock})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			a := node("a")
+			id := OriginID{"a", a.Incarnation()}
+			var states []RowState
+			before := uint64(0)
+			for n := range 240 {
+				events := make([]Event, rng.IntN(12))
+				for i := range events {
+					events[i] = randomEvent(rng, now.UnixMilli(), n*100+i)
+				}
+				a.Apply(events)
+				now = now.Add(500 * time.Millisecond)
+				a.Tick()
+				a.Changed(id, before, func(s *RowState) bool {
+					states = append(states, recorded(s))
+					return true
+				})
+				before = a.Sequence()
+			}
+			a.Tick()
+			var full []RowState
+			a.Changed(id, 0, func(s *RowState) bool {
+				full = append(full, recorded(s))
+				return true
+			})
+
+			peers := []*Store{node("b"), node("c"), node("d")}
+			peers[0].NewTable(Query{By: []Dim{ChainDim}, Window: Window5m}).Refresh()
+			for i, list := range [][]RowState{append(states, full...), append(states, states...), full} {
+				list = append([]RowState(nil), list...)
+				if i == 1 {
+					list = append(list, full...)
+				}
+				rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+				for j := range list {
+					if err := peers[i].Merge(id, &list[j]); err != nil {
+						t.Fatal(err)
+					}
+					if j%50 == 0 { // keep window totals, so that merging has to maintain them
+						for w := range NumWindows {
+							peers[i].NewTable(Query{By: []Dim{ChainDim}, Window: w}).Refresh()
+						}
+					}
+				}
+			}
+			check := func(when string) {
+				t.Helper()
+				for w := range NumWindows {
+					q := Query{By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: w}
+					want := a.NewTable(q)
+					want.Refresh()
+					for _, p := range peers {
+						got := p.NewTable(q)
+						got.Refresh()
+						if len(got.Rows()) != len(want.Rows()) {
+							t.Fatalf("%s, %v: %s has %d rows, want %d", when, w, p.Node(), len(got.Rows()), len(want.Rows()))
+						}
+						for i, row := range got.Rows() {
+							x, y := *row, *want.Rows()[i]
+							x.LastSeenAt, y.LastSeenAt = 0, 0 // a peer knows it to the step
+							if !sameRow(&x, &y) {
+								t.Fatalf("%s, %v, %s:\n got %+v\nwant %+v", when, w, p.Node(), x, y)
+							}
+						}
+					}
+				}
+			}
+			for _, p := range peers {
+				if p.Digest(id) != a.Digest(id) {
+					t.Errorf("%s has digest %x, want %x", p.Node(), p.Digest(id), a.Digest(id))
+				}
+			}
+			check("after merging")
+			now = now.Add(200 * time.Second)
+			for _, s := range append(peers, a) {
+				s.Tick()
+			}
+			check("after 200 s")
+		})
+	}
+}
+
+// TestMergeRefusesNonsense feeds damaged states and wants errors, not numbers.
+func TestMergeRefusesNonsense(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	s, err := New(Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := string(appendKey(nil, &Event{Profile: "p", Chain: "c", Method: "m", Strategy: "s", SourceRegion: "r"}, "x", HTTP))
+	good := new(cell)
+	k := call{micros: 1000, weight: 1, final: true}
+	live := liveCell{}
+	live.add(&k)
+	good.merge(live.flush())
+	packed := good.appendPacked(nil, s.categories)
+	cellAt := func(packed []byte) []CellState {
+		return []CellState{{Tier: 0, Step: now.Unix(), Stamp: 1, Packed: packed}}
+	}
+	peer := OriginID{"other", 1}
+	for name, state := range map[string]RowState{
+		"no key":           {Key: "", Cells: cellAt(packed)},
+		"empty id":         {Key: "p\x00\x00x\x00m\x00s\x00r\x00\x00\x00", Cells: cellAt(packed)},
+		"unknown enum":     {Key: key[:len(key)-1] + "\x07", Cells: cellAt(packed)},
+		"no such tier":     {Key: key, Cells: []CellState{{Tier: 3, Step: now.Unix(), Stamp: 1, Packed: packed}}},
+		"no stamp":         {Key: key, Cells: []CellState{{Tier: 0, Step: now.Unix(), Packed: packed}}},
+		"empty cell":       {Key: key, Cells: cellAt(nil)},
+		"cut cell":         {Key: key, Cells: cellAt(packed[:len(packed)-1])},
+		"more than a cell": {Key: key, Cells: cellAt(append(packed[:len(packed):len(packed)], 0))},
+	} {
+		if err := s.Merge(peer, &state); err == nil {
+			t.Errorf("%s: merged", name)
+		}
+	}
+	if err := s.Merge(OriginID{s.Node(), s.Incarnation()}, &RowState{Key: key}); err != ErrOwnState {
+		t.Errorf("own state: %v", err)
+	}
+	if err := s.Merge(peer, &RowState{Key: key, Cells: cellAt(packed)}); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzUnpack gives unpack any bytes: it answers with an error or with a cell
+// that packs to something that unpacks to the same again.
+func FuzzUnpack(f *testing.F) {
+	names := newCategories()
+	f.Add([]byte{})
+	for _, failed := range []bool{false, true} {
+		l := liveCell{}
+		l.add(&call{micros: 45_000, bucket: uint16(bucketOf(45_000)), weight: 3, failovers: 2, final: true, failed: failed, category: names.id("own_category")})
+		f.Add(l.flush().appendPacked(nil, names))
+	}
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		var c, again cell
+		if c.unpack(packed, names) != nil {
+			return
+		}
+		canonical := c.appendPacked(nil, names)
+		if err := again.unpack(canonical, names); err != nil {
+			t.Fatalf("%x unpacks, but packs to %x: %v", packed, canonical, err)
+		}
+		if twice := again.appendPacked(nil, names); string(twice) != string(canonical) {
+			t.Fatalf("%x and then %x", canonical, twice)
+		}
+	})
+}

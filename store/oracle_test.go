@@ -1,0 +1,345 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// oracle is the store as one would write it without a thought for speed: it
+// keeps every call and looks at all of them for every answer.
+type oracle struct {
+	calls []oracleCall
+}
+
+type oracleCall struct {
+	dims      [NumDims]string
+	ts        int64
+	micros    uint64
+	weight    uint64
+	failovers uint64
+	category  string
+	failed    bool
+	final     bool
+}
+
+func (o *oracle) apply(e *Event) {
+	c := oracleCall{
+		ts: e.TS, micros: e.UpstreamMicros, weight: uint64(e.Weight), failovers: uint64(e.FailoverCount) * uint64(e.Weight),
+		category: e.ErrorCategory, failed: e.Failed, final: true,
+		dims: [NumDims]string{
+			e.Profile, e.Chain, e.ProviderID, e.Method, e.Transport.String(),
+			e.Strategy, e.RequestOrigin.String(), e.SourceRegion, "n1",
+		},
+	}
+	o.calls = append(o.calls, c)
+	for _, a := range e.Attempts {
+		t := c
+		t.dims[ProviderDim], t.dims[TransportDim] = a.ProviderID, a.Transport.String()
+		t.micros, t.category, t.failed, t.final, t.failovers = a.DurationMicros, a.ErrorCategory, true, false, 0
+		o.calls = append(o.calls, t)
+	}
+}
+
+// rows answers a query at a second.
+func (o *oracle) rows(q Query, second int64) map[string]*Row {
+	rows := make(map[string]*Row)
+	latencies, failures := make(map[string][]weighted), make(map[string][]weighted)
+	sums := make(map[string]uint64)
+	scopes := make(map[string]uint64)
+	for i := range o.calls {
+		c := &o.calls[i]
+		if stepAt(tier60s, c.ts/1000) < keptStart(tier60s, second) {
+			continue // nothing of it is left anywhere
+		}
+		scoped, taken := true, true
+		for d := range NumDims {
+			if !matches(q.Filter[d], c.dims[d]) {
+				taken = false
+				scoped = scoped && d == ProviderDim
+			}
+		}
+		inWindow := stepAt(windowTier[q.Window], c.ts/1000) >= windowStart(q.Window, second)
+		scope := ""
+		if slices.Contains(q.By, ChainDim) {
+			scope = c.dims[ChainDim]
+		}
+		if scoped && inWindow {
+			scopes[scope] += c.weight
+		}
+		if !taken {
+			continue
+		}
+		var parts []string
+		for _, d := range q.By {
+			parts = append(parts, c.dims[d])
+		}
+		key := strings.Join(parts, "/")
+		r := rows[key]
+		if r == nil {
+			r = &Row{Key: key, Figures: Figures{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None}}
+			for _, d := range q.By {
+				r.Dims[d] = c.dims[d]
+			}
+			rows[key] = r
+		}
+		r.LastSeenAt = max(r.LastSeenAt, c.ts)
+		if !inWindow {
+			continue
+		}
+		r.Calls += c.weight
+		r.Samples++
+		if c.final {
+			r.Requests += c.weight
+			r.Failovers += c.failovers
+		}
+		if !c.failed {
+			latencies[key] = append(latencies[key], weighted{c.micros, c.weight})
+			sums[key] += c.micros * c.weight
+			r.Max = max(r.Max, Micros(c.micros))
+			continue
+		}
+		r.Errors += c.weight
+		if c.final {
+			r.RequestErrors += c.weight
+		}
+		category := c.category
+		if category == "" {
+			category = "unknown_error"
+		}
+		if !blameless[category] {
+			r.ProviderErrors += c.weight
+		}
+		at := slices.IndexFunc(r.Categories, func(k CategoryCount) bool { return k.Category == category })
+		if at < 0 {
+			r.Categories = append(r.Categories, CategoryCount{Category: category})
+			at = len(r.Categories) - 1
+		}
+		r.Categories[at].Count += c.weight
+		failures[key] = append(failures[key], weighted{c.micros, c.weight})
+	}
+	for key, r := range rows {
+		slices.SortFunc(r.Categories, func(a, b CategoryCount) int { return strings.Compare(a.Category, b.Category) })
+		if n := r.Calls - r.Errors; n > 0 {
+			r.Avg = Micros((2*sums[key] + n) / (2 * n))
+			low, high := extremes(latencies[key])
+			r.P50, r.P90 = rankOf(latencies[key], 500, low, high), rankOf(latencies[key], 900, low, high)
+			r.P95, r.P99 = rankOf(latencies[key], 950, low, high), rankOf(latencies[key], 990, low, high)
+		}
+		if r.Errors > 0 {
+			r.FailureP95 = rankOf(failures[key], 950, 0, maxMicros)
+		}
+		scope := ""
+		if slices.Contains(q.By, ChainDim) {
+			scope = r.Dims[ChainDim]
+		}
+		r.ScopeCalls = scopes[scope]
+	}
+	return rows
+}
+
+type weighted struct{ micros, weight uint64 }
+
+// rankOf is the percentile by sorting: the midpoint of the bucket of the call
+// with the nearest rank, clamped.
+func rankOf(list []weighted, part, low, high uint64) Micros {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b weighted) int { return int(int64(a.micros) - int64(b.micros)) })
+	var total, below uint64
+	for _, l := range list {
+		total += l.weight
+	}
+	for _, l := range list {
+		if below += l.weight; below >= nearestRank(total, part) {
+			d := distribution{}
+			d.add(bucketOf(l.micros), 1)
+			var out [1]Micros
+			d.percentiles(1, low, high, []uint64{500}, out[:])
+			return out[0]
+		}
+	}
+	return None
+}
+
+func extremes(list []weighted) (low, high uint64) {
+	low = list[0].micros
+	for _, l := range list {
+		low, high = min(low, l.micros), max(high, l.micros)
+	}
+	return low, high
+}
+
+// randomEvent makes an event at or before an instant.
+func randomEvent(rng *rand.Rand, now int64, n int) Event {
+	age := int64(rng.IntN(3000))
+	switch rng.IntN(20) {
+	case 0:
+		age = int64(rng.IntN(100_000))
+	case 1:
+		age = int64(rng.IntN(3_590_000))
+	case 2:
+		age = -int64(rng.IntN(5000))
+	}
+	micros := uint64(rng.ExpFloat64() * 50_000)
+	e := Event{
+		Sent: FieldRequestID | FieldTS, TS: now - age, SentTS: now - age, Profile: "default",
+		Chain: fmt.Sprintf("c%d", rng.IntN(2)), ProviderID: fmt.Sprintf("p%d", rng.IntN(3)), Method: fmt.Sprintf("m%d", rng.IntN(2)),
+		Strategy: "fastest", SourceNode: "gw", SourceRegion: fmt.Sprintf("r%d", rng.IntN(2)), RequestID: fmt.Sprint("req", n),
+		Transport: Transport(rng.IntN(2)), RequestOrigin: RequestOrigin(rng.IntN(10) / 9), Weight: 1,
+		DurationMicros: micros, UpstreamMicros: micros,
+	}
+	if rng.IntN(10) == 0 {
+		e.Weight = uint32(1 + rng.IntN(50))
+	}
+	if rng.IntN(8) == 0 {
+		e.Failed, e.ErrorCategory = true, []string{"", "timeout", "execution_revert", "rate_limit", "own_category"}[rng.IntN(5)]
+	}
+	if rng.IntN(10) == 0 {
+		e.FailoverCount = 1
+		e.Attempts = []Attempt{{ProviderID: fmt.Sprintf("p%d", rng.IntN(3)), ErrorCategory: "timeout", DurationMicros: 10_000_000}}
+	}
+	return e
+}
+
+// follower is a client that knows nothing but what refreshes told it.
+type follower struct {
+	table *Table
+	rows  map[string]*Row
+}
+
+func (f *follower) refresh() {
+	changed, removed := f.table.Refresh()
+	for _, key := range removed {
+		delete(f.rows, key)
+	}
+	for _, r := range changed {
+		f.rows[r.Key] = r
+	}
+}
+
+// TestAgainstOracle lets a store and the oracle live through the same hours:
+// events on time, late and early, ticks in time and missing, jumps of the clock.
+// Tables that are refreshed at random must always say what the oracle says.
+func TestAgainstOracle(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(seed, 7))
+			now := time.UnixMilli(1_800_000_000_000 + int64(rng.IntN(60_000)))
+			s, err := New(Options{Node: "n1", Now: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var o oracle
+			var followers []*follower
+			for w := range NumWindows {
+				for _, q := range []Query{
+					{By: []Dim{ChainDim, ProviderDim}, Window: w},
+					{By: []Dim{RegionDim}, Window: w, Filter: Filter{ProviderDim: {"p0", "p1"}}},
+					{By: []Dim{MethodDim, NodeDim}, Window: w, Filter: Filter{RequestOriginDim: {"client"}, ChainDim: {"c1"}}},
+				} {
+					followers = append(followers, &follower{table: s.NewTable(q), rows: make(map[string]*Row)})
+				}
+			}
+			n := 0
+			for step := range 400 {
+				for range rng.IntN(4) {
+					events := make([]Event, rng.IntN(20))
+					for i := range events {
+						events[i] = randomEvent(rng, now.UnixMilli(), n)
+						n++
+						o.apply(&events[i])
+					}
+					if r := s.Apply(events); r.Accepted != len(events) {
+						t.Fatalf("receipt %+v for %d events", r, len(events))
+					}
+				}
+				switch rng.IntN(30) {
+				case 0:
+					now = now.Add(time.Duration(rng.IntN(100)) * time.Second)
+				case 1:
+					now = now.Add(time.Duration(rng.IntN(1200)) * time.Second)
+				default:
+					now = now.Add(time.Duration(rng.IntN(1500)) * time.Millisecond)
+				}
+				if rng.IntN(4) > 0 {
+					s.Tick()
+				}
+				f := followers[rng.IntN(len(followers))]
+				f.refresh()
+				want := o.rows(f.table.query, now.UnixMilli()/1000)
+				if !equalRows(f.rows, want) {
+					t.Fatalf("step %d, query %+v\n got %s\nwant %s", step, f.table.query, describe(f.rows), describe(want))
+				}
+			}
+		})
+	}
+}
+
+func equalRows(a, b map[string]*Row) bool { return maps.EqualFunc(a, b, sameRow) }
+
+func describe(rows map[string]*Row) string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		fmt.Fprintf(&b, "\n  %s %+v", key, rows[key].Figures)
+	}
+	return b.String()
+}
+
+// TestSeriesAgainstTable checks that the points of a window add up to its row.
+func TestSeriesAgainstTable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	now := time.UnixMilli(1_800_000_000_000)
+	s, err := New(Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3000 {
+		s.Apply([]Event{randomEvent(rng, now.UnixMilli(), n)})
+		if n%5 == 0 {
+			now = now.Add(time.Duration(rng.IntN(4000)) * time.Millisecond)
+			s.Tick()
+		}
+		if n%200 != 199 {
+			continue
+		}
+		for w := range NumWindows {
+			q := Query{By: []Dim{ChainDim, ProviderDim}, Window: w}
+			table := s.NewTable(q)
+			table.Refresh()
+			groups, step := s.Series(q, time.Second)
+			if step.Milliseconds() != tierSeconds[windowTier[w]]*1000 {
+				t.Fatalf("window %v has step %v", w, step)
+			}
+			if len(groups) != len(table.Rows()) {
+				t.Fatalf("%d groups for %d rows", len(groups), len(table.Rows()))
+			}
+			for i, row := range table.Rows() {
+				var calls, errs uint64
+				for _, p := range groups[i].Points {
+					calls += p.Calls
+					errs += p.Errors
+				}
+				if groups[i].Key != row.Key || calls != row.Calls || errs != row.Errors {
+					t.Fatalf("%v %s: points add up to %d calls, %d errors; the row has %d, %d", w, row.Key, calls, errs, row.Calls, row.Errors)
+				}
+			}
+			histograms, _ := s.Histogram(q, time.Second)
+			for i, row := range table.Rows() {
+				var n uint64
+				for _, p := range histograms[i].Points {
+					for _, b := range p.Buckets {
+						n += b.Count
+					}
+				}
+				if n != row.Calls-row.Errors {
+					t.Fatalf("%v %s: %d latencies for %d successes", w, row.Key, n, row.Calls-row.Errors)
+				}
+			}
+		}
+	}
+}
