@@ -1,0 +1,317 @@
+package ingest
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"strings"
+
+	"remuda/store"
+)
+
+// form is how events are put together in a body.
+type form uint8
+
+const (
+	lines    form = iota // objects with any whitespace between them
+	document             // one JSON object or array
+)
+
+// formOf tells the form from the media type, or from the first byte where there
+// is none, or only the one that curl adds by itself.
+func formOf(contentType string, body []byte) (form, error) {
+	if contentType != "" {
+		media, _, err := mime.ParseMediaType(contentType)
+		switch {
+		case err == nil && media == "application/x-ndjson", err == nil && media == "application/ndjson":
+			return lines, nil
+		case err == nil && media == "application/json":
+			return document, nil
+		case err != nil || media != "application/x-www-form-urlencoded":
+			return 0, &Error{code: "unsupported_media_type", detail: "the body must be application/x-ndjson or application/json"}
+		}
+	}
+	switch body = bytes.TrimLeft(body, " \t\r\n"); {
+	case len(body) == 0 || body[0] == '{':
+		return lines, nil
+	case body[0] == '[':
+		return document, nil
+	}
+	return 0, &Error{
+		code:   "unsupported_media_type",
+		detail: "a body without a media type must begin with { or [; send application/x-ndjson or application/json",
+	}
+}
+
+// chunkEvents is how many events are decoded before they are applied: enough to
+// share locks, few enough to stay in the cache.
+const chunkEvents = 512
+
+// work is the memory for one body at a time.
+type work struct {
+	ingester *Ingester
+	reserved int64 // of the bytes in flight
+	raw      []byte
+	inflated []byte
+	body     []byte // one of the two
+
+	decoder
+	events  []store.Event
+	offsets []int32 // where each of events begins
+	indexes []int32
+	next    int // index of the next event of the body
+
+	counted bool // apply events, do not only judge them
+	receipt store.Receipt
+	lineAt  int // lineNo is the line of this offset
+	lineNo  int
+}
+
+func (g *Ingester) newWork() *work {
+	chunk := chunkEvents
+	if g.options.chunkOverride > 0 {
+		chunk = g.options.chunkOverride
+	}
+	w := &work{ingester: g, events: make([]store.Event, 0, chunk)}
+	w.decoder = decoder{
+		node: g.options.Store.Node(), region: g.options.Store.Region(), chainNames: g.chainNames, seed: g.seed,
+		noGuess: g.options.withoutGuess,
+	}
+	return w
+}
+
+// keptBuffer is the largest buffer that is kept for the next body.
+const keptBuffer = 1 << 20
+
+// release forgets the body, and memory that is unusually large.
+func (w *work) release() {
+	w.decoder.reset(nil, 0)
+	clear(w.events[:cap(w.events)]) // they point into the body
+	w.body = nil
+	if cap(w.raw) > keptBuffer {
+		w.raw = nil
+	}
+	if cap(w.inflated) > 4*keptBuffer {
+		w.inflated = nil
+	}
+	if cap(w.arena) > keptBuffer {
+		w.arena = nil
+	}
+	if cap(w.attempts) > 4096 {
+		w.attempts = nil
+	}
+	clear(w.attempts[:cap(w.attempts)])
+	w.receipt = store.Receipt{}
+}
+
+// ingest decodes the body and applies what is good. Bodies whose end can spoil
+// their beginning, documents and strict ones, are judged whole first and decoded
+// again to be applied: that bounds the memory, however many events there are.
+func (w *work) ingest(f form, strict bool) (store.Receipt, error) {
+	if f == document || strict {
+		if err := w.pass(f, false); err != nil {
+			return store.Receipt{}, err
+		}
+		if strict && w.receipt.Rejected > 0 {
+			w.receipt.Accepted, w.receipt.Adjusted = 0, 0
+			return w.receipt, nil
+		}
+	}
+	err := w.pass(f, true)
+	return w.receipt, err
+}
+
+// pass goes through the body once.
+func (w *work) pass(f form, counted bool) error {
+	w.decoder.reset(w.body, w.ingester.options.Store.Now())
+	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
+	w.receipt = store.Receipt{}
+	w.next, w.lineAt, w.lineNo = 0, 0, 1
+	w.counted = counted
+	if f == lines {
+		w.lines()
+	} else if err := w.document(); err != nil {
+		return err
+	}
+	w.flush()
+	return nil
+}
+
+// lines reads objects with any whitespace, or none, between them. What is no
+// object spoils the rest of the line it begins on, and nothing else.
+func (w *work) lines() {
+	pos := 0
+	for {
+		if pos = w.space(pos); pos == len(w.data) {
+			return
+		}
+		begin := pos
+		if w.data[pos] != '{' {
+			pos = w.fail("not a JSON object")
+		} else {
+			pos = w.object(w.slot(), pos)
+		}
+		if pos < 0 {
+			detail := w.problem
+			end := bytes.IndexByte(w.data[begin:], '\n')
+			if pos = begin + end + 1; end < 0 {
+				pos = len(w.data)
+			}
+			if pos-begin > w.ingester.options.MaxLine {
+				w.tooLong(begin)
+			} else {
+				w.refuse(begin, fault{field: fieldWhole, code: "malformed", detail: detail})
+			}
+			continue
+		}
+		w.take(begin, pos)
+	}
+}
+
+// document reads one object, or an array of them.
+func (w *work) document() error {
+	pos := w.space(0)
+	if pos == len(w.data) {
+		return w.malformed(pos, "the body is empty")
+	}
+	switch w.data[pos] {
+	case '{':
+		begin := pos
+		if pos = w.object(w.slot(), pos); pos < 0 {
+			return w.malformed(begin, w.problem)
+		}
+		w.take(begin, pos)
+	case '[':
+		pos = w.space(pos + 1)
+		if pos < len(w.data) && w.data[pos] == ']' {
+			pos++
+			break
+		}
+		for closed := false; !closed; {
+			begin := pos
+			if pos = w.element(pos); pos < 0 {
+				return w.malformed(begin, w.problem)
+			}
+			pos = w.space(pos)
+			switch {
+			case pos < len(w.data) && w.data[pos] == ',':
+				pos = w.space(pos + 1)
+			case pos < len(w.data) && w.data[pos] == ']':
+				pos++
+				closed = true
+			default:
+				return w.malformed(pos, "neither comma nor closing bracket behind a value")
+			}
+		}
+	default:
+		return w.malformed(pos, "not a JSON object or array")
+	}
+	if pos = w.space(pos); pos < len(w.data) {
+		return w.malformed(pos, "data behind the end of the JSON text")
+	}
+	return nil
+}
+
+// element reads one element of an array of events.
+func (w *work) element(pos int) int {
+	if pos < len(w.data) && w.data[pos] == '{' {
+		end := w.object(w.slot(), pos)
+		if end > 0 {
+			w.take(pos, end)
+		}
+		return end
+	}
+	end := w.skip(pos, 1)
+	w.arena = w.arena[:0]
+	if end > 0 {
+		w.refuse(pos, fault{field: fieldWhole, code: "wrong_type", detail: "must be an object"})
+	}
+	return end
+}
+
+func (w *work) malformed(pos int, detail string) error {
+	return &Error{code: "malformed_body", detail: fmt.Sprintf("line %d: %s", w.line(min(pos, len(w.data))), detail)}
+}
+
+// slot returns the event to decode into.
+func (w *work) slot() *store.Event {
+	if len(w.events) == cap(w.events) {
+		w.flush()
+	}
+	return &w.events[:len(w.events)+1][len(w.events)]
+}
+
+// take judges the event just decoded, which reaches from begin to end.
+func (w *work) take(begin, end int) {
+	if end-begin > w.ingester.options.MaxLine {
+		w.tooLong(begin)
+		return
+	}
+	f, adjusted := w.finish()
+	if f.code != "" {
+		w.refuse(begin, f)
+		return
+	}
+	if !w.counted && !w.ingester.options.Store.Admit(w.event) {
+		w.refuse(begin, fault{field: fieldWhole, code: "too_many_series", detail: "this node has no room for it"})
+		return
+	}
+	if adjusted {
+		w.receipt.Adjusted++
+	}
+	w.events = w.events[:len(w.events)+1]
+	w.offsets = append(w.offsets, int32(begin))
+	w.indexes = append(w.indexes, int32(w.next))
+	w.next++
+}
+
+func (w *work) tooLong(begin int) {
+	w.refuse(begin, fault{
+		field: fieldWhole, code: "too_long", detail: fmt.Sprintf("longer than %d bytes", w.ingester.options.MaxLine),
+	})
+}
+
+func (w *work) refuse(begin int, f fault) {
+	w.receipt.Rejected++
+	if len(w.receipt.Refusals) < store.MaxListedRefusals {
+		r := store.Refusal{Line: w.line(begin), Index: w.next, Field: f.path, Code: f.code, Detail: f.detail}
+		if r.Field == "" && f.field < numFields {
+			r.Field = fieldNames[f.field]
+		}
+		r.Detail, r.Field = strings.Clone(r.Detail), strings.Clone(r.Field) // they outlive the body
+		w.receipt.Refusals = append(w.receipt.Refusals, r)
+	}
+	w.next++
+}
+
+// line is the number of the line that an offset is in. Offsets mostly ascend.
+func (w *work) line(offset int) int {
+	if offset < w.lineAt {
+		w.lineAt, w.lineNo = 0, 1
+	}
+	w.lineNo += bytes.Count(w.data[w.lineAt:offset], []byte{'\n'})
+	w.lineAt = offset
+	return w.lineNo
+}
+
+// flush applies the events decoded so far.
+func (w *work) flush() {
+	if w.counted && len(w.events) > 0 {
+		r := w.ingester.options.Store.Apply(w.events)
+		w.receipt.Accepted += r.Accepted
+		w.receipt.Duplicates += r.Duplicates
+		w.receipt.Rejected += r.Rejected
+		for _, refusal := range r.Refusals {
+			if len(w.receipt.Refusals) == store.MaxListedRefusals {
+				break
+			}
+			i := refusal.Index
+			refusal.Line, refusal.Index = w.line(int(w.offsets[i])), int(w.indexes[i])
+			w.receipt.Refusals = append(w.receipt.Refusals, refusal)
+		}
+	} else {
+		w.receipt.Accepted += len(w.events)
+	}
+	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
+	w.arena, w.attempts = w.arena[:0], w.attempts[:0]
+}

@@ -1,0 +1,121 @@
+// Package ingest turns request bodies into events in the store: it reads,
+// decompresses and decodes them, judges every event and applies the good ones.
+//
+// An [Ingester] is safe for concurrent use. A body is worked through in the
+// goroutine of its request; nothing is queued.
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"remuda/store"
+)
+
+// Options configure an Ingester. The zero value of a limit takes its default.
+type Options struct {
+	Store         *store.Store
+	MaxBody       int64             // bytes of a body as sent; default 8 MiB
+	MaxInflated   int64             // bytes of a body after decompression; default 64 MiB
+	MaxLine       int               // bytes of one event; default 64 KiB
+	MaxInFlight   int64             // bytes of all bodies being worked on; default 256 MiB
+	ChainAliases  map[string]string // names of chains by EIP-155 number, besides the built-in ones
+	withoutGuess  bool              // for tests
+	chunkOverride int               // for tests
+}
+
+// An Ingester takes in the bodies of events. See the package documentation.
+type Ingester struct {
+	options    Options
+	chainNames map[string]string
+	seed       maphash.Seed
+	inFlight   atomic.Int64
+	work       sync.Pool
+}
+
+// New returns an ingester.
+func New(o Options) (*Ingester, error) {
+	if o.Store == nil {
+		return nil, errors.New("ingest: no store")
+	}
+	if o.MaxBody < 0 || o.MaxInflated < 0 || o.MaxLine < 0 || o.MaxInFlight < 0 {
+		return nil, errors.New("limits of ingestion cannot be negative")
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 8 << 20
+	}
+	if o.MaxInflated == 0 {
+		o.MaxInflated = 64 << 20
+	}
+	if o.MaxLine == 0 {
+		o.MaxLine = 64 << 10
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 256 << 20
+	}
+	for number, name := range o.ChainAliases {
+		if f := idFault(number); f.code != "" {
+			return nil, fmt.Errorf("chain alias %q=%q: the number %s", number, name, f.detail)
+		}
+		if f := idFault(name); f.code != "" {
+			return nil, fmt.Errorf("chain alias %q=%q: the name %s", number, name, f.detail)
+		}
+	}
+	g := &Ingester{options: o, chainNames: maps.Clone(chainNames), seed: maphash.MakeSeed()}
+	maps.Copy(g.chainNames, o.ChainAliases)
+	g.work.New = func() any { return g.newWork() }
+	return g, nil
+}
+
+// InFlight is how many bytes of bodies are being worked on, and how many may be.
+func (g *Ingester) InFlight() (now, limit int64) { return g.inFlight.Load(), g.options.MaxInFlight }
+
+// Limits are the bounds of a body: bytes as sent, bytes after decompression,
+// bytes of one event.
+func (g *Ingester) Limits() (body, inflated int64, line int) {
+	return g.options.MaxBody, g.options.MaxInflated, g.options.MaxLine
+}
+
+// An Error says why a body was refused as a whole. Nothing of it was counted.
+type Error struct {
+	code       string
+	detail     string
+	retryAfter time.Duration
+}
+
+func (e *Error) Error() string { return e.detail }
+
+// Code is the machine's name of the reason: malformed_body, damaged_compression,
+// body_too_large, inflated_too_large, unsupported_media_type,
+// unsupported_encoding, overloaded, read_timeout or canceled.
+func (e *Error) Code() string { return e.code }
+
+// RetryAfter is when to try again; 0 when that would not help.
+func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
+
+// Ingest reads the body of a request to its end and counts its events. An error
+// means that nothing was counted; so does a strict body of which any event was
+// refused, whose receipt then has nothing accepted.
+func (g *Ingester) Ingest(r *http.Request, strict bool) (store.Receipt, error) {
+	w := g.work.Get().(*work)
+	defer func() {
+		g.inFlight.Add(-w.reserved)
+		w.reserved = 0
+		w.release()
+		g.work.Put(w)
+	}()
+	if err := w.read(r); err != nil {
+		return store.Receipt{}, err
+	}
+	form, err := formOf(r.Header.Get("Content-Type"), w.body)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	return w.ingest(form, strict)
+}
