@@ -1,0 +1,264 @@
+// Package httpapi is the HTTP face of a node: REST, live streams, the exposition
+// for Prometheus, and the OpenAPI document that describes all of it.
+//
+// An [API] is an http.Handler and safe for concurrent use. It reads the store and
+// hands bodies of events to an [Ingester]; it owns no goroutine but those of its
+// requests and a timer that drops views nobody reads.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"remuda/store"
+)
+
+// An Ingester takes in the bodies of events.
+type Ingester interface {
+	// Ingest reads the body of a request and counts its events. Errors carry a code
+	// (Code() string) that is one of those in problem.go, and mean that nothing was
+	// counted. A strict body is counted whole or not at all.
+	Ingest(r *http.Request, strict bool) (store.Receipt, error)
+	// InFlight is how many bytes of bodies are being worked on, and how many may be.
+	InFlight() (now, limit int64)
+	// Limits are the bounds of a body: bytes as sent, bytes once decompressed,
+	// bytes of one event.
+	Limits() (body, inflated int64, line int)
+}
+
+// Options configure an API. Store and Ingester are required; the zero value of a
+// limit takes its default.
+type Options struct {
+	Store          *store.Store
+	Ingester       Ingester
+	UI             http.Handler // serves everything that is not the API; default: nothing
+	Version        string
+	Members        func() []store.Member // nodes of the cluster; default: this one
+	Logger         *slog.Logger          // default slog.Default()
+	AllowedHosts   []string              // names besides IP literals and localhost that Host may have
+	WriteTimeout   time.Duration         // for one frame of a stream; default 10 s
+	Heartbeat      time.Duration         // of silence before a comment is sent; default 15 s
+	BodyTimeout    time.Duration         // for the body of a request; default 15 s
+	MaxSubscribers int                   // open streams; default 20,000
+	MaxViews       int                   // different queries that are streamed; default 1,000
+	CacheBytes     int64                 // of rendered bodies; default 32 MiB
+	MaxConnections int                   // as the listener enforces it, for /limits
+}
+
+// API is the HTTP face of a node. See the package documentation.
+type API struct {
+	options  Options
+	store    *store.Store
+	ingester Ingester
+	log      *slog.Logger
+	router   *chi.Mux
+	bodies   *bodyCache
+	streams  *streams
+	metrics  http.Handler
+	ingest   ingestStats
+	draining atomic.Bool
+}
+
+// New returns an API. Close frees it.
+func New(o Options) (*API, error) {
+	if o.Store == nil || o.Ingester == nil {
+		return nil, errors.New("httpapi: a store and an ingester are needed")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Members == nil {
+		o.Members = o.Store.Members
+	}
+	defaultTo(&o.WriteTimeout, 10*time.Second)
+	defaultTo(&o.Heartbeat, 15*time.Second)
+	defaultTo(&o.BodyTimeout, 15*time.Second)
+	defaultTo(&o.MaxSubscribers, 20_000)
+	defaultTo(&o.MaxViews, 1000)
+	defaultTo(&o.CacheBytes, 32<<20)
+	bodies, err := newBodyCache(o.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies}
+	a.streams = newStreams(a)
+	a.metrics = newMetrics(a)
+	a.router = a.routes()
+	return a, nil
+}
+
+func defaultTo[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Shutdown ends every stream with a bye and waits for them, until the context ends.
+func (a *API) Shutdown(ctx context.Context) error {
+	a.draining.Store(true)
+	return a.streams.shutdown(ctx)
+}
+
+// Close frees what New made. The API must not be used afterwards.
+func (a *API) Close() {
+	a.streams.close()
+	a.bodies.close()
+}
+
+func (a *API) members() []store.Member { return a.options.Members() }
+
+// routes is the table of contents of the API.
+func (a *API) routes() *chi.Mux {
+	r := chi.NewRouter()
+	r.Post("/api/v1/events", a.postEvents)
+	for _, res := range resources {
+		handler := a.read(res)
+		r.Get("/api/v1"+res.path, handler)
+		r.Head("/api/v1"+res.path, handler)
+	}
+	for path, handler := range map[string]http.HandlerFunc{
+		"/healthz": a.healthz, "/readyz": a.readyz, "/metrics": a.metrics.ServeHTTP, "/openapi.json": a.openAPI,
+	} {
+		r.Get(path, handler)
+		r.Head(path, handler)
+	}
+	r.NotFound(a.notFound)
+	r.MethodNotAllowed(a.methodNotAllowed)
+	return r
+}
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if !a.hostAllowed(r.Host) {
+		a.fail(w, r, newProblem("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
+		return
+	}
+	if r.Method != http.MethodGet && crossOrigin(r) {
+		a.fail(w, r, newProblem("cross_origin", "a page of another origin may not change anything here"))
+		return
+	}
+	a.router.ServeHTTP(w, r)
+}
+
+// hostAllowed guards against DNS rebinding: a page of another site whose name was
+// pointed at this node would come with that name.
+func (a *API) hostAllowed(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	return name == "localhost" || net.ParseIP(name) != nil || slices.Contains(a.options.AllowedHosts, name)
+}
+
+var sameOrigin = http.NewCrossOriginProtection()
+
+func crossOrigin(r *http.Request) bool { return sameOrigin.Check(r) != nil }
+
+func (a *API) notFound(w http.ResponseWriter, r *http.Request) {
+	if a.options.UI != nil && !strings.HasPrefix(r.URL.Path, "/api/") && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		a.options.UI.ServeHTTP(w, r)
+		return
+	}
+	a.fail(w, r, newProblem("not_found", "there is nothing at this path; /openapi.json lists what there is"))
+}
+
+func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	p := newProblem("method_not_allowed", "this path does not take "+clip(r.Method))
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		if a.router.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			allowed = append(allowed, method)
+		}
+	}
+	p.allow = strings.Join(allowed, ", ")
+	a.fail(w, r, p)
+}
+
+// read is the handler of a collection in all its faces.
+func (a *API) read(res *resource) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, err := res.parse(r.URL.RawQuery)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		switch res {
+		case providerResource:
+			p.filter[store.ProviderDim] = []string{chi.URLParam(r, "provider_id")}
+			p.canonical = p.canonicalQuery()
+		case decisionResource:
+			p.requestID = chi.URLParam(r, "request_id")
+			p.canonical = p.canonicalQuery()
+		}
+		format, err := negotiate(p, r, res)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if format == "sse" || format == "ndjson" && p.watch {
+			a.stream(w, r, res, p, format)
+			return
+		}
+		a.document(w, r, res, p, format)
+	}
+}
+
+// negotiate chooses the face of an answer: ?format= wins over Accept.
+func negotiate(p *params, r *http.Request, res *resource) (string, error) {
+	format := p.format
+	if format == "" {
+		format = accepted(r.Header.Get("Accept"))
+	}
+	if res == streamResource {
+		if format == "json" {
+			format = "sse"
+		}
+		if format != "sse" && (format != "ndjson" || !p.watch) {
+			return "", parameterProblem("invalid_parameter", "format", "a stream of topics is format=sse, or ndjson with watch=1")
+		}
+	}
+	if p.watch && format != "ndjson" && format != "sse" {
+		return "", parameterProblem("invalid_parameter", "watch", "watch goes with format=ndjson")
+	}
+	if (format == "csv" || format == "table") && !res.tabular() {
+		return "", newProblem("not_acceptable", "this resource has no rows; ask for json")
+	}
+	return format, nil
+}
+
+// tabular holds for resources made of rows.
+func (res *resource) tabular() bool { return len(res.columns) > 1 }
+
+var mediaTypes = map[string]string{
+	"application/json": "json", "text/event-stream": "sse", "application/x-ndjson": "ndjson", "application/ndjson": "ndjson",
+	"text/csv": "csv", "text/plain": "table",
+}
+
+// accepted is the format of the best media type of an Accept header that there
+// is; json for all others, since an answer is better than none.
+func accepted(header string) string {
+	best, weight := "json", 0.0
+	for part := range strings.SplitSeq(header, ",") {
+		media, rest, _ := strings.Cut(part, ";")
+		format, ok := mediaTypes[strings.ToLower(strings.TrimSpace(media))]
+		if !ok {
+			continue
+		}
+		if q := quality(rest); q > weight {
+			best, weight = format, q
+		}
+	}
+	return best
+}

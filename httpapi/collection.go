@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"bytes"
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"strings"
+
+	"remuda/store"
+)
+
+// collection is a source of rows that are listed anew at every refresh. It tells
+// what changed by the hash of each row's stable members.
+type collection struct {
+	list   func(c *collection) meta // fills rows
+	params *params
+
+	rows    []*record // as of the last refresh, sorted and cut
+	spare   []*record
+	hashes  map[string]uint64
+	upsert  []*record
+	removed []string
+	stable  []byte
+	ordered bool // rows come in the order they are to be kept in
+}
+
+var rowSeed = maphash.MakeSeed()
+
+// add returns an empty record that will be part of the rows.
+func (c *collection) add(key string) *record {
+	var r *record
+	if n := len(c.spare); n > 0 {
+		r, c.spare = c.spare[n-1], c.spare[:n-1]
+	} else {
+		r = new(record)
+	}
+	r.reset(key)
+	c.rows = append(c.rows, r)
+	return r
+}
+
+// clear empties the rows and keeps their memory.
+func (c *collection) clear() {
+	c.spare = append(c.spare, c.rows...)
+	c.rows = c.rows[:0]
+}
+
+func (c *collection) refresh() meta {
+	c.clear()
+	m := c.list(c)
+	if arrange(&c.rows, &c.spare, c.params, c.ordered) {
+		m.truncated = true
+	}
+	before := c.hashes
+	c.hashes = make(map[string]uint64, len(c.rows))
+	c.upsert, c.removed = c.upsert[:0], c.removed[:0]
+	for _, r := range c.rows {
+		c.stable = r.appendStable(c.stable[:0], c.params.fields)
+		h := maphash.Bytes(rowSeed, c.stable)
+		c.hashes[r.key] = h
+		if old, ok := before[r.key]; !ok || old != h {
+			c.upsert = append(c.upsert, r)
+		}
+	}
+	for key := range before {
+		if _, ok := c.hashes[key]; !ok {
+			c.removed = append(c.removed, key)
+		}
+	}
+	return m
+}
+
+func (c *collection) records() []*record { return c.rows }
+
+func (c *collection) appendSnapshot(dst []byte) []byte {
+	return appendRows(dst, `"rows":`, c.rows, c.params.fields)
+}
+
+func (c *collection) appendDelta(dst []byte) []byte {
+	return appendChange(dst, c.upsert, c.removed, c.params.fields)
+}
+
+func appendRows(dst []byte, name string, rows []*record, fields []string) []byte {
+	dst = append(append(dst, name...), '[')
+	for i, r := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = r.appendJSON(dst, fields)
+	}
+	return append(dst, ']')
+}
+
+func appendChange(dst []byte, upsert []*record, removed []string, fields []string) []byte {
+	dst = appendRows(dst, `"upsert":`, upsert, fields)
+	return appendStrings(append(dst, `,"remove":`...), removed)
+}
+
+// arrange sorts rows as asked, by key unless they come in an order of their own,
+// and keeps the first limit. It reports whether any were cut.
+func arrange(rows, spare *[]*record, p *params, ordered bool) (cut bool) {
+	if p.sort != "" {
+		slices.SortStableFunc(*rows, func(a, b *record) int {
+			c := compareValues(a.find(p.sort), b.find(p.sort), p.descend)
+			return cmp.Or(c, strings.Compare(a.key, b.key))
+		})
+	} else if !ordered {
+		slices.SortFunc(*rows, func(a, b *record) int { return strings.Compare(a.key, b.key) })
+	}
+	if len(*rows) <= p.limit {
+		return false
+	}
+	*spare = append(*spare, (*rows)[p.limit:]...)
+	*rows = (*rows)[:p.limit]
+	return true
+}
+
+// compareValues compares two JSON values: null comes last either way, numbers go
+// by size, all else by its text.
+func compareValues(a, b []byte, descend bool) int {
+	absentA, absentB := absent(a), absent(b)
+	switch {
+	case absentA && absentB:
+		return 0
+	case absentA:
+		return 1
+	case absentB:
+		return -1
+	}
+	x, errX := strconv.ParseFloat(string(a), 64)
+	y, errY := strconv.ParseFloat(string(b), 64)
+	order := bytes.Compare(a, b)
+	if errX == nil && errY == nil {
+		order = cmp.Compare(x, y)
+	}
+	if descend {
+		return -order
+	}
+	return order
+}
+
+func absent(v []byte) bool { return len(v) == 0 || string(v) == "null" }
+
+// plainMeta is the metadata of an answer that no table computes.
+func plainMeta(a *API, p *params) meta {
+	return meta{Meta: a.store.Meta(p.filter[store.ProfileDim], p.window)}
+}

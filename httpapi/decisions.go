@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"fmt"
+	"strconv"
+
+	"remuda/store"
+)
+
+// maxAppended bounds the decisions in one delta: people cannot read more.
+const maxAppended = 50
+
+// decisionSource is the feed of decisions. It only ever adds: a delta has what
+// came since the one before, the newest 50 of it, and how many there were.
+type decisionSource struct {
+	api    *API
+	params *params
+	page   collection // the newest decisions, as of the first refresh or the last snapshot
+	fresh  collection // what the last refresh found
+	begun  bool
+	stale  bool   // page is older than the last refresh
+	last   uint64 // sequence of the newest decision known
+	seen   uint64 // decisions the feed is a sample of
+	news   uint64 // what the last refresh added to seen
+}
+
+func newDecisionSource(a *API, p *params) source {
+	return &decisionSource{api: a, params: p, page: collection{params: p}, fresh: collection{params: p}}
+}
+
+func (d *decisionSource) query() store.DecisionQuery {
+	p := d.params
+	return store.DecisionQuery{
+		Filter: p.filter, RequestID: p.requestID, ErrorCategories: p.categories, Failed: p.failed, Succeeded: p.succeeded,
+		MinDurationMicros: p.minDuration, Limit: p.limit, BeforeTS: p.beforeTS, BeforeSeq: p.beforeSeq,
+	}
+}
+
+func (d *decisionSource) refresh() meta {
+	m := plainMeta(d.api, d.params)
+	d.fresh.clear()
+	if !d.begun {
+		d.begun = true
+		page, next := d.list()
+		d.last, d.seen = page.LastSeq, page.Seen
+		m.truncated = page.More
+		return m.withFeed(page.Seen, page.Shown, next)
+	}
+	d.stale = true
+	q := d.query()
+	q.AfterSeq, q.Limit = d.last, maxAppended
+	page := d.api.store.Decisions(q)
+	for i := range page.Rows {
+		d.fresh.decision(&page.Rows[i])
+	}
+	d.news = page.Seen - d.seen
+	d.last, d.seen = page.LastSeq, page.Seen
+	return m.withFeed(page.Seen, page.Shown, nil)
+}
+
+// list fills page and returns the cursor of the next one.
+func (d *decisionSource) list() (store.Decisions, []byte) {
+	d.page.clear()
+	page := d.api.store.Decisions(d.query())
+	for i := range page.Rows {
+		d.page.decision(&page.Rows[i])
+	}
+	if d.params.sort != "" {
+		arrange(&d.page.rows, &d.page.spare, d.params, true)
+	}
+	if !page.More {
+		return page, nil
+	}
+	last := &page.Rows[len(page.Rows)-1]
+	return page, fmt.Appendf(nil, `"%d.%d"`, last.TS, last.Seq)
+}
+
+func (d *decisionSource) records() []*record {
+	if d.stale {
+		d.list()
+		d.stale = false
+	}
+	return d.page.rows
+}
+
+func (d *decisionSource) appendSnapshot(dst []byte) []byte {
+	return appendRows(dst, `"rows":`, d.records(), d.params.fields)
+}
+
+func (d *decisionSource) appendDelta(dst []byte) []byte {
+	dst = appendRows(dst, `"append":`, d.fresh.rows, d.params.fields)
+	dst = appendUint(append(dst, `,"seen":`...), d.news)
+	return appendUint(append(dst, `,"shown":`...), uint64(len(d.fresh.rows)))
+}
+
+func (m meta) withFeed(seen, shown uint64, next []byte) meta {
+	if next == nil {
+		next = []byte("null")
+	}
+	m.extra = append(append([]byte(`,"next_cursor":`), next...), `,"seen":`...)
+	m.extra = strconv.AppendUint(m.extra, seen, 10)
+	m.extra = strconv.AppendUint(append(m.extra, `,"shown":`...), shown, 10)
+	return m
+}
+
+// decision adds the record of a decision.
+func (c *collection) decision(d *store.DecisionRecord) {
+	r := c.add(d.Key)
+	r.instant("ts", d.TS)
+	r.textOrNull("request_id", d.RequestID)
+	r.textOrNull("event_id", d.EventID)
+	r.text("profile", d.Profile)
+	r.text("node", d.Node)
+	r.text("source_node", d.SourceNode)
+	r.text("region", d.Region)
+	r.text("chain", d.Chain)
+	r.text("method", d.Method)
+	r.text("strategy", d.Strategy)
+	r.text("provider_id", d.ProviderID)
+	r.text("transport", d.Transport.String())
+	r.text("request_origin", d.RequestOrigin.String())
+	r.text("result", resultOf(d.Failed))
+	r.textOrNull("error_category", d.ErrorCategory)
+	r.textOrNull("error_code", d.ErrorCode)
+	r.millis("duration_ms", store.Micros(d.DurationMicros))
+	if d.HasUpstream {
+		r.millis("upstream_ms", store.Micros(d.UpstreamMicros))
+	} else {
+		r.null("upstream_ms")
+	}
+	r.count("failover_count", uint64(d.FailoverCount))
+	r.count("weight", uint64(d.Weight))
+	r.value("attempts", func(dst []byte) []byte { return appendAttempts(dst, d.Attempts) })
+}
+
+func resultOf(failed bool) string {
+	if failed {
+		return "error"
+	}
+	return "success"
+}
+
+func appendAttempts(dst []byte, attempts []store.Attempt) []byte {
+	var r record
+	dst = append(dst, '[')
+	for i := range attempts {
+		a := &attempts[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		r.buf, r.members = r.buf[:0], r.members[:0]
+		r.text("provider_id", a.ProviderID)
+		r.text("transport", a.Transport.String())
+		r.millis("duration_ms", store.Micros(a.DurationMicros))
+		r.text("result", "error")
+		r.textOrNull("error_category", a.ErrorCategory)
+		r.textOrNull("error_code", a.ErrorCode)
+		dst = r.appendJSON(dst, nil)
+	}
+	return append(dst, ']')
+}
+
+func appendUint(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n, 10) }

@@ -1,0 +1,223 @@
+package httpapi
+
+import (
+	"bytes"
+	"hash/maphash"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/dgraph-io/ristretto/v2"
+	"github.com/klauspost/compress/gzip"
+
+	"remuda/store"
+)
+
+// bodyCache keeps rendered answers. It may forget any of them at any time: what
+// is lost is only work.
+type bodyCache struct {
+	cache   *ristretto.Cache[string, *body]
+	flights flights
+}
+
+// body is a rendered answer. It is never changed.
+type body struct {
+	plain   []byte
+	zipOnce sync.Once
+	zipped  []byte // made when the first client takes it
+	rows    int    // -1 when there are no rows to count
+}
+
+func newBodyCache(size int64) (*bodyCache, error) {
+	cache, err := ristretto.NewCache(&ristretto.Config[string, *body]{
+		NumCounters: max(size/4096*10, 1000), MaxCost: size, BufferItems: 64, IgnoreInternalCost: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &bodyCache{cache: cache, flights: flights{byKey: make(map[string]*flight)}}, nil
+}
+
+func (c *bodyCache) close() { c.cache.Close() }
+
+var etagSeed = maphash.MakeSeed()
+
+// document answers a read with a body.
+func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, p *params, format string) {
+	h := w.Header()
+	h.Set("Content-Type", contentTypes[format])
+	h.Set("Vary", "Accept, Accept-Encoding")
+	if res.fleeting {
+		h.Set("Cache-Control", "no-store")
+		a.write(w, r, a.rendered(res, p, format))
+		return
+	}
+	revision := a.store.Revision()
+	query := res.path + p.canonical
+	etag := `W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" +
+		strconv.FormatUint(maphash.String(etagSeed, query+"\x00"+format), 36) + `"`
+	h.Set("ETag", etag)
+	h.Set("Cache-Control", "no-cache")
+	if match := r.Header.Get("If-None-Match"); match != "" && etagMatches(match, etag) {
+		h.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	// A body says when it was made, so it is good for a second at most, even
+	// while the store does not change.
+	second := a.store.Now() / 1000
+	key := query + "\x00" + format + "\x00" + strconv.FormatUint(revision, 36) + "\x00" + strconv.FormatInt(second, 36)
+	b, ok := a.bodies.cache.Get(key)
+	if !ok {
+		b = a.bodies.flights.do(query+"\x00"+format, func() *body {
+			b := a.rendered(res, p, format)
+			a.bodies.cache.Set(key, b, int64(len(b.plain)+len(key)))
+			return b
+		})
+	}
+	if b.rows == 0 && (res == providerResource && !a.providerKnown(p) || res == decisionResource) {
+		h.Del("ETag")
+		a.fail(w, r, newProblem("not_found", "this node knows of no such "+strings.Trim(res.path[strings.IndexByte(res.path, '{'):], "{}")))
+		return
+	}
+	a.write(w, r, b)
+}
+
+// providerKnown reports whether any filter let a provider through.
+func (a *API) providerKnown(p *params) bool {
+	q := *p
+	q.filter = store.Filter{store.ProfileDim: p.filter[store.ProfileDim], store.ProviderDim: p.filter[store.ProviderDim]}
+	t := a.store.NewTable(store.Query{Filter: q.filter, By: byProvider, Window: p.window, Providers: true})
+	t.Refresh()
+	return len(t.Rows()) > 0
+}
+
+// rendered computes an answer now.
+func (a *API) rendered(res *resource, p *params, format string) *body {
+	src := res.source(a, p)
+	m := src.refresh()
+	b := &body{rows: -1}
+	if rows, ok := src.(recorder); ok {
+		b.rows = len(rows.records())
+	}
+	if t, ok := src.(*tableSource); ok {
+		t.encode()
+		m.truncated = t.meta.truncated
+	}
+	b.plain = render(res, p, src, &m, format)
+	return b
+}
+
+// zipFrom is the size from which a body is worth compressing.
+const zipFrom = 1400
+
+func (a *API) write(w http.ResponseWriter, r *http.Request, b *body) {
+	h := w.Header()
+	content := b.plain
+	if len(content) >= zipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		b.zipOnce.Do(func() {
+			var out bytes.Buffer
+			z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed) // the level is valid
+			_, _ = z.Write(b.plain)                           // a bytes.Buffer takes everything
+			_ = z.Close()
+			b.zipped = out.Bytes()
+		})
+		content = b.zipped
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // an error here is the client's going away
+	}
+}
+
+func acceptsGzip(header string) bool {
+	if header == "" {
+		return false
+	}
+	for part := range strings.SplitSeq(header, ",") {
+		coding, rest, _ := strings.Cut(part, ";")
+		if c := strings.TrimSpace(coding); (c == "gzip" || c == "*") && quality(rest) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func etagMatches(header, etag string) bool {
+	if header == etag {
+		return true
+	}
+	for part := range strings.SplitSeq(header, ",") {
+		if part = strings.TrimSpace(part); part == "*" || strings.TrimPrefix(part, "W/") == strings.TrimPrefix(etag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
+// flights lets requests for the same answer share one computation, but only one
+// begun after they arrived: whoever has posted an event sees it in the next read.
+type flights struct {
+	mu    sync.Mutex
+	byKey map[string]*flight
+}
+
+// flight is the computation under way for a key, and the one after it.
+type flight struct {
+	now, next *computation
+}
+
+type computation struct {
+	done chan struct{}
+	body *body
+}
+
+func (f *flights) do(key string, compute func() *body) *body {
+	f.mu.Lock()
+	fl := f.byKey[key]
+	if fl == nil {
+		fl = &flight{now: &computation{done: make(chan struct{})}}
+		f.byKey[key] = fl
+		own := fl.now
+		f.mu.Unlock()
+		return f.run(key, fl, own, compute)
+	}
+	// One is under way that began before this request came.
+	if fl.next != nil {
+		next := fl.next
+		f.mu.Unlock()
+		<-next.done
+		if next.body != nil {
+			return next.body
+		}
+		return compute()
+	}
+	own := &computation{done: make(chan struct{})}
+	fl.next = own
+	before := fl.now
+	f.mu.Unlock()
+	<-before.done
+	f.mu.Lock()
+	fl.now, fl.next = own, nil
+	f.byKey[key] = fl
+	f.mu.Unlock()
+	return f.run(key, fl, own, compute)
+}
+
+// run computes and then clears the way. Should compute panic, those who wait
+// compute for themselves.
+func (f *flights) run(key string, fl *flight, own *computation, compute func() *body) *body {
+	defer func() {
+		f.mu.Lock()
+		if fl.next == nil && f.byKey[key] == fl {
+			delete(f.byKey, key)
+		}
+		f.mu.Unlock()
+		close(own.done)
+	}()
+	own.body = compute()
+	return own.body
+}

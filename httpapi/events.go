@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"remuda/store"
+)
+
+// ingestStats is what the node's own exposition says about bodies of events.
+type ingestStats struct {
+	requests, refused, bytes atomic.Uint64
+	nanos                    atomic.Uint64 // time in Ingest
+
+	mu       sync.Mutex
+	rejected map[string]uint64 // events by code
+	failed   map[string]uint64 // bodies by code
+}
+
+func (s *ingestStats) note(r *store.Receipt, err error, length int64, took time.Duration) {
+	s.requests.Add(1)
+	s.nanos.Add(uint64(took))
+	if length > 0 {
+		s.bytes.Add(uint64(length))
+	}
+	if err == nil && r.Rejected == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rejected == nil {
+		s.rejected, s.failed = make(map[string]uint64), make(map[string]uint64)
+	}
+	var c coded
+	if errors.As(err, &c) {
+		s.failed[c.Code()]++
+		return
+	}
+	for _, f := range r.Refusals {
+		s.rejected[f.Code]++
+	}
+	s.rejected["other"] += uint64(r.Rejected - len(r.Refusals)) // beyond those that are listed
+}
+
+// postEvents takes in events.
+func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
+	strict := false
+	for name, values := range r.URL.Query() {
+		if name != "strict" && name != "format" {
+			a.fail(w, r, parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here; the nearest is strict"))
+			return
+		}
+		if name == "strict" {
+			on, err := strconv.ParseBool(values[0])
+			if err != nil {
+				a.fail(w, r, parameterProblem("invalid_parameter", name, "strict must be 0 or 1"))
+				return
+			}
+			strict = on
+		}
+	}
+	if a.draining.Load() {
+		p := newProblem("shutting_down", "this node is shutting down")
+		p.retryAfter = time.Second
+		a.fail(w, r, p)
+		return
+	}
+	// Not every ResponseWriter has deadlines (recorders in tests have not); the
+	// server's own timeouts remain.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.options.BodyTimeout))
+	began := time.Now()
+	receipt, err := a.ingester.Ingest(r, strict)
+	a.ingest.note(&receipt, err, r.ContentLength, time.Since(began))
+	switch {
+	case err != nil:
+		a.fail(w, r, err)
+		return
+	case strict && receipt.Rejected > 0:
+		a.fail(w, r, refusedProblem("strict_batch_refused", "the batch is strict and has events that are refused; nothing was counted", &receipt))
+		return
+	case receipt.Rejected > 0 && receipt.Accepted+receipt.Duplicates == 0:
+		a.fail(w, r, refusedProblem("no_acceptable_event", "every event was refused; nothing was counted", &receipt))
+		return
+	}
+	body := appendReceipt(make([]byte, 0, 128), &receipt)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = w.Write(body) // an error here is the client's going away
+}
+
+func appendReceipt(dst []byte, r *store.Receipt) []byte {
+	dst = strconv.AppendInt(append(dst, `{"accepted":`...), int64(r.Accepted), 10)
+	dst = strconv.AppendInt(append(dst, `,"duplicates":`...), int64(r.Duplicates), 10)
+	dst = strconv.AppendInt(append(dst, `,"rejected":`...), int64(r.Rejected), 10)
+	dst = strconv.AppendInt(append(dst, `,"adjusted":`...), int64(r.Adjusted), 10)
+	dst = append(dst, `,"errors":[`...)
+	for i := range r.Refusals {
+		f := &r.Refusals[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(append(dst, `{"line":`...), int64(f.Line), 10)
+		dst = strconv.AppendInt(append(dst, `,"index":`...), int64(f.Index), 10)
+		dst = append(dst, `,"field":`...)
+		if f.Field == "" {
+			dst = append(dst, "null"...)
+		} else {
+			dst = appendString(dst, f.Field)
+		}
+		dst = appendString(append(dst, `,"code":`...), f.Code)
+		dst = appendString(append(dst, `,"detail":`...), f.Detail)
+		dst = append(dst, '}')
+	}
+	return append(dst, "]}\n"...)
+}

@@ -1,0 +1,222 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+var contentTypes = map[string]string{
+	"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8", "table": "text/plain; charset=utf-8",
+}
+
+func quality(parameters string) float64 {
+	for p := range strings.SplitSeq(parameters, ";") {
+		if name, value, _ := strings.Cut(strings.TrimSpace(p), "="); name == "q" {
+			q, err := strconv.ParseFloat(value, 64)
+			if err != nil || q < 0 || q > 1 {
+				return 0
+			}
+			return q
+		}
+	}
+	return 1
+}
+
+// render makes the body of an answer.
+func render(res *resource, p *params, src source, m *meta, format string) []byte {
+	var body []byte
+	switch format {
+	case "ndjson":
+		rows, ok := src.(recorder)
+		if !ok {
+			body = append(appendMeta([]byte{'{'}, m), ',')
+			return append(src.appendSnapshot(body), "}\n"...)
+		}
+		for _, r := range rows.records() {
+			body = append(r.appendJSON(body, p.fields), '\n')
+		}
+	case "csv":
+		return renderCSV(res, p, src.(recorder).records())
+	case "table":
+		return renderTable(res, p, src.(recorder).records(), m)
+	default:
+		body = append(appendMeta([]byte{'{'}, m), ',')
+		body = append(src.appendSnapshot(body), "}\n"...)
+	}
+	return body
+}
+
+// columnsOf are the scalar columns of a resource as asked for, circuit in two.
+func columnsOf(res *resource, p *params) []string {
+	list := res.columns
+	if res.path == "/stats" {
+		list = tableColumns(p.by)
+	}
+	var columns []string
+	for _, c := range list {
+		if len(p.fields) > 0 && c != "key" && !slices.Contains(p.fields, c) {
+			continue
+		}
+		switch c {
+		case "circuit":
+			columns = append(columns, "circuit_http", "circuit_ws")
+		case "errors_by_category", "status_reasons", "by_region", "methods", "attempts", "reasons":
+		case "profile":
+			if p.several() || slices.Contains(p.fields, c) || res.path == "/profiles" {
+				columns = append(columns, c)
+			}
+		default:
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
+
+// cellText is a value as text: strings without quotes, null as nothing.
+func cellText(r *record, column string) string {
+	value := r.find(column)
+	if transport, ok := strings.CutPrefix(column, "circuit_"); ok {
+		var circuit map[string]string
+		if json.Unmarshal(r.find("circuit"), &circuit) == nil {
+			return circuit[transport]
+		}
+	}
+	switch {
+	case absent(value):
+		return ""
+	case value[0] == '"':
+		var s string
+		if json.Unmarshal(value, &s) == nil {
+			return s
+		}
+	}
+	return string(value)
+}
+
+func renderCSV(res *resource, p *params, rows []*record) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	columns := columnsOf(res, p)
+	_ = w.Write(columns) // a bytes.Buffer takes everything
+	line := make([]string, len(columns))
+	for _, r := range rows {
+		for i, c := range columns {
+			line[i] = spreadsheetSafe(cellText(r, c))
+		}
+		_ = w.Write(line)
+	}
+	w.Flush()
+	return b.Bytes()
+}
+
+// spreadsheetSafe keeps a text of a sender's from being a formula in a spreadsheet.
+func spreadsheetSafe(s string) string {
+	if s != "" && strings.ContainsRune("=+@\t", rune(s[0])) {
+		return "'" + s
+	}
+	if len(s) > 1 && s[0] == '-' {
+		if _, err := strconv.ParseFloat(s, 64); err != nil {
+			return "'" + s
+		}
+	}
+	return s
+}
+
+// tableFaces are the columns that eyes want, in their order, with short heads.
+var tableFaces = map[string][][2]string{
+	"/providers": {
+		{"chain", "CHAIN"}, {"provider_id", "PROVIDER"}, {"status", "STATUS"}, {"circuit_http", "HTTP"}, {"circuit_ws", "WS"},
+		{"total_calls", "CALLS"}, {"calls_per_second", "CALLS/S"}, {"success_rate_pct", "SUCCESS%"}, {"p50_latency_ms", "P50MS"},
+		{"p95_latency_ms", "P95MS"}, {"p99_latency_ms", "P99MS"}, {"block_lag_blocks", "LAG"}, {"traffic_pct", "TRAFFIC%"},
+		{"last_seen_at", "LAST"},
+	},
+	"figures": {
+		{"total_calls", "CALLS"}, {"calls_per_second", "CALLS/S"}, {"success_rate_pct", "SUCCESS%"}, {"availability_pct", "AVAIL%"},
+		{"p50_latency_ms", "P50MS"}, {"p95_latency_ms", "P95MS"}, {"p99_latency_ms", "P99MS"}, {"traffic_pct", "TRAFFIC%"},
+		{"last_seen_at", "LAST"},
+	},
+}
+
+// renderTable aligns rows for eyes: — is no data, 0 is zero.
+func renderTable(res *resource, p *params, rows []*record, m *meta) []byte {
+	var faces [][2]string
+	switch {
+	case len(p.fields) > 0 || res.by == nil && res.path != "/stats":
+		for _, c := range columnsOf(res, p) {
+			if c != "key" {
+				faces = append(faces, [2]string{c, strings.ToUpper(c)})
+			}
+		}
+	case strings.HasPrefix(res.path, "/providers"):
+		faces = tableFaces["/providers"]
+	default:
+		for _, d := range p.by {
+			faces = append(faces, [2]string{d.String(), strings.ToUpper(d.String())})
+		}
+		faces = append(faces, tableFaces["figures"]...)
+	}
+	lines := make([][]string, 0, len(rows)+1)
+	head := make([]string, len(faces))
+	widths := make([]int, len(faces))
+	numeric := make([]bool, len(faces))
+	for i, f := range faces {
+		head[i], numeric[i] = f[1], len(rows) > 0
+	}
+	lines = append(lines, head)
+	for _, r := range rows {
+		line := make([]string, len(faces))
+		for i, f := range faces {
+			line[i] = tableCell(r, f[0], m.At)
+			if v := r.find(f[0]); !absent(v) && v[0] == '"' || strings.HasPrefix(f[0], "circuit_") {
+				numeric[i] = false
+			}
+		}
+		lines = append(lines, line)
+	}
+	for _, line := range lines {
+		for i, text := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		}
+	}
+	var b bytes.Buffer
+	for _, line := range lines {
+		for i, text := range line {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			fill := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
+			switch {
+			case numeric[i]:
+				b.WriteString(fill + text)
+			case i == len(line)-1:
+				b.WriteString(text)
+			default:
+				b.WriteString(text + fill)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if m.truncated {
+		b.WriteString("… more rows than the limit\n")
+	}
+	return b.Bytes()
+}
+
+func tableCell(r *record, column string, now int64) string {
+	text := cellText(r, column)
+	if text == "" {
+		return "—"
+	}
+	if strings.HasSuffix(column, "_at") || column == "ts" || column == "at" {
+		if at, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return (time.Duration(max(now-at, 0)) * time.Millisecond).Round(100*time.Millisecond).String() + " ago"
+		}
+	}
+	return text
+}

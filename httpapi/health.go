@@ -1,0 +1,41 @@
+package httpapi
+
+import (
+	_ "embed"
+	"net/http"
+	"strconv"
+)
+
+//go:embed openapi.json
+var openAPIDocument []byte
+
+func (a *API) openAPI(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	a.write(w, r, &body{plain: openAPIDocument, rows: -1})
+}
+
+// healthz says that the process answers.
+func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
+	a.small(w, r, http.StatusOK, `{"status":"ok"}`+"\n")
+}
+
+// readyz says whether to send requests here, and if not, why.
+func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
+	if a.draining.Load() {
+		a.small(w, r, http.StatusServiceUnavailable, `{"ready":false,"reasons":["shutting_down"]}`+"\n")
+		return
+	}
+	a.small(w, r, http.StatusOK, `{"ready":true,"reasons":[]}`+"\n")
+}
+
+func (a *API) small(w http.ResponseWriter, r *http.Request, status int, body string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(body))
+	}
+}

@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// exposition collects at scrape time what this node itself counted since it
+// started, so that the sum over nodes is the cluster, and its own health.
+type exposition struct {
+	api   *API
+	descs map[string]*prometheus.Desc
+}
+
+// maxExposedSeries bounds the series of an exposition; what is beyond it is in
+// the store's answers, and remuda_exposition_truncated is 1.
+const maxExposedSeries = 20_000
+
+var callLabels = []string{"profile", "chain", "provider_id", "transport"}
+
+func newMetrics(a *API) http.Handler {
+	e := &exposition{api: a, descs: make(map[string]*prometheus.Desc)}
+	for name, d := range map[string]struct {
+		help   string
+		labels []string
+	}{
+		"remuda_calls_total":                 {"Calls counted by this node, by weight.", callLabels},
+		"remuda_call_errors_total":           {"Calls that failed, by weight.", callLabels},
+		"remuda_provider_errors_total":       {"Calls that failed by fault of the provider, by weight.", callLabels},
+		"remuda_requests_total":              {"Requests that ended at the provider, by weight.", callLabels},
+		"remuda_request_errors_total":        {"Requests that ended in an error, by weight.", callLabels},
+		"remuda_failovers_total":             {"Failovers before requests ended, by weight.", callLabels},
+		"remuda_samples_total":               {"Calls as they were sent, without weight.", callLabels},
+		"remuda_call_latency_seconds_sum":    {"Sum of the latencies of successful calls, by weight.", callLabels},
+		"remuda_exposition_truncated":        {"1 when there are more series than are exposed.", nil},
+		"remuda_events_accepted_total":       {"Events accepted.", nil},
+		"remuda_events_duplicate_total":      {"Events that were known already.", nil},
+		"remuda_events_rejected_total":       {"Events refused.", []string{"code"}},
+		"remuda_ingest_requests_total":       {"Bodies of events received.", nil},
+		"remuda_ingest_refused_bodies_total": {"Bodies refused as a whole.", []string{"code"}},
+		"remuda_ingest_bytes_total":          {"Bytes of bodies of events of announced length, as sent.", nil},
+		"remuda_ingest_seconds_total":        {"Time spent on bodies of events.", nil},
+		"remuda_ingest_bytes_in_flight":      {"Bytes of bodies being worked on.", nil},
+		"remuda_store_series":                {"Series held.", nil},
+		"remuda_store_series_limit":          {"Series that may be held.", nil},
+		"remuda_store_latest_values":         {"Circuits, heights and health reports held.", nil},
+		"remuda_store_senders":               {"Senders known.", nil},
+		"remuda_store_revision":              {"Changes of the store.", nil},
+		"remuda_overflow_calls_total":        {"Calls that lost dimensions to a cap, by weight.", nil},
+		"remuda_dedup_bytes":                 {"Memory of identities.", nil},
+		"remuda_dedup_identities":            {"Identities held.", nil},
+		"remuda_dedup_period_seconds":        {"For how long every repeat is found.", nil},
+		"remuda_clock_steps_total":           {"Times that the store's clock followed a jump of the wall clock.", nil},
+		"remuda_subscribers":                 {"Open streams.", nil},
+		"remuda_subscribers_cut_total":       {"Streams cut because they did not take a frame in time.", nil},
+		"remuda_views":                       {"Different queries being streamed.", nil},
+		"remuda_frames_computed_total":       {"Frames computed; each is shared by all subscribers of its view.", nil},
+		"remuda_frames_written_total":        {"Frames written to subscribers.", nil},
+		"remuda_stream_bytes_total":          {"Bytes written to subscribers.", nil},
+		"remuda_build_info":                  {"1, labelled with what runs.", []string{"version", "go_version", "node"}},
+	} {
+		e.descs[name] = prometheus.NewDesc(name, d.help, d.labels, nil)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// Describe implements prometheus.Collector.
+func (e *exposition) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range e.descs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (e *exposition) Collect(ch chan<- prometheus.Metric) {
+	counter := func(name string, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(e.descs[name], prometheus.CounterValue, v, labels...)
+	}
+	gauge := func(name string, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(e.descs[name], prometheus.GaugeValue, v, labels...)
+	}
+	a := e.api
+	rows := a.store.Counters()
+	truncated := 0.0
+	if len(rows) > maxExposedSeries/8 {
+		rows, truncated = rows[:maxExposedSeries/8], 1
+	}
+	for i := range rows {
+		r := &rows[i]
+		labels := []string{r.Profile, r.Chain, r.ProviderID, r.Transport.String()}
+		counter("remuda_calls_total", float64(r.Calls), labels...)
+		counter("remuda_call_errors_total", float64(r.Errors), labels...)
+		counter("remuda_provider_errors_total", float64(r.ProviderErrors), labels...)
+		counter("remuda_requests_total", float64(r.Requests), labels...)
+		counter("remuda_request_errors_total", float64(r.RequestErrors), labels...)
+		counter("remuda_failovers_total", float64(r.Failovers), labels...)
+		counter("remuda_samples_total", float64(r.Samples), labels...)
+		counter("remuda_call_latency_seconds_sum", r.LatencySumMicros/1e6, labels...)
+	}
+	gauge("remuda_exposition_truncated", truncated)
+
+	u := a.store.Usage()
+	counter("remuda_events_accepted_total", float64(u.EventsAccepted))
+	counter("remuda_events_duplicate_total", float64(u.EventsDuplicate))
+	a.ingest.mu.Lock()
+	rejected, failed := maps.Clone(a.ingest.rejected), maps.Clone(a.ingest.failed)
+	a.ingest.mu.Unlock()
+	for code, n := range rejected {
+		counter("remuda_events_rejected_total", float64(n), code)
+	}
+	for code, n := range failed {
+		counter("remuda_ingest_refused_bodies_total", float64(n), code)
+	}
+	inFlight, _ := a.ingester.InFlight()
+	counter("remuda_ingest_requests_total", float64(a.ingest.requests.Load()))
+	counter("remuda_ingest_bytes_total", float64(a.ingest.bytes.Load()))
+	counter("remuda_ingest_seconds_total", float64(a.ingest.nanos.Load())/1e9)
+	gauge("remuda_ingest_bytes_in_flight", float64(inFlight))
+	gauge("remuda_store_series", float64(u.Series))
+	gauge("remuda_store_series_limit", float64(u.MaxSeries))
+	gauge("remuda_store_latest_values", float64(u.LatestValues))
+	gauge("remuda_store_senders", float64(u.Senders))
+	counter("remuda_store_revision", float64(a.store.Revision()))
+	counter("remuda_overflow_calls_total", float64(u.OverflowCalls))
+	gauge("remuda_dedup_bytes", float64(u.DedupBytes))
+	gauge("remuda_dedup_identities", float64(u.DedupIdentities))
+	gauge("remuda_dedup_period_seconds", u.DedupPeriod.Seconds())
+	counter("remuda_clock_steps_total", float64(u.ClockSteps))
+	gauge("remuda_subscribers", float64(a.streams.count()))
+	counter("remuda_subscribers_cut_total", float64(a.streams.cut.Load()))
+	gauge("remuda_views", float64(a.streams.viewCount()))
+	counter("remuda_frames_computed_total", float64(a.streams.computed.Load()))
+	counter("remuda_frames_written_total", float64(a.streams.written.Load()))
+	counter("remuda_stream_bytes_total", float64(a.streams.bytes.Load()))
+	gauge("remuda_build_info", 1, a.options.Version, runtime.Version(), a.store.Node())
+}

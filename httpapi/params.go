@@ -1,0 +1,407 @@
+package httpapi
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"remuda/store"
+)
+
+// params is a request's query string, read strictly: a name or a word that is
+// not known is refused with the nearest one that is.
+type params struct {
+	filter    store.Filter
+	window    store.Window
+	by        []store.Dim
+	sort      string
+	descend   bool
+	limit     int
+	fields    []string
+	regions   bool // expand=by_region
+	methods   bool // expand=methods
+	format    string
+	interval  time.Duration
+	maxFrames int
+	watch     bool
+
+	// Of single resources.
+	step        time.Duration
+	metrics     []string
+	beforeTS    int64
+	beforeSeq   uint64
+	failed      bool
+	succeeded   bool
+	categories  []string
+	minDuration uint64 // µs
+	requestID   string
+	lassoRank   bool
+	topics      []string
+
+	canonical string // the query without what only says how to deliver it
+}
+
+var (
+	filterNames = map[string]store.Dim{
+		"profile": store.ProfileDim, "chain": store.ChainDim, "provider_id": store.ProviderDim, "region": store.RegionDim,
+		"node": store.NodeDim, "method": store.MethodDim, "transport": store.TransportDim, "strategy": store.StrategyDim,
+		"request_origin": store.RequestOriginDim,
+	}
+	commonNames = []string{"window", "sort", "limit", "fields", "expand", "format", "interval", "max_frames", "watch"}
+	windowNames = []string{"10s", "1m", "5m", "15m", "1h"}
+	formatNames = []string{"json", "sse", "ndjson", "csv", "table"}
+	intervals   = []time.Duration{
+		100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second,
+		5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+	}
+)
+
+const (
+	defaultInterval = 500 * time.Millisecond
+	defaultLimit    = 1000
+	maxLimit        = 10_000
+	maxValues       = 100  // values of one parameter
+	maxValueLength  = 1024 // bytes of one value
+)
+
+// parse reads the query string of a request for a resource.
+func (res *resource) parse(raw string) (*params, error) {
+	p := &params{
+		window: store.Window1m, limit: defaultLimit, interval: defaultInterval, by: res.by,
+		descend: false, step: 0,
+	}
+	if res.limit > 0 {
+		p.limit = res.limit
+	}
+	p.filter[store.RequestOriginDim] = []string{"client"}
+	if res.path != "/profiles" {
+		p.filter[store.ProfileDim] = []string{"default"}
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, newProblem("invalid_parameter", "the query string is not well-formed: "+err.Error())
+	}
+	for name, list := range values {
+		if len(list) > 1 {
+			return nil, parameterProblem("invalid_parameter", name, name+" is given more than once; several values go into one, separated by commas")
+		}
+		if len(list[0]) > maxValueLength*maxValues {
+			return nil, parameterProblem("invalid_parameter", name, name+" is too long")
+		}
+		if err := p.set(res, name, list[0]); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range res.required {
+		if !values.Has(name) || values.Get(name) == "" {
+			return nil, parameterProblem("missing_parameter", name, name+" is required here")
+		}
+	}
+	p.canonical = p.canonicalQuery()
+	return p, nil
+}
+
+// set reads one parameter.
+func (p *params) set(res *resource, name, value string) error {
+	if d, ok := filterNames[name]; ok && !slices.Contains(res.without, name) {
+		return p.setFilter(d, name, value)
+	}
+	if !slices.Contains(commonNames, name) && !slices.Contains(res.own, name) {
+		return unknownParameter(res, name)
+	}
+	switch name {
+	case "window":
+		i := slices.Index(windowNames, value)
+		if i < 0 {
+			return unknownValue(name, value, windowNames)
+		}
+		p.window = store.Window(i)
+	case "sort":
+		column := strings.TrimPrefix(value, "-")
+		if !slices.Contains(res.columns, column) {
+			return unknownValue(name, column, res.columns)
+		}
+		p.sort, p.descend = column, column != value
+	case "limit":
+		top := maxLimit
+		if res.maxLimit > 0 {
+			top = res.maxLimit
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > top {
+			return parameterProblem("invalid_parameter", name, "limit must be from 1 to "+strconv.Itoa(top))
+		}
+		p.limit = n
+	case "fields":
+		for _, f := range split(value) {
+			if f != "key" && !slices.Contains(res.columns, f) {
+				return unknownValue(name, f, res.columns)
+			}
+			p.fields = append(p.fields, f)
+		}
+	case "expand":
+		for _, e := range split(value) {
+			switch e {
+			case "by_region":
+				p.regions = true
+			case "methods":
+				p.methods = true
+			default:
+				return unknownValue(name, e, []string{"by_region", "methods"})
+			}
+		}
+	case "format":
+		if !slices.Contains(formatNames, value) {
+			return unknownValue(name, value, formatNames)
+		}
+		p.format = value
+	case "interval":
+		d, err := time.ParseDuration(value)
+		if err != nil || d < 100*time.Millisecond || d > time.Minute {
+			return parameterProblem("invalid_parameter", name, "interval must be from 100ms to 60s")
+		}
+		p.interval = intervals[slices.IndexFunc(intervals, func(i time.Duration) bool { return i >= d })]
+	case "max_frames":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 {
+			return parameterProblem("invalid_parameter", name, "max_frames must be a whole number above 0")
+		}
+		p.maxFrames = n
+	case "watch":
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return parameterProblem("invalid_parameter", name, "watch must be 0 or 1")
+		}
+		p.watch = on
+	default:
+		return p.setOwn(name, value)
+	}
+	return nil
+}
+
+// setOwn reads the parameters that only some resources have.
+func (p *params) setOwn(name, value string) error {
+	switch name {
+	case "by":
+		p.by = nil
+		for _, v := range split(value) {
+			i := slices.Index(dimensionNames, v)
+			if i < 0 {
+				return unknownValue(name, v, dimensionNames)
+			}
+			if d := store.Dim(i); !slices.Contains(p.by, d) {
+				p.by = append(p.by, d)
+			}
+		}
+	case "step":
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 || d > time.Hour {
+			return parameterProblem("invalid_parameter", name, "step must be a duration such as 10s, up to 1h")
+		}
+		p.step = d
+	case "metric":
+		p.metrics = nil
+		for _, v := range split(value) {
+			if !slices.Contains(seriesMetrics, v) {
+				return unknownValue(name, v, seriesMetrics)
+			}
+			p.metrics = append(p.metrics, v)
+		}
+	case "cursor":
+		ts, seq, ok := strings.Cut(value, ".")
+		var err1, err2 error
+		p.beforeTS, err1 = strconv.ParseInt(ts, 10, 64)
+		p.beforeSeq, err2 = strconv.ParseUint(seq, 10, 64)
+		if !ok || err1 != nil || err2 != nil {
+			return parameterProblem("invalid_parameter", name, "cursor must be a next_cursor of this node")
+		}
+	case "result":
+		for _, v := range split(value) {
+			switch v {
+			case "success":
+				p.succeeded = true
+			case "error":
+				p.failed = true
+			default:
+				return unknownValue(name, v, []string{"success", "error"})
+			}
+		}
+	case "error_category":
+		p.categories = split(value)
+	case "min_duration_ms":
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil || f < 0 || f > 24*60*60*1000 {
+			return parameterProblem("invalid_parameter", name, "min_duration_ms must be from 0 to 86400000")
+		}
+		p.minDuration = uint64(f * 1000)
+	case "formula":
+		switch value {
+		case "lasso":
+			p.lassoRank = true
+		case "wilson":
+			p.lassoRank = false
+		default:
+			return unknownValue(name, value, []string{"wilson", "lasso"})
+		}
+	case "topics":
+		for _, v := range split(value) {
+			if !slices.Contains(topicNames, v) {
+				return unknownValue(name, v, topicNames)
+			}
+			if !slices.Contains(p.topics, v) {
+				p.topics = append(p.topics, v)
+			}
+		}
+	}
+	return nil
+}
+
+var enumerated = map[store.Dim][]string{
+	store.TransportDim:     {"http", "ws"},
+	store.RequestOriginDim: {"client", "system", "all"},
+}
+
+func (p *params) setFilter(d store.Dim, name, value string) error {
+	list := split(value)
+	if len(list) > maxValues {
+		return parameterProblem("invalid_parameter", name, name+" takes at most 100 values")
+	}
+	if words := enumerated[d]; words != nil {
+		for _, v := range list {
+			if !slices.Contains(words, v) {
+				return unknownValue(name, v, words)
+			}
+		}
+	}
+	if d == store.RequestOriginDim && slices.Contains(list, "all") {
+		list = nil
+	}
+	slices.Sort(list)
+	p.filter[d] = slices.Compact(list)
+	return nil
+}
+
+func split(value string) []string {
+	var list []string
+	for v := range strings.SplitSeq(value, ",") {
+		if v = strings.TrimSpace(v); v != "" {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+func unknownParameter(res *resource, name string) error {
+	var known []string
+	for n := range filterNames {
+		if !slices.Contains(res.without, n) {
+			known = append(known, n)
+		}
+	}
+	known = append(append(known, commonNames...), res.own...)
+	slices.Sort(known)
+	return parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here; the nearest is "+nearest(name, known))
+}
+
+func unknownValue(name, value string, known []string) error {
+	return parameterProblem("invalid_parameter", name, strconv.Quote(clip(value))+" is no value of "+name+"; the nearest is "+nearest(value, known))
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
+}
+
+// nearest is the known word with the least edits to the given one.
+func nearest(word string, known []string) string {
+	word = clip(word)
+	best, least := "", 1<<30
+	for _, k := range known {
+		if n := edits(word, k); n < least {
+			best, least = k, n
+		}
+	}
+	return best
+}
+
+// edits counts the insertions, deletions, replacements and swaps of neighbours
+// that make b of a.
+func edits(a, b string) int {
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row := rows[0], rows[1], rows[2]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		rows = [3][]int{last, row, before}
+	}
+	return rows[1][len(b)]
+}
+
+// canonicalQuery spells the query in one way, however it was asked, without
+// format, interval, max_frames and watch.
+func (p *params) canonicalQuery() string {
+	var b strings.Builder
+	add := func(name string, list ...string) {
+		if len(list) > 0 && list[0] != "" {
+			b.WriteString("&" + name + "=" + url.QueryEscape(strings.Join(list, ",")))
+		}
+	}
+	for d := range store.NumDims {
+		add(d.String(), p.filter[d]...)
+	}
+	add("window", p.window.String())
+	for _, d := range p.by {
+		add("by", d.String())
+	}
+	add("limit", strconv.Itoa(p.limit))
+	if p.descend {
+		add("sort", "-"+p.sort)
+	} else {
+		add("sort", p.sort)
+	}
+	add("fields", p.fields...)
+	if p.regions {
+		add("expand", "by_region")
+	}
+	if p.methods {
+		add("expand", "methods")
+	}
+	add("metric", p.metrics...)
+	add("topics", p.topics...)
+	add("error_category", p.categories...)
+	add("request_id", p.requestID)
+	if p.step > 0 {
+		add("step", p.step.String())
+	}
+	if p.beforeTS != 0 || p.beforeSeq != 0 {
+		add("cursor", strconv.FormatInt(p.beforeTS, 10)+"."+strconv.FormatUint(p.beforeSeq, 10))
+	}
+	if p.minDuration > 0 {
+		add("min_duration_us", strconv.FormatUint(p.minDuration, 10))
+	}
+	for name, on := range map[string]bool{"lasso": p.lassoRank} {
+		if on {
+			add(name, "1")
+		}
+	}
+	if p.failed != p.succeeded {
+		add("failed", strconv.FormatBool(p.failed))
+	}
+	return b.String()
+}

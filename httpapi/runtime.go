@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"math"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"time"
+)
+
+// runtimeSamples are what operators of the old system watched with their VM's
+// tools, under this runtime's names.
+var runtimeSamples = []struct {
+	key, metric, unit, detail string
+	quantile                  float64 // of a histogram; 0 for a plain number
+}{
+	{"goroutines", "/sched/goroutines:goroutines", "goroutines", "every open stream is one", 0},
+	{"threads_max", "/sched/gomaxprocs:threads", "threads", "processors that run Go code at once", 0},
+	{"scheduler_latency_p50", "/sched/latencies:seconds", "s", "how long a runnable goroutine waits for a processor", 0.5},
+	{"scheduler_latency_p99", "/sched/latencies:seconds", "s", "how long a runnable goroutine waits for a processor", 0.99},
+	{"gc_cycles", "/gc/cycles/total:gc-cycles", "cycles", "garbage collections since the start", 0},
+	{"gc_pause_p99", "/sched/pauses/total/gc:seconds", "s", "stop of all goroutines by the collector", 0.99},
+	{"gc_cpu", "/cpu/classes/gc/total:cpu-seconds", "s", "processor time of the collector since the start", 0},
+	{"cpu", "/cpu/classes/user:cpu-seconds", "s", "processor time of Go code since the start", 0},
+	{"heap_live", "/gc/heap/live:bytes", "bytes", "reachable at the last collection", 0},
+	{"heap_objects", "/memory/classes/heap/objects:bytes", "bytes", "objects, the dead but unswept included", 0},
+	{"memory_total", "/memory/classes/total:bytes", "bytes", "all memory that the runtime has mapped", 0},
+	{"mutex_wait", "/sync/mutex/wait/total:seconds", "s", "time that goroutines have waited for locks since the start", 0},
+}
+
+func newRuntimeSource(a *API, p *params) source {
+	return listed(p, func(c *collection) meta {
+		m := plainMeta(a, p)
+		samples := make([]metrics.Sample, len(runtimeSamples))
+		for i := range runtimeSamples {
+			samples[i].Name = runtimeSamples[i].metric
+		}
+		metrics.Read(samples)
+		for i, s := range runtimeSamples {
+			r := c.add(s.key)
+			switch v := samples[i].Value; v.Kind() {
+			case metrics.KindUint64:
+				r.count("value", v.Uint64())
+			case metrics.KindFloat64:
+				r.value("value", func(dst []byte) []byte { return appendRounded(dst, v.Float64(), 1e6) })
+			case metrics.KindFloat64Histogram:
+				r.value("value", func(dst []byte) []byte { return appendQuantile(dst, v.Float64Histogram(), s.quantile) })
+			default:
+				r.null("value")
+			}
+			r.text("unit", s.unit)
+			r.text("detail", s.detail)
+		}
+		for _, own := range []struct {
+			key    string
+			value  float64
+			unit   string
+			detail string
+		}{
+			{"ingest_requests", float64(a.ingest.requests.Load()), "requests", "bodies of events since the start"},
+			{"ingest_time", float64(a.ingest.nanos.Load()) / 1e9, "s", "time spent on them, reading included"},
+			{"cpus", float64(runtime.NumCPU()), "cpus", "processors of the machine"},
+			{"uptime", time.Since(started).Seconds(), "s", "since the process started"},
+		} {
+			r := c.add(own.key)
+			r.value("value", func(dst []byte) []byte { return appendRounded(dst, own.value, 1e3) })
+			r.text("unit", own.unit)
+			r.text("detail", own.detail)
+		}
+		return m
+	})
+}
+
+var started = time.Now()
+
+// appendQuantile appends the upper bound of the bucket that a quantile falls into.
+func appendQuantile(dst []byte, h *metrics.Float64Histogram, q float64) []byte {
+	var total, below uint64
+	for _, n := range h.Counts {
+		total += n
+	}
+	if total == 0 {
+		return append(dst, "null"...)
+	}
+	rank := uint64(math.Ceil(q * float64(total)))
+	for i, n := range h.Counts {
+		if below += n; below >= rank {
+			upper := h.Buckets[i+1]
+			if math.IsInf(upper, 1) {
+				upper = h.Buckets[i]
+			}
+			return appendRounded(dst, upper, 1e9)
+		}
+	}
+	return append(dst, "null"...)
+}
+
+// newLimitSource lists every bound of the node with its current use.
+func newLimitSource(a *API, p *params) source {
+	return listed(p, func(c *collection) meta {
+		m := plainMeta(a, p)
+		add := func(key string, limit, current int64, unit, detail string) {
+			r := c.add(key)
+			r.integer("limit", limit)
+			if current < 0 {
+				r.null("current")
+			} else {
+				r.integer("current", current)
+			}
+			r.text("unit", unit)
+			r.text("detail", detail)
+		}
+		u := a.store.Usage()
+		inFlight, maxInFlight := a.ingester.InFlight()
+		maxBody, maxInflated, maxLine := a.ingester.Limits()
+		const none = -1
+		add("series", int64(u.MaxSeries), int64(u.Series), "series", "beyond it new series lose their method, then everything but their profile: overflow_calls")
+		add("series_per_profile", int64(u.MaxSeriesPerProfile), none, "series", "the same for each profile")
+		add("profiles", int64(u.MaxProfiles), int64(u.Profiles), "profiles", "beyond it events of a new profile are refused: too_many_series")
+		add("latest_values", int64(u.MaxLatestValues), int64(u.LatestValues), "values", "beyond it circuits, heights and health with a new key are refused: too_many_series")
+		add("senders_per_profile", int64(u.MaxSenders), int64(u.Senders), "senders", "beyond it new senders are shown as one")
+		add("error_categories", int64(u.MaxCategories), int64(u.Categories), "names", "beyond it new names are counted as __other__")
+		add("dedup_memory", u.MaxDedupBytes, u.DedupBytes, "bytes", "identities of events")
+		add("dedup_identities", u.MaxDedupBytes/16*7/8, u.DedupIdentities, "identities", "beyond it the dedup period is shortened")
+		add("dedup_period", 120_000, u.DedupPeriod.Milliseconds(), "ms", "for how long every repeat is found; shorter than the limit when memory did not last")
+		add("body", maxBody, none, "bytes", "a larger body is answered with 413")
+		add("body_inflated", maxInflated, none, "bytes", "a body that is larger once decompressed is answered with 413")
+		add("line", int64(maxLine), none, "bytes", "a longer event is refused: too_long")
+		add("bytes_in_flight", maxInFlight, inFlight, "bytes", "of bodies being worked on; beyond it 503 with Retry-After")
+		add("subscribers", int64(a.options.MaxSubscribers), int64(a.streams.count()), "streams", "beyond it 503 with Retry-After")
+		add("views", int64(a.options.MaxViews), int64(a.streams.viewCount()), "views", "different queries that are streamed; beyond it 503 with Retry-After")
+		add("cache", a.options.CacheBytes, none, "bytes", "rendered answers")
+		add("write_timeout", a.options.WriteTimeout.Milliseconds(), none, "ms", "a stream that takes longer to take a frame is cut")
+		if a.options.MaxConnections > 0 {
+			add("connections", int64(a.options.MaxConnections), none, "connections", "beyond it new ones wait to be accepted")
+		}
+		return m
+	})
+}
+
+func newSubscriberSource(a *API, p *params) source {
+	return listed(p, func(c *collection) meta {
+		m := plainMeta(a, p)
+		for _, s := range a.streams.list() {
+			r := c.add(strconv.FormatUint(s.id, 10))
+			r.text("path", s.path)
+			r.text("query", s.query)
+			r.text("format", s.format)
+			r.text("remote_addr", s.remote)
+			r.integer("interval_ms", s.interval.Milliseconds())
+			r.integer("since_at", s.since.UnixMilli())
+			r.count("frames_total", s.frames.Load())
+			r.count("snapshots_total", s.snapshots.Load())
+			r.count("bytes_total", s.bytes.Load())
+			r.integer("lag_ms", s.lag(time.Now()).Milliseconds())
+			r.instant("last_write_at", s.lastWrite.Load())
+		}
+		return m
+	})
+}

@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"remuda/store"
+)
+
+// maxSeriesPoints bounds an answer; beyond it groups are left out, and meta says
+// truncated.
+const maxSeriesPoints = 200_000
+
+// chartSource is the points of series or the distributions of histograms: groups
+// of points by key, encoded one by one, so that a delta can replace those that
+// changed.
+type chartSource struct {
+	params   *params
+	member   string // of the document: series or histograms
+	list     func(c *chartSource) meta
+	groups   []chartGroup
+	before   map[string]map[int64]uint64 // hash of each point by group and ts
+	upsert   []byte
+	removed  []string
+	snapshot []byte
+}
+
+// chartGroup is one line of a chart.
+type chartGroup struct {
+	id     string // unique in the answer
+	key    string
+	head   []byte // members but points
+	at     []int64
+	points [][]byte
+}
+
+func (c *chartSource) refresh() meta {
+	c.groups = c.groups[:0]
+	m := c.list(c)
+	now := make(map[string]map[int64]uint64, len(c.groups))
+	c.upsert, c.removed, c.snapshot = c.upsert[:0], c.removed[:0], c.snapshot[:0]
+	changes := 0
+	for i := range c.groups {
+		g := &c.groups[i]
+		hashes := make(map[int64]uint64, len(g.points))
+		var changed []int
+		old, known := c.before[g.id]
+		for j, p := range g.points {
+			h := maphash.Bytes(rowSeed, p)
+			hashes[g.at[j]] = h
+			if was, ok := old[g.at[j]]; !ok || was != h {
+				changed = append(changed, j)
+			}
+		}
+		now[g.id] = hashes
+		if i > 0 {
+			c.snapshot = append(c.snapshot, ',')
+		}
+		c.snapshot = g.append(c.snapshot, nil)
+		if known && len(changed) == 0 {
+			continue
+		}
+		if changes++; changes > 1 {
+			c.upsert = append(c.upsert, ',')
+		}
+		c.upsert = g.append(c.upsert, changed)
+	}
+	for id := range c.before {
+		if _, ok := now[id]; !ok {
+			key, _, _ := strings.Cut(id, "\x00")
+			if !slices.Contains(c.removed, key) {
+				c.removed = append(c.removed, key)
+			}
+		}
+	}
+	c.before = now
+	return m
+}
+
+// append appends the group with all points, or those of some indexes.
+func (g *chartGroup) append(dst []byte, only []int) []byte {
+	dst = append(append(dst, g.head...), `,"points":[`...)
+	if only == nil {
+		for i, p := range g.points {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, p...)
+		}
+		return append(dst, ']', '}')
+	}
+	for i, j := range only {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, g.points[j]...)
+	}
+	return append(dst, ']', '}')
+}
+
+func (c *chartSource) appendSnapshot(dst []byte) []byte {
+	dst = append(append(append(dst, '"'), c.member...), '"', ':', '[')
+	return append(append(dst, c.snapshot...), ']')
+}
+
+func (c *chartSource) appendDelta(dst []byte) []byte {
+	dst = append(append(dst, `"upsert":[`...), c.upsert...)
+	return appendStrings(append(dst, `],"remove":`...), c.removed)
+}
+
+// head encodes the members of a group before its points.
+func (p *params) head(key, metric string, dims *[store.NumDims]string) []byte {
+	b := appendString([]byte(`{"key":`), key)
+	if metric != "" {
+		b = appendString(append(b, `,"metric":`...), metric)
+	}
+	for _, d := range p.by {
+		b = append(append(append(b, `,"`...), d.String()...), '"', ':')
+		b = appendString(b, dims[d])
+	}
+	return b
+}
+
+func (p *params) chartQuery() store.Query {
+	if len(p.by) == 0 {
+		p.by = []store.Dim{store.ProviderDim}
+	}
+	return store.Query{Filter: p.filter, By: p.by, Window: p.window}
+}
+
+func withStep(m meta, step time.Duration) meta {
+	m.extra = strconv.AppendInt([]byte(`,"step_ms":`), step.Milliseconds(), 10)
+	return m
+}
+
+func newSeriesSource(a *API, p *params) source {
+	q := p.chartQuery()
+	return &chartSource{params: p, member: "series", list: func(c *chartSource) meta {
+		m := plainMeta(a, p)
+		groups, step := a.store.Series(q, p.step)
+		points := 0
+		for i := range groups {
+			g := &groups[i]
+			if points += len(g.Points) * len(p.metrics); points > maxSeriesPoints || i >= p.limit {
+				m.truncated = true
+				break
+			}
+			for _, metric := range p.metrics {
+				line := chartGroup{id: g.Key + "\x00" + metric, key: g.Key, head: p.head(g.Key, metric, &g.Dims)}
+				for j := range g.Points {
+					at := &g.Points[j]
+					last := j == len(g.Points)-1
+					b := strconv.AppendInt([]byte{'['}, at.At, 10)
+					line.at = append(line.at, at.At)
+					line.points = append(line.points, append(appendMetric(append(b, ','), metric, at, step, m.At, last), ']'))
+				}
+				c.groups = append(c.groups, line)
+			}
+		}
+		return withStep(m, step)
+	}}
+}
+
+// appendMetric appends one figure of a point.
+func appendMetric(dst []byte, metric string, p *store.Point, step time.Duration, now int64, running bool) []byte {
+	if !p.Known {
+		return append(dst, "null"...)
+	}
+	f := &p.Figures
+	switch metric {
+	case "total_calls":
+		return appendUint(dst, f.Calls)
+	case "error_count":
+		return appendUint(dst, f.Errors)
+	case "provider_error_count":
+		return appendUint(dst, f.ProviderErrors)
+	case "samples":
+		return appendUint(dst, f.Samples)
+	case "requests":
+		return appendUint(dst, f.Requests)
+	case "request_errors":
+		return appendUint(dst, f.RequestErrors)
+	case "failover_count":
+		return appendUint(dst, f.Failovers)
+	case "success_rate_pct":
+		return appendPercent(dst, f.Calls-f.Errors, f.Calls)
+	case "availability_pct":
+		return appendPercent(dst, f.Calls-f.ProviderErrors, f.Calls)
+	case "traffic_pct":
+		return appendPercent(dst, f.Calls, f.ScopeCalls)
+	case "calls_per_second":
+		length := step.Milliseconds()
+		if running {
+			length = now - p.At
+		}
+		return appendRate(dst, f.Calls, length)
+	case "avg_latency_ms":
+		return appendMillis(dst, f.Avg)
+	case "p50_latency_ms":
+		return appendMillis(dst, f.P50)
+	case "p90_latency_ms":
+		return appendMillis(dst, f.P90)
+	case "p95_latency_ms":
+		return appendMillis(dst, f.P95)
+	case "p99_latency_ms":
+		return appendMillis(dst, f.P99)
+	case "max_latency_ms":
+		return appendMillis(dst, f.Max)
+	case "failure_p95_latency_ms":
+		return appendMillis(dst, f.FailureP95)
+	}
+	return append(dst, "null"...)
+}
+
+func newHistogramSource(a *API, p *params) source {
+	q := p.chartQuery()
+	return &chartSource{params: p, member: "histograms", list: func(c *chartSource) meta {
+		m := plainMeta(a, p)
+		groups, step := a.store.Histogram(q, p.step)
+		buckets := 0
+		for i := range groups {
+			g := &groups[i]
+			line := chartGroup{id: g.Key, key: g.Key, head: p.head(g.Key, "", &g.Dims)}
+			for j := range g.Points {
+				at := &g.Points[j]
+				buckets += len(at.Buckets)
+				b := append(strconv.AppendInt([]byte{'['}, at.At, 10), ',', '[')
+				for k, bucket := range at.Buckets {
+					if k > 0 {
+						b = append(b, ',')
+					}
+					b = appendRounded(append(b, '['), bucket.LowerMicros/1000, 1e6)
+					b = appendRounded(append(b, ','), bucket.UpperMicros/1000, 1e6)
+					b = append(appendUint(append(b, ','), bucket.Count), ']')
+				}
+				line.at = append(line.at, at.At)
+				line.points = append(line.points, append(b, ']', ']'))
+			}
+			if buckets > maxSeriesPoints || i >= p.limit {
+				m.truncated = true
+				break
+			}
+			c.groups = append(c.groups, line)
+		}
+		return withStep(m, step)
+	}}
+}

@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/r3labs/sse/v2"
+)
+
+// The SSE library hands an event to the goroutine of a stream, which hands it to
+// each subscriber in turn, waiting for a full one, and it does not look at the
+// errors of writes. So that none of this can be felt, every subscriber has a
+// stream of its own, and the next event is published only when the last one has
+// been flushed: then neither the stream nor the subscriber ever holds more than
+// one. A subscriber ends by canceling its request, waiting until the library has
+// let go of it, and only then removing its stream: in any other order a goroutine
+// is left behind.
+
+var errSlow = errors.New("the reader did not take a frame in time")
+
+// serveSSE runs a stream as server-sent events.
+func (a *API) serveSSE(w http.ResponseWriter, r *http.Request, f *feeder) {
+	id := strconv.FormatUint(rand.Uint64(), 36) + "-" + strconv.FormatUint(f.sub.id, 36)
+	a.streams.server.CreateStream(id)
+	ctx, cancel := context.WithCancel(r.Context())
+	private := r.Clone(ctx)
+	private.URL = &url.URL{Path: r.URL.Path, RawQuery: "stream=" + id}
+	private.Header.Del("Last-Event-ID") // the library takes only numbers, and has nothing to replay
+	writer := &flushWriter{
+		ResponseWriter: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout,
+		flushed: make(chan error, 1),
+	}
+	out := &sseSink{api: a, id: id, ctx: ctx, writer: writer, interval: f.view.interval}
+
+	fed := make(chan error, 1)
+	go func() {
+		defer cancel()
+		fed <- f.run(ctx, out)
+	}()
+	a.streams.server.ServeHTTP(writer, private)
+	cancel()
+	if err := <-fed; errors.Is(err, errSlow) {
+		a.streams.cut.Add(1)
+		a.log.Info("cut a stream that did not take a frame in time", "remote", r.RemoteAddr, "path", r.URL.Path)
+	}
+	a.streams.server.RemoveStream(id)
+}
+
+// sseSink writes a stream through the library.
+type sseSink struct {
+	api      *API
+	id       string
+	ctx      context.Context // of the request; a field, since the sink lives as long as it
+	writer   *flushWriter
+	interval time.Duration
+}
+
+// publish hands over one event and waits until it is on the wire.
+func (s *sseSink) publish(e *sse.Event) error {
+	s.writer.extend()
+	s.api.streams.server.Publish(s.id, e)
+	return s.wait()
+}
+
+func (s *sseSink) wait() error {
+	select {
+	case err := <-s.writer.flushed:
+		return err
+	case <-s.ctx.Done():
+		// The flush may have failed because of it: say so if it did.
+		select {
+		case err := <-s.writer.flushed:
+			if err != nil {
+				return err
+			}
+		default:
+		}
+		return s.ctx.Err()
+	}
+}
+
+func (s *sseSink) hello(lastCursor string) error {
+	if err := s.wait(); err != nil { // the headers
+		return err
+	}
+	st := s.api.store
+	data := fmt.Appendf(nil, `{"api":"v1","node":%s,"incarnation":%d,"interval_ms":%d,"heartbeat_ms":%d,"server_at":%d}`,
+		appendString(nil, st.Node()), st.Incarnation(), s.interval.Milliseconds(), s.api.options.Heartbeat.Milliseconds(), st.Now())
+	retry := strconv.AppendInt(nil, int64(2000+rand.IntN(3001)), 10)
+	return s.publish(&sse.Event{ID: []byte(lastCursor), Event: []byte("hello"), Data: data, Retry: retry})
+}
+
+func (s *sseSink) frame(event, cursor string, data []byte) error {
+	return s.publish(&sse.Event{ID: []byte(cursor), Event: []byte(event), Data: data})
+}
+
+func (s *sseSink) beat() error { return s.publish(&sse.Event{Comment: []byte("keep-alive")}) }
+
+func (s *sseSink) bye(reason, cursor string) error {
+	return s.publish(&sse.Event{ID: []byte(cursor), Event: []byte("bye"), Data: []byte(`{"reason":"` + reason + `"}`)})
+}
+
+// flushWriter tells the sink when an event has been flushed, and what the library
+// does not look at: whether that worked.
+type flushWriter struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	timeout    time.Duration
+	flushed    chan error
+	failed     error
+}
+
+// extend gives the next write its time.
+func (w *flushWriter) extend() {
+	_ = w.controller.SetWriteDeadline(time.Now().Add(w.timeout)) // a writer without deadlines has none to miss
+}
+
+func (w *flushWriter) Write(b []byte) (int, error) {
+	if w.failed != nil {
+		return 0, w.failed
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.note(err)
+	return n, err
+}
+
+// Flush implements http.Flusher.
+func (w *flushWriter) Flush() {
+	if w.failed == nil {
+		w.note(w.controller.Flush())
+	}
+	select {
+	case w.flushed <- w.failed:
+	default: // nobody waits any more
+	}
+}
+
+func (w *flushWriter) note(err error) {
+	if err != nil && w.failed == nil {
+		w.failed = slowOr(err)
+	}
+}

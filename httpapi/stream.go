@@ -1,0 +1,292 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/r3labs/sse/v2"
+)
+
+// streams holds the views and the subscribers of a node.
+type streams struct {
+	api    *API
+	server *sse.Server // one private stream per subscriber, see sse.go
+
+	computed, written, bytes, cut atomic.Uint64
+
+	mu          sync.Mutex
+	views       map[string]*view
+	subscribers map[uint64]*subscriber
+	nextID      uint64
+	ending      chan struct{} // closed when the node drains
+	ended       bool
+	open        sync.WaitGroup
+}
+
+// subscriber is one open stream, as its row in /subscribers shows it.
+type subscriber struct {
+	id                       uint64
+	path, query, format      string
+	remote                   string
+	interval                 time.Duration
+	since                    time.Time
+	frames, snapshots, bytes atomic.Uint64
+	lastWrite                atomic.Int64 // ms
+	writing                  atomic.Int64 // since when a frame is being written, ns; 0 = none is
+}
+
+// lag is for how long the frame being written has been.
+func (s *subscriber) lag(now time.Time) time.Duration {
+	since := s.writing.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(now.Sub(time.Unix(0, since)), 0)
+}
+
+func newStreams(a *API) *streams {
+	s := &streams{
+		api: a, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
+		ending: make(chan struct{}),
+	}
+	s.server.AutoReplay, s.server.AutoStream, s.server.BufferSize = false, false, 1
+	s.server.Headers = map[string]string{
+		"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
+	}
+	return s
+}
+
+func (s *streams) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subscribers)
+}
+
+func (s *streams) viewCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.views)
+}
+
+// list returns the open streams.
+func (s *streams) list() []*subscriber {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.subscribers))
+}
+
+// enter registers a subscriber and returns the view it reads.
+func (s *streams) enter(sub *subscriber, key string, build func() source) (*view, error) {
+	retry := func(code, detail string) error {
+		p := newProblem(code, detail)
+		p.retryAfter = 5 * time.Second
+		return p
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.views[key]
+	switch {
+	case s.ended:
+		return nil, retry("shutting_down", "this node is shutting down")
+	case len(s.subscribers) >= s.api.options.MaxSubscribers:
+		return nil, retry("too_many_subscribers", "this node has as many open streams as it may")
+	case v == nil && len(s.views) >= s.api.options.MaxViews:
+		return nil, retry("too_many_views", "this node streams as many different queries as it may")
+	}
+	if v == nil {
+		v = &view{key: key, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1, computed: &s.computed}
+		s.views[key] = v
+	}
+	v.readers++
+	if v.idle != nil {
+		v.idle.Stop()
+		v.idle = nil
+	}
+	s.nextID++
+	sub.id = s.nextID
+	s.subscribers[sub.id] = sub
+	s.open.Add(1)
+	return v, nil
+}
+
+// leave is the end of a subscriber. The last one of a view starts its end.
+func (s *streams) leave(sub *subscriber, v *view) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.subscribers, sub.id)
+	if v.readers--; v.readers == 0 && !s.ended {
+		v.idle = time.AfterFunc(viewKept, func() { s.drop(v) })
+	}
+	s.open.Done()
+}
+
+func (s *streams) drop(v *view) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.readers == 0 && s.views[v.key] == v {
+		delete(s.views, v.key)
+	}
+}
+
+// shutdown tells every stream to say bye and waits for them.
+func (s *streams) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.ended {
+		s.ended = true
+		close(s.ending)
+	}
+	for _, v := range s.views {
+		if v.idle != nil {
+			v.idle.Stop()
+		}
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.open.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close ends what shutdown has not been asked to end.
+func (s *streams) close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.shutdown(ctx) // it only says whether all had ended by now
+}
+
+// sink writes a stream in one of its forms. Every call returns when its bytes are
+// on the wire, or with an error when the reader is gone or too slow.
+type sink interface {
+	hello(lastCursor string) error
+	frame(event, cursor string, data []byte) error
+	beat() error
+	bye(reason, cursor string) error
+}
+
+// stream answers a read with a live stream.
+func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *params, format string) {
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", a.streams.server.Headers["Content-Type"])
+		return
+	}
+	sub := &subscriber{
+		path: r.URL.Path, query: p.canonical, format: format, remote: r.RemoteAddr, interval: p.interval, since: time.Now(),
+	}
+	key := res.path + p.canonical + " " + p.interval.String()
+	v, err := a.streams.enter(sub, key, func() source { return res.source(a, p) })
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	defer a.streams.leave(sub, v)
+	cursor := r.Header.Get("Last-Event-ID")
+	seen, known := v.place(cursor, a.store.Incarnation())
+	if !known {
+		seen, cursor = 0, ""
+	}
+	f := &feeder{api: a, sub: sub, view: v, seen: seen, cursor: cursor, left: p.maxFrames}
+	if format == "sse" {
+		a.serveSSE(w, r, f)
+		return
+	}
+	a.serveLines(w, r, f)
+}
+
+// feeder is a subscriber's place in its view: a cursor, and no queue.
+type feeder struct {
+	api    *API
+	sub    *subscriber
+	view   *view
+	seen   uint64 // sequence of the last frame sent
+	cursor string // of that frame
+	left   int    // frames until max_frames; 0 = as many as there are
+}
+
+// errDone ends a stream that has had all the frames it asked for.
+var errDone = errors.New("done")
+
+// run writes frames until the reader is gone, max_frames is reached or the node
+// drains. A reader that was slow skips what it missed: the view is the queue, and
+// the latest frame wins.
+func (f *feeder) run(ctx context.Context, out sink) error {
+	if err := out.hello(f.cursor); err != nil {
+		return err
+	}
+	most := framesKept // a reader that comes back may catch up with all that is kept
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for due := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-f.api.streams.ending:
+			return out.bye("shutdown", f.cursor)
+		case <-timer.C:
+		}
+		now := time.Now()
+		if now.Before(due) {
+			if err := out.beat(); err != nil {
+				return err
+			}
+		} else {
+			if err := f.send(out, now, most); err == errDone {
+				return out.bye("done", f.cursor)
+			} else if err != nil {
+				return err
+			}
+			most = maxBehindLive
+			now = time.Now()
+			due = now.Truncate(f.view.interval).Add(f.view.interval)
+		}
+		timer.Reset(min(due.Sub(now), f.api.options.Heartbeat))
+	}
+}
+
+// send writes what the reader has not seen.
+func (f *feeder) send(out sink, now time.Time, most int) error {
+	deltas, snapshot := f.view.next(f.seen, most, now, f.api.store.Incarnation())
+	if snapshot != nil {
+		f.sub.snapshots.Add(1)
+		return f.write(out, "snapshot", snapshot, snapshot.snapshot)
+	}
+	for _, d := range deltas {
+		if err := f.write(out, "delta", d, d.delta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *feeder) write(out sink, event string, fr *frame, data []byte) error {
+	f.sub.writing.Store(time.Now().UnixNano())
+	if err := out.frame(event, fr.cursor, data); err != nil {
+		return err
+	}
+	f.sub.writing.Store(0)
+	f.sub.lastWrite.Store(time.Now().UnixMilli())
+	f.sub.frames.Add(1)
+	f.sub.bytes.Add(uint64(len(data)))
+	f.api.streams.written.Add(1)
+	f.api.streams.bytes.Add(uint64(len(data)))
+	f.seen, f.cursor = fr.sequence, fr.cursor
+	if f.left > 0 {
+		if f.left--; f.left == 0 {
+			return errDone
+		}
+	}
+	return nil
+}

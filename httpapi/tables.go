@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"remuda/store"
+)
+
+// tableSource is the rows of a store.Table. As long as the limit cuts nothing, a
+// refresh costs what changed; otherwise all rows are encoded to see which stay.
+type tableSource struct {
+	table   *store.Table
+	params  *params
+	by      []store.Dim
+	meta    meta
+	rows    []*record
+	spare   []*record
+	upsert  []*record
+	removed []string
+	hashes  map[string]uint64 // of the rows that subscribers have
+	encoded bool              // rows are all rows as of the last refresh
+	cut     bool              // the limit cut rows at the last refresh
+	stable  []byte
+}
+
+func newTableSource(a *API, p *params) source { return newTables(a, p) }
+
+func newTables(a *API, p *params) *tableSource {
+	q := store.Query{Filter: p.filter, By: p.by, Window: p.window}
+	if slices.Equal(p.by, byProvider) {
+		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.regions, p.methods
+	}
+	return &tableSource{table: a.store.NewTable(q), params: p, by: p.by, hashes: make(map[string]uint64)}
+}
+
+func (t *tableSource) refresh() meta {
+	changed, removed := t.table.Refresh()
+	t.meta = meta{Meta: t.table.Meta()}
+	t.encoded = false
+	t.upsert, t.removed = t.upsert[:0], t.removed[:0]
+	all := t.table.Rows()
+	if len(all) > t.params.limit || t.cut {
+		t.refreshCut()
+		return t.meta
+	}
+	for _, key := range removed {
+		if _, ok := t.hashes[key]; ok {
+			delete(t.hashes, key)
+			t.removed = append(t.removed, key)
+		}
+	}
+	for _, row := range changed {
+		r := t.record(row)
+		if t.differs(r) {
+			t.upsert = append(t.upsert, r)
+		} else {
+			t.spare = append(t.spare, r)
+		}
+	}
+	return t.meta
+}
+
+// refreshCut is refresh for when the limit decides which rows there are.
+func (t *tableSource) refreshCut() {
+	t.encode()
+	t.cut = t.meta.truncated
+	kept := make(map[string]bool, len(t.rows))
+	for _, r := range t.rows {
+		kept[r.key] = true
+		if t.differs(r) {
+			t.upsert = append(t.upsert, r)
+		}
+	}
+	for key := range t.hashes {
+		if !kept[key] {
+			delete(t.hashes, key)
+			t.removed = append(t.removed, key)
+		}
+	}
+}
+
+// differs reports whether a row is not what subscribers have, and notes it.
+func (t *tableSource) differs(r *record) bool {
+	t.stable = r.appendStable(t.stable[:0], t.params.fields)
+	h := maphash.Bytes(rowSeed, t.stable)
+	old, ok := t.hashes[r.key]
+	t.hashes[r.key] = h
+	return !ok || old != h
+}
+
+// encode makes records of all rows, sorted and cut.
+func (t *tableSource) encode() {
+	if t.encoded {
+		return
+	}
+	t.encoded = true
+	t.spare = append(t.spare, t.rows...)
+	t.rows = t.rows[:0]
+	for _, row := range t.table.Rows() {
+		t.rows = append(t.rows, t.record(row))
+	}
+	t.meta.truncated = arrange(&t.rows, &t.spare, t.params, true)
+}
+
+func (t *tableSource) records() []*record {
+	t.encode()
+	return t.rows
+}
+
+func (t *tableSource) appendSnapshot(dst []byte) []byte {
+	return appendRows(dst, `"rows":`, t.records(), t.params.fields)
+}
+
+func (t *tableSource) appendDelta(dst []byte) []byte {
+	return appendChange(dst, t.upsert, t.removed, t.params.fields)
+}
+
+// record encodes a row.
+func (t *tableSource) record(row *store.Row) *record {
+	var r *record
+	if n := len(t.spare); n > 0 {
+		r, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else {
+		r = new(record)
+	}
+	r.reset(row.Key)
+	for _, d := range t.by {
+		r.text(d.String(), row.Dims[d])
+	}
+	r.figures(&row.Figures, t.meta.CoveredMillis)
+	if row.Provider != nil {
+		r.provider(row.Provider)
+	}
+	if t.params.regions && row.Provider != nil {
+		r.value("by_region", func(dst []byte) []byte {
+			return appendParts(dst, row.Regions, "region", store.RegionDim, t.meta.CoveredMillis)
+		})
+	}
+	if t.params.methods && row.Provider != nil {
+		r.value("methods", func(dst []byte) []byte { return appendMethods(dst, row.Methods) })
+	}
+	return r
+}
+
+// figures adds what a group of calls adds up to.
+func (r *record) figures(f *store.Figures, covered int64) {
+	r.count("total_calls", f.Calls)
+	r.count("error_count", f.Errors)
+	r.percent("success_rate_pct", f.Calls-f.Errors, f.Calls)
+	r.count("provider_error_count", f.ProviderErrors)
+	r.percent("availability_pct", f.Calls-f.ProviderErrors, f.Calls)
+	r.value("errors_by_category", func(dst []byte) []byte { return appendCategories(dst, f.Categories) })
+	r.count("samples", f.Samples)
+	r.value("calls_per_second", func(dst []byte) []byte { return appendRate(dst, f.Calls, covered) })
+	r.moving()
+	r.percent("traffic_pct", f.Calls, f.ScopeCalls)
+	r.count("requests", f.Requests)
+	r.count("request_errors", f.RequestErrors)
+	r.count("failover_count", f.Failovers)
+	r.millis("avg_latency_ms", f.Avg)
+	r.millis("p50_latency_ms", f.P50)
+	r.millis("p90_latency_ms", f.P90)
+	r.millis("p95_latency_ms", f.P95)
+	r.millis("p99_latency_ms", f.P99)
+	r.millis("max_latency_ms", f.Max)
+	r.millis("failure_p95_latency_ms", f.FailureP95)
+	r.instant("last_seen_at", f.LastSeenAt)
+}
+
+// appendRate appends calls per covered second.
+func appendRate(dst []byte, calls uint64, covered int64) []byte {
+	if covered <= 0 {
+		return append(dst, "null"...)
+	}
+	return appendRounded(dst, float64(calls)*1000/float64(covered), 1000)
+}
+
+func appendCategories(dst []byte, list []store.CategoryCount) []byte {
+	dst = append(dst, '{')
+	for i, c := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, c.Category), ':')
+		dst = appendUint(dst, c.Count)
+	}
+	return append(dst, '}')
+}
+
+// provider adds what latest values say about a provider.
+func (r *record) provider(p *store.ProviderState) {
+	r.value("circuit", func(dst []byte) []byte { return appendCircuit(dst, p) })
+	r.integer("circuits_open", int64(p.CircuitsOpen))
+	r.integer("circuits_known", int64(p.CircuitsKnown))
+	if p.HasHeight {
+		r.count("block_height", p.Height)
+		r.integer("block_lag_blocks", p.LagBlocks)
+	} else {
+		r.null("block_height")
+		r.null("block_lag_blocks")
+	}
+	if p.HasHealth {
+		r.count("consecutive_failures", uint64(p.Failures))
+	} else {
+		r.null("consecutive_failures")
+	}
+	r.integer("regions_reporting", int64(p.RegionsReporting))
+	r.text("status", p.Status.String())
+	r.value("status_reasons", func(dst []byte) []byte { return appendStrings(dst, p.StatusReasons) })
+}
+
+func appendCircuit(dst []byte, p *store.ProviderState) []byte {
+	dst = appendString(append(dst, `{"http":`...), p.Circuit[store.HTTP].String())
+	dst = appendString(append(dst, `,"ws":`...), p.Circuit[store.WS].String())
+	return append(dst, '}')
+}
+
+// appendParts appends the rows inside of a row.
+func appendParts(dst []byte, rows []store.Row, name string, d store.Dim, covered int64) []byte {
+	var r record
+	dst = append(dst, '[')
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		r.reset(rows[i].Key)
+		r.text(name, rows[i].Dims[d])
+		r.figures(&rows[i].Figures, covered)
+		dst = r.appendJSON(dst, nil)
+	}
+	return append(dst, ']')
+}
+
+func appendMethods(dst []byte, rows []store.Row) []byte {
+	dst = append(dst, '[')
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		f := &rows[i].Figures
+		dst = appendString(append(dst, `{"method":`...), rows[i].Dims[store.MethodDim])
+		dst = appendUint(append(dst, `,"total_calls":`...), f.Calls)
+		dst = appendPercent(append(dst, `,"success_rate_pct":`...), f.Calls-f.Errors, f.Calls)
+		dst = appendMillis(append(dst, `,"avg_latency_ms":`...), f.Avg)
+		dst = appendMillis(append(dst, `,"p95_latency_ms":`...), f.P95)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+// serveLines runs a stream as lines of JSON: each is the data of a frame with the
+// name of the event in front.
+func (a *API) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
+	h := w.Header()
+	h.Set("Content-Type", contentTypes["ndjson"])
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	out := &lineSink{w: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout}
+	if err := f.run(r.Context(), out); errors.Is(err, errSlow) {
+		a.streams.cut.Add(1)
+		a.log.Info("cut a stream that did not take a frame in time", "remote", r.RemoteAddr, "path", r.URL.Path)
+	}
+}
+
+type lineSink struct {
+	w          http.ResponseWriter
+	controller *http.ResponseController
+	timeout    time.Duration
+}
+
+func (s *lineSink) line(event string, data []byte) error {
+	_ = s.controller.SetWriteDeadline(time.Now().Add(s.timeout)) // a writer without deadlines has none to miss
+	if _, err := fmt.Fprintf(s.w, `{"event":"%s",`, event); err != nil {
+		return slowOr(err)
+	}
+	if _, err := s.w.Write(data[1:]); err != nil { // all but the opening brace
+		return slowOr(err)
+	}
+	if _, err := s.w.Write([]byte{'\n'}); err != nil {
+		return slowOr(err)
+	}
+	return slowOr(s.controller.Flush())
+}
+
+func (s *lineSink) hello(string) error { return nil }
+
+func (s *lineSink) frame(event, _ string, data []byte) error { return s.line(event, data) }
+
+// beat writes an empty line, which readers of lines of JSON skip.
+func (s *lineSink) beat() error {
+	_ = s.controller.SetWriteDeadline(time.Now().Add(s.timeout))
+	if _, err := s.w.Write([]byte{'\n'}); err != nil {
+		return slowOr(err)
+	}
+	return slowOr(s.controller.Flush())
+}
+
+func (s *lineSink) bye(reason, _ string) error {
+	return s.line("bye", []byte(`{"reason":"`+reason+`"}`))
+}
+
+// slowOr makes a missed write deadline recognisable.
+func slowOr(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSlow
+	}
+	return err
+}
