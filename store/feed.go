@@ -21,10 +21,11 @@ const (
 type feed struct {
 	seen, shown atomic.Uint64
 
-	mu       sync.Mutex
-	sequence uint64
-	good     decisionRing
-	bad      decisionRing
+	sequence *atomic.Uint64 // of decisions of all profiles, so that one number is a reader's place in all feeds
+
+	mu   sync.Mutex
+	good decisionRing
+	bad  decisionRing
 }
 
 type decisionRing struct {
@@ -79,8 +80,7 @@ func (f *feed) offer(e *Event, node string) {
 	d := record(e, node)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.sequence++
-	d.Seq = f.sequence
+	d.Seq = f.sequence.Add(1)
 	ring.put(d)
 	f.shown.Add(1)
 }
@@ -139,7 +139,9 @@ func (q *DecisionQuery) takes(d *DecisionRecord) bool {
 
 // Decisions returns a page of the feed.
 func (s *Store) Decisions(q DecisionQuery) Decisions {
-	var page Decisions
+	// Read before any feed: a decision that enters one meanwhile may be given out
+	// twice, under the same key, but none is passed over.
+	page := Decisions{LastSeq: s.feedSequence.Load()}
 	for _, p := range s.allProfiles() {
 		if !matches(q.Filter[ProfileDim], p.name) {
 			continue
@@ -147,7 +149,6 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 		page.Seen += p.feed.seen.Load()
 		page.Shown += p.feed.shown.Load()
 		p.feed.mu.Lock()
-		page.LastSeq = max(page.LastSeq, p.feed.sequence)
 		for _, ring := range [...]*decisionRing{&p.feed.good, &p.feed.bad} {
 			for i := range ring.records {
 				if d := &ring.records[i]; q.takes(d) {

@@ -30,7 +30,9 @@ type profile struct {
 }
 
 func newProfile(s *Store, name string) *profile {
-	return &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
+	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
+	p.feed.sequence = &s.feedSequence
+	return p
 }
 
 func (p *profile) release() { p.users.Add(-1) }

@@ -71,6 +71,7 @@ type Store struct {
 	accepted     atomic.Uint64 // events
 	duplicates   atomic.Uint64
 	overflow     atomic.Uint64
+	feedSequence atomic.Uint64
 	seriesCount  atomic.Int64
 	latestCount  atomic.Int64
 	senderCount  atomic.Int64

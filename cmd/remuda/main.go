@@ -1,0 +1,56 @@
+// Command remuda runs a node of remuda, and talks to one.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set when the program is built from a release.
+var version = "dev"
+
+var commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run a node."`
+	Send    sendCommand    `cmd:"" help:"Post events from a file or a pipe to a node."`
+	Top     topCommand     `cmd:"" help:"Show providers live in the terminal."`
+	Watch   watchCommand   `cmd:"" help:"Print the frames of the providers' stream, one JSON object a line."`
+	Demo    demoCommand    `cmd:"" help:"Run a node with synthetic traffic and an outage that comes back."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+const description = `Live numbers of RPC providers, from every gateway to every viewer.
+
+A node alone:   remuda serve          then open http://127.0.0.1:7400
+Something to see: remuda demo
+Every flag has a twin in the environment: --node is REMUDA_NODE.`
+
+// errReported ends the program with status 1; what is wrong has been said.
+var errReported = errors.New("reported")
+
+func main() {
+	parser := kong.Must(&commands,
+		kong.Name("remuda"), kong.Description(description), kong.DefaultEnvars("REMUDA"), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	call, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	call.BindTo(ctx, (*context.Context)(nil))
+	switch err := call.Run(); {
+	case err == nil:
+	case errors.Is(err, errReported):
+		os.Exit(1)
+	default:
+		fmt.Fprintln(os.Stderr, "remuda: "+err.Error())
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// serveCommand runs a node until it is told to stop.
+type serveCommand struct {
+	nodeFlags
+	HTTP      string `name:"http" default:"127.0.0.1:7400" help:"Address to serve on; port 0 takes a free one."`
+	Admin     string `help:"Address of the profiler (/debug/pprof); off by default."`
+	Insecure  bool   `help:"Serve beyond this machine although anybody who reaches it may read and write."`
+	LogFormat string `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
+}
+
+// nodeFlags are the flags that serve and demo share.
+type nodeFlags struct {
+	Node                string            `help:"Name of this node (default: the host name)."`
+	Region              string            `default:"local" help:"Region of this node, and of events that name none."`
+	Tick                time.Duration     `default:"500ms" help:"How often changes are packed."`
+	MaxSeries           int               `default:"100000" help:"Series held; beyond it new ones lose their method."`
+	MaxSeriesPerProfile int               `help:"The same for each profile (default: --max-series)."`
+	MaxLatestValues     int               `default:"100000" help:"Circuits, heights and health reports held."`
+	DedupBytes          int64             `default:"67108864" help:"Memory that identities of events may take."`
+	MaxBody             int64             `default:"8388608" help:"Bytes of a body as sent."`
+	MaxInflated         int64             `default:"67108864" help:"Bytes of a body once decompressed."`
+	MaxLine             int               `default:"65536" help:"Bytes of one event."`
+	MaxInFlight         int64             `default:"268435456" help:"Bytes of all bodies being worked on."`
+	MaxSubscribers      int               `default:"20000" help:"Open streams."`
+	MaxViews            int               `default:"1000" help:"Different queries that are streamed."`
+	MaxConnections      int               `default:"30000" help:"Open connections."`
+	WriteTimeout        time.Duration     `default:"10s" help:"How long a stream may take to take a frame."`
+	AllowedHosts        []string          `help:"Host names that requests may name, besides IP addresses and localhost."`
+	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number: 10=optimism,…"`
+}
+
+// Help is the long help of the command.
+func (serveCommand) Help() string {
+	return `Example: remuda serve --node iad-1 --region us-east-1
+
+SIGTERM and SIGINT end the node: streams are told, requests under way are
+answered, and it exits with status 0 within 10 s. A second signal ends it at once.`
+}
+
+// Run runs a node.
+func (c *serveCommand) Run(ctx context.Context) error {
+	if err := c.checkAddresses(); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return err
+	}
+	options := &slog.HandlerOptions{Level: level}
+	log := slog.New(slog.NewTextHandler(os.Stderr, options))
+	if c.LogFormat == "json" {
+		log = slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	n, err := newNode(&c.nodeFlags, c.HTTP, c.Admin, log)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("remuda %s: node %s (%s) on %s\n", buildVersion(), n.store.Node(), n.store.Region(), n.url())
+	return n.run(ctx)
+}
+
+// checkAddresses keeps a node without any authentication on this machine unless
+// it is told otherwise.
+func (c *serveCommand) checkAddresses() error {
+	for flag, address := range map[string]string{"--http": c.HTTP, "--admin": c.Admin} {
+		if address == "" || c.Insecure {
+			continue
+		}
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return fmt.Errorf("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("%s %s can be reached from other machines, and there is no authentication yet: "+
+				"serve on 127.0.0.1 behind a proxy that authenticates, or add --insecure", flag, address)
+		}
+	}
+	return nil
+}
+
+// hostName is the default name of a node: the host's, as far as an id can hold it.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "node"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", r) {
+			return r
+		}
+		return '-'
+	}, name)
+}

@@ -1,0 +1,97 @@
+// Package ui is the dashboard: static files, embedded in the program.
+package ui
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
+
+//go:embed static
+var files embed.FS
+
+// policy lets the page load nothing but its own files, and lets no page frame it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// asset is one file, ready to be sent.
+type asset struct {
+	contentType, etag string
+	plain, zipped     []byte
+}
+
+// Handler serves the dashboard: index.html at the root, other files by name. It
+// is safe for concurrent use.
+func Handler() http.Handler {
+	assets := make(map[string]*asset)
+	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		assets["/"+strings.TrimPrefix(name, "static/")] = newAsset(name, content)
+		return nil
+	})
+	if err != nil {
+		panic("ui: " + err.Error()) // the files are part of the program
+	}
+	assets["/"] = assets["/index.html"]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, assets[r.URL.Path]) })
+}
+
+func newAsset(name string, content []byte) *asset {
+	sum := sha256.Sum256(content)
+	a := &asset{contentType: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: content}
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
+	_, _ = z.Write(content)                               // a bytes.Buffer takes everything
+	_ = z.Close()
+	if b.Len() < len(content) {
+		a.zipped = b.Bytes()
+	}
+	return a
+}
+
+func serve(w http.ResponseWriter, r *http.Request, a *asset) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache")
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+		return
+	case a == nil:
+		http.Error(w, "there is no such file", http.StatusNotFound)
+		return
+	}
+	h.Set("Content-Type", a.contentType)
+	h.Set("ETag", a.etag)
+	h.Set("Vary", "Accept-Encoding")
+	if strings.Contains(r.Header.Get("If-None-Match"), a.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	content := a.plain
+	if a.zipped != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		content = a.zipped
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(content)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // an error here is the client's going away
+	}
+}
