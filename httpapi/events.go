@@ -13,8 +13,8 @@ import (
 
 // ingestStats is what the node's own exposition says about bodies of events.
 type ingestStats struct {
-	requests, refused, bytes atomic.Uint64
-	nanos                    atomic.Uint64 // time in Ingest
+	requests, bytes atomic.Uint64
+	nanos           atomic.Uint64 // time in Ingest
 
 	mu       sync.Mutex
 	rejected map[string]uint64 // events by code

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -95,13 +96,16 @@ type coded interface {
 
 // problemOf maps any error to the problem that is answered.
 func problemOf(err error) *problem {
-	switch e := err.(type) {
-	case *problem:
-		return e
-	case coded:
-		p := newProblem(e.Code(), e.Error())
-		if r, ok := err.(interface{ RetryAfter() time.Duration }); ok {
-			p.retryAfter = r.RetryAfter()
+	var own *problem
+	if errors.As(err, &own) {
+		return own
+	}
+	var named coded
+	if errors.As(err, &named) {
+		p := newProblem(named.Code(), named.Error())
+		var later interface{ RetryAfter() time.Duration }
+		if errors.As(err, &later) {
+			p.retryAfter = later.RetryAfter()
 		}
 		return p
 	}

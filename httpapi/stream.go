@@ -243,7 +243,7 @@ func (f *feeder) run(ctx context.Context, out sink) error {
 				return err
 			}
 		} else {
-			if err := f.send(out, now, most); err == errDone {
+			if err := f.send(out, now, most); errors.Is(err, errDone) {
 				return out.bye("done", f.cursor)
 			} else if err != nil {
 				return err

@@ -85,7 +85,7 @@ const keptBuffer = 1 << 20
 
 // release forgets the body, and memory that is unusually large.
 func (w *work) release() {
-	w.decoder.reset(nil, 0)
+	w.reset(nil, 0)
 	clear(w.events[:cap(w.events)]) // they point into the body
 	w.body = nil
 	if cap(w.raw) > keptBuffer {
@@ -123,7 +123,7 @@ func (w *work) ingest(f form, strict bool) (store.Receipt, error) {
 
 // pass goes through the body once.
 func (w *work) pass(f form, counted bool) error {
-	w.decoder.reset(w.body, w.ingester.options.Store.Now())
+	w.reset(w.body, w.ingester.options.Store.Now())
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
 	w.receipt = store.Receipt{}
 	w.next, w.lineAt, w.lineNo = 0, 0, 1

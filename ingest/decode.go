@@ -364,14 +364,13 @@ func (d *decoder) id(f field, pos int) (string, int) {
 }
 
 func (d *decoder) judgeID(f field, value string) bool {
-	switch fa := idFault(value); {
-	case fa.code == "":
+	found := idFault(value)
+	if found.code == "" {
 		return true
-	default:
-		fa.field = f
-		d.fault(fa)
-		return false
 	}
+	found.field = f
+	d.fault(found)
+	return false
 }
 
 // idFault says what keeps a value from being an id.

@@ -129,29 +129,6 @@ func (l *cellLog) put(step, stamp uint32, packed []byte) {
 	}
 }
 
-// remove takes out the cell of a step, if there.
-func (l *cellLog) remove(step uint32) {
-	offset := l.seek(step)
-	if int(offset) == len(l.buf) {
-		return
-	}
-	e := l.at(offset)
-	if e.step != step {
-		return
-	}
-	isLast := offset == l.last
-	size := e.end - offset
-	l.buf = append(l.buf[:offset], l.buf[e.end:]...)
-	if !isLast {
-		l.last -= size
-		return
-	}
-	l.last = l.head
-	for o := l.head; int(o) < len(l.buf); o = l.at(o).end {
-		l.last = o
-	}
-}
-
 // dropBefore removes the cells of steps below step.
 func (l *cellLog) dropBefore(step uint32) {
 	l.head = l.seek(step)

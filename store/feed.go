@@ -96,9 +96,17 @@ func record(e *Event, node string) DecisionRecord {
 		from string
 		to   *string
 	}{
-		{e.RequestID, &d.RequestID}, {e.EventID, &d.EventID}, {e.Profile, &d.Profile}, {e.SourceNode, &d.SourceNode},
-		{e.SourceRegion, &d.Region}, {e.Chain, &d.Chain}, {e.Method, &d.Method}, {e.Strategy, &d.Strategy},
-		{e.ProviderID, &d.ProviderID}, {e.ErrorCategory, &d.ErrorCategory}, {e.ErrorCode, &d.ErrorCode},
+		{e.RequestID, &d.RequestID},
+		{e.EventID, &d.EventID},
+		{e.Profile, &d.Profile},
+		{e.SourceNode, &d.SourceNode},
+		{e.SourceRegion, &d.Region},
+		{e.Chain, &d.Chain},
+		{e.Method, &d.Method},
+		{e.Strategy, &d.Strategy},
+		{e.ProviderID, &d.ProviderID},
+		{e.ErrorCategory, &d.ErrorCategory},
+		{e.ErrorCode, &d.ErrorCode},
 	}
 	var b strings.Builder
 	for _, s := range strs {

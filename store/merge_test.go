@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -148,7 +149,7 @@ func TestMergeRefusesNonsense(t *testing.T) {
 			t.Errorf("%s: merged", name)
 		}
 	}
-	if err := s.Merge(OriginID{s.Node(), s.Incarnation()}, &RowState{Key: key}); err != ErrOwnState {
+	if err := s.Merge(OriginID{s.Node(), s.Incarnation()}, &RowState{Key: key}); !errors.Is(err, ErrOwnState) {
 		t.Errorf("own state: %v", err)
 	}
 	if err := s.Merge(peer, &RowState{Key: key, Cells: cellAt(packed)}); err != nil {

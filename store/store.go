@@ -216,13 +216,6 @@ func (s *Store) allProfiles() []*profile {
 	return list
 }
 
-// profile returns a profile, nil when unknown.
-func (s *Store) profile(name string) *profile {
-	s.profilesMu.RLock()
-	defer s.profilesMu.RUnlock()
-	return s.profiles[name]
-}
-
 // acquireProfile returns a profile, a new one if there is room, nil when there
 // is none. It stays until release.
 func (s *Store) acquireProfile(name string) *profile {

@@ -13,7 +13,6 @@ type Table struct {
 	store  *Store
 	query  Query
 	cursor uint64 // revision up to which changes are in
-	second int64  // the store's second at the last refresh
 	meta   Meta
 
 	members [numShards]map[*series]*group
@@ -25,7 +24,6 @@ type Table struct {
 
 	sum     cell
 	part    cell
-	regions []string
 	percent [4]Micros
 }
 

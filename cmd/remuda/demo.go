@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -90,5 +89,5 @@ func (c *demoCommand) feed(ctx context.Context, url string) error {
 }
 
 func newDemoSender(url string) *sender {
-	return &sender{url: url + "/api/v1/events", retries: 3, client: defaultClient(), report: io.Discard, pause: pause}
+	return &sender{url: url + "/api/v1/events", retries: 3, client: defaultClient(), report: func(string, ...any) {}, pause: pause}
 }

@@ -54,7 +54,7 @@ type sender struct {
 	retries int
 	zstd    *zstd.Encoder
 	client  *http.Client
-	report  io.Writer
+	report  func(format string, args ...any) // names a refused line
 	pause   func(ctx context.Context, d time.Duration) error
 
 	accepted, duplicates, rejected, adjusted, unlisted int
@@ -95,7 +95,7 @@ func (c *sendCommand) Run(ctx context.Context) error {
 		in = f
 	}
 	s := &sender{
-		url: base + "/api/v1/events", retries: c.Retries, report: os.Stderr,
+		url: base + "/api/v1/events", retries: c.Retries, report: complain,
 		client: defaultClient(), pause: pause,
 	}
 	if c.Zstd {
@@ -124,6 +124,9 @@ func (c *sendCommand) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// complain writes to standard error; there is nobody to tell if that fails.
+func complain(format string, args ...any) { _, _ = fmt.Fprintf(os.Stderr, format, args...) }
 
 func defaultClient() *http.Client { return &http.Client{Timeout: 60 * time.Second} }
 
@@ -162,7 +165,7 @@ func (s *sender) sendAll(ctx context.Context, in io.Reader, most int, flush time
 				}
 			}
 			if err != nil && !errors.Is(err, errLongLine) {
-				if err != io.EOF {
+				if !errors.Is(err, io.EOF) {
 					select {
 					case lines <- line{n, nil, err}:
 					case <-ctx.Done():
@@ -208,7 +211,7 @@ func (s *sender) sendAll(ctx context.Context, in io.Reader, most int, flush time
 				read++
 				s.sent++
 				s.rejected++
-				fmt.Fprintf(s.report, "line %d: too_long: longer than %d bytes\n", l.number, maxSendLine)
+				s.report("line %d: too_long: longer than %d bytes\n", l.number, maxSendLine)
 				continue
 			case l.err != nil:
 				return read, l.err
@@ -329,6 +332,6 @@ func (s *sender) note(b *batch, r *receipt) {
 		if e.Field != nil && *e.Field != "" {
 			field = *e.Field + ": "
 		}
-		fmt.Fprintf(s.report, "line %d: %s%s: %s\n", number, field, e.Code, e.Detail)
+		s.report("line %d: %s%s: %s\n", number, field, e.Code, e.Detail)
 	}
 }

@@ -74,8 +74,9 @@ func (c *watchCommand) Run(ctx context.Context) error {
 // quietEnd makes the ends that a user means no error: an interrupt, and a reader
 // of the pipe that has seen enough.
 func quietEnd(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil || errors.Is(err, syscall.EPIPE) {
-		return nil
+	interrupted := errors.Is(err, context.Canceled) && ctx.Err() != nil
+	if !interrupted && !errors.Is(err, syscall.EPIPE) {
+		return err
 	}
-	return err
+	return nil
 }

@@ -30,15 +30,21 @@ type provider struct {
 func chains() []chain {
 	return []chain{
 		{"ethereum", 12 * time.Second, 23_456_789, 0.5, []provider{
-			{"alchemy_primary", 38, 0.45, 0.008, 0, 0.36}, {"infura_primary", 46, 0.5, 0.012, 0, 0.24},
-			{"quicknode_1", 42, 0.5, 0.01, 0, 0.2}, {"ankr_1", 71, 0.7, 0.03, 1, 0.12}, {"ethereum_publicnode", 95, 0.8, 0.04, 2, 0.08},
+			{"alchemy_primary", 38, 0.45, 0.008, 0, 0.36},
+			{"infura_primary", 46, 0.5, 0.012, 0, 0.24},
+			{"quicknode_1", 42, 0.5, 0.01, 0, 0.2},
+			{"ankr_1", 71, 0.7, 0.03, 1, 0.12},
+			{"ethereum_publicnode", 95, 0.8, 0.04, 2, 0.08},
 		}},
 		{"base", 2 * time.Second, 31_234_567, 0.32, []provider{
-			{"base_official", 33, 0.5, 0.01, 0, 0.4}, {"alchemy_primary", 35, 0.45, 0.008, 0, 0.3},
-			{"base_llamarpc", 82, 0.8, 0.04, 3, 0.15}, {"base_drpc", 64, 0.6, 0.02, 1, 0.15},
+			{"base_official", 33, 0.5, 0.01, 0, 0.4},
+			{"alchemy_primary", 35, 0.45, 0.008, 0, 0.3},
+			{"base_llamarpc", 82, 0.8, 0.04, 3, 0.15},
+			{"base_drpc", 64, 0.6, 0.02, 1, 0.15},
 		}},
 		{"arbitrum", 250 * time.Millisecond, 345_678_901, 0.18, []provider{
-			{"alchemy_primary", 41, 0.45, 0.008, 0, 0.5}, {"arbitrum_drpc", 58, 0.6, 0.02, 4, 0.3},
+			{"alchemy_primary", 41, 0.45, 0.008, 0, 0.5},
+			{"arbitrum_drpc", 58, 0.6, 0.02, 4, 0.3},
 			{"arbitrum_publicnode", 88, 0.8, 0.035, 14, 0.2},
 		}},
 	}
@@ -52,14 +58,25 @@ type weightedName struct {
 
 var (
 	methods = []weightedName{
-		{"eth_blockNumber", 0.28, 0.7}, {"eth_call", 0.26, 1}, {"eth_getLogs", 0.13, 2.2}, {"eth_getBalance", 0.11, 0.8},
-		{"eth_getBlockByNumber", 0.09, 1.2}, {"eth_chainId", 0.04, 0.6}, {"eth_gasPrice", 0.04, 0.6},
-		{"eth_sendRawTransaction", 0.03, 1.6}, {"eth_getTransactionReceipt", 0.02, 1.1},
+		{"eth_blockNumber", 0.28, 0.7},
+		{"eth_call", 0.26, 1},
+		{"eth_getLogs", 0.13, 2.2},
+		{"eth_getBalance", 0.11, 0.8},
+		{"eth_getBlockByNumber", 0.09, 1.2},
+		{"eth_chainId", 0.04, 0.6},
+		{"eth_gasPrice", 0.04, 0.6},
+		{"eth_sendRawTransaction", 0.03, 1.6},
+		{"eth_getTransactionReceipt", 0.02, 1.1},
 	}
 	strategies = []weightedName{{"load_balanced", 0.5, 1}, {"fastest", 0.3, 1}, {"latency_weighted", 0.15, 1}, {"priority", 0.05, 1}}
 	categories = []weightedName{
-		{"timeout", 0.25, 1}, {"rate_limit", 0.2, 1}, {"server_error", 0.18, 1}, {"network_error", 0.15, 1},
-		{"execution_revert", 0.12, 1}, {"invalid_params", 0.05, 1}, {"block_not_available", 0.05, 1},
+		{"timeout", 0.25, 1},
+		{"rate_limit", 0.2, 1},
+		{"server_error", 0.18, 1},
+		{"network_error", 0.15, 1},
+		{"execution_revert", 0.12, 1},
+		{"invalid_params", 0.05, 1},
+		{"block_not_available", 0.05, 1},
 	}
 	gateways = []struct{ node, region string }{
 		{"lasso@iad", "us-east-1"}, {"lasso@sjc", "us-west-2"}, {"lasso@lhr", "eu-west-1"},

@@ -1,0 +1,73 @@
+# Two commands do it all: `make run` and `make test`. `make help` lists the rest.
+# Needs Go, and for the race detector a C compiler; tools come from the Go module
+# proxy, at the versions below, into .bin.
+
+GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+BENCHSTAT     := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+BIN      := $(CURDIR)/.bin
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 1m
+COUNT    ?= 10
+BENCH    ?= .
+RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
+
+.PHONY: run build demo test check fmt bench fuzz clean help
+
+run: build ## build and start a complete node with its dashboard
+	./bin/remuda serve $(ARGS)
+
+build: ## build bin/remuda, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/remuda ./cmd/remuda
+
+demo: build ## a node with synthetic traffic and an outage
+	./bin/remuda demo $(ARGS)
+
+test: ## all tests, with the race detector, in a random order; browser tests where there is a Chromium
+ifeq ($(RACE),)
+	@echo '*** no C compiler: the race detector is off ***'
+	@test -z "$$CI" || { echo 'it must not be off in CI'; exit 1; }
+endif
+	go test $(RACE) -shuffle=on -timeout 10m ./...
+	cd ui/browser && go test -timeout 5m ./...
+
+check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, lint, vulnerabilities, tidiness
+	@test -z "$$($(BIN)/gofumpt -l .)" || { $(BIN)/gofumpt -d .; exit 1; }
+	go vet ./...
+	$(BIN)/golangci-lint run ./...
+	go mod tidy -diff
+	cd ui/browser && go mod tidy -diff
+	$(BIN)/govulncheck ./...
+
+fmt: $(BIN)/gofumpt ## format the code
+	$(BIN)/gofumpt -w .
+
+bench: $(BIN)/benchstat ## benchmarks, COUNT times each, with medians; BENCH selects
+	go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./store ./ingest ./httpapi | tee bench.txt
+	$(BIN)/benchstat bench.txt
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    echo "== $$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin .bin bench.txt
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A tool is installed once for each version.
+define tool
+$(BIN)/$(1):
+	GOBIN=$(BIN) go install $(2)
+endef
+$(eval $(call tool,gofumpt,$(GOFUMPT)))
+$(eval $(call tool,golangci-lint,$(GOLANGCI_LINT)))
+$(eval $(call tool,govulncheck,$(GOVULNCHECK)))
+$(eval $(call tool,benchstat,$(BENCHSTAT)))

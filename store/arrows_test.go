@@ -1,0 +1,57 @@
+package store_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestArrows checks which package may use which: all of them the store, nobody
+// each other, and the store the standard library only.
+func TestArrows(t *testing.T) {
+	allowed := map[string][]string{
+		"remuda/store":   nil,
+		"remuda/ingest":  {"remuda/store"},
+		"remuda/httpapi": {"remuda/store"},
+		"remuda/ui":      nil,
+	}
+	for from, to := range allowed {
+		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", from).Output()
+		if err != nil {
+			t.Fatalf("go list %s: %v", from, err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			switch {
+			case dep == from, slices.Contains(to, dep):
+			case strings.HasPrefix(dep, "remuda/"):
+				t.Errorf("%s must not use %s", from, dep)
+			case from == "remuda/store" || from == "remuda/ui":
+				t.Errorf("%s is for the standard library only, and uses %s", from, dep)
+			}
+		}
+	}
+
+	// A library of others stays inside the one package that uses it.
+	homes := map[string][]string{
+		"github.com/go-chi/":             {"remuda/httpapi"},
+		"github.com/dgraph-io/ristretto": {"remuda/httpapi"},
+		"github.com/prometheus/":         {"remuda/httpapi"},
+		"github.com/r3labs/sse":          {"remuda/httpapi", "remuda/cmd/remuda/internal/client"},
+		"github.com/alecthomas/kong":     {"remuda/cmd/remuda"},
+	}
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "remuda/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		packages := strings.Fields(line)
+		for _, imported := range packages[1:] {
+			for library, home := range homes {
+				if strings.HasPrefix(imported, library) && !slices.Contains(home, packages[0]) {
+					t.Errorf("%s uses %s, which belongs in %v", packages[0], imported, home)
+				}
+			}
+		}
+	}
+}
