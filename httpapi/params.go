@@ -316,9 +316,15 @@ func clip(s string) string {
 	return s
 }
 
-// nearest is the known word with the least edits to the given one.
+// nearest is the known word that begins with the given one, or else the one with
+// the least edits to it.
 func nearest(word string, known []string) string {
 	word = clip(word)
+	for _, k := range known {
+		if word != "" && strings.HasPrefix(k, word) {
+			return k
+		}
+	}
 	best, least := "", 1<<30
 	for _, k := range known {
 		if n := edits(word, k); n < least {

@@ -261,27 +261,27 @@ func (f *feeder) send(out sink, now time.Time, most int) error {
 	deltas, snapshot := f.view.next(f.seen, most, now, f.api.store.Incarnation())
 	if snapshot != nil {
 		f.sub.snapshots.Add(1)
-		return f.write(out, "snapshot", snapshot, snapshot.snapshot)
+		return f.write(out, "snapshot", snapshot)
 	}
 	for _, d := range deltas {
-		if err := f.write(out, "delta", d, d.delta); err != nil {
+		if err := f.write(out, "delta", d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *feeder) write(out sink, event string, fr *frame, data []byte) error {
+func (f *feeder) write(out sink, event string, fr *frame) error {
 	f.sub.writing.Store(time.Now().UnixNano())
-	if err := out.frame(event, fr.cursor, data); err != nil {
+	if err := out.frame(event, fr.cursor, fr.data); err != nil {
 		return err
 	}
 	f.sub.writing.Store(0)
 	f.sub.lastWrite.Store(time.Now().UnixMilli())
 	f.sub.frames.Add(1)
-	f.sub.bytes.Add(uint64(len(data)))
+	f.sub.bytes.Add(uint64(len(fr.data)))
 	f.api.streams.written.Add(1)
-	f.api.streams.bytes.Add(uint64(len(data)))
+	f.api.streams.bytes.Add(uint64(len(fr.data)))
 	f.seen, f.cursor = fr.sequence, fr.cursor
 	if f.left > 0 {
 		if f.left--; f.left == 0 {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,20 +23,21 @@ type view struct {
 	source   source
 	instance uint64
 	slot     int64    // the multiple of the interval that the newest frame belongs to
-	frames   []*frame // the newest last
-	held     int      // bytes of their deltas
+	meta     []byte   // `"meta":{…}` of the newest frame
+	deltas   []*frame // from the frame before to each, the newest last
+	held     int      // bytes of deltas
+	snapshot *frame   // the newest frame whole; nil until somebody needs it
 	readers  int
 	idle     *time.Timer // drops the view when it fires
 	begun    bool
 }
 
-// frame is one state of a view. Its bytes are never changed.
+// frame is one state of a view, or the way to it from the one before. It is never
+// changed, so that all subscribers can share it.
 type frame struct {
 	sequence uint64
 	cursor   string
-	delta    []byte // the JSON document of what changed since the frame before
-	meta     []byte // `"meta":{…}`
-	snapshot []byte // of the newest frame only, made when somebody needs it
+	data     []byte // a JSON document
 }
 
 const (
@@ -73,15 +75,17 @@ func (v *view) next(seen uint64, most int, now time.Time, incarnation uint64) (d
 	if slot := now.UnixNano() / int64(v.interval); slot > v.slot || !v.begun {
 		v.compute(slot, incarnation)
 	}
-	newest := v.frames[len(v.frames)-1]
-	oldest := v.frames[0].sequence
-	if seen == 0 || seen > newest.sequence || seen+1 < oldest || newest.sequence-seen > uint64(most) {
-		if newest.snapshot == nil {
-			newest.snapshot = v.document(newest)
-		}
-		return nil, newest
+	newest := v.deltas[len(v.deltas)-1].sequence
+	oldest := v.deltas[0].sequence
+	if seen > 0 && seen <= newest && seen+1 >= oldest && newest-seen <= uint64(most) {
+		return slices.Clone(v.deltas[seen+1-oldest:]), nil
 	}
-	return append(deltas, v.frames[seen+1-oldest:]...), nil
+	if v.snapshot == nil {
+		data := append(append([]byte{'{'}, v.meta...), ',')
+		data = append(v.source.appendSnapshot(data), '}')
+		v.snapshot = &frame{sequence: newest, cursor: v.deltas[len(v.deltas)-1].cursor, data: data}
+	}
+	return nil, v.snapshot
 }
 
 // compute makes the next frame.
@@ -89,31 +93,21 @@ func (v *view) compute(slot int64, incarnation uint64) {
 	v.begun = true
 	v.slot = slot
 	v.computed.Add(1)
+	v.snapshot = nil
 	m := v.source.refresh()
-	f := &frame{sequence: 1, meta: appendMeta(nil, &m)}
-	if n := len(v.frames); n > 0 {
-		last := v.frames[n-1]
-		last.snapshot = nil
-		f.sequence = last.sequence + 1
-		// Room for what deltas of this view usually take.
-		f.delta = make([]byte, 0, len(last.delta)+256)
+	v.meta = appendMeta(nil, &m)
+	sequence, room := uint64(1), 1024
+	if n := len(v.deltas); n > 0 {
+		sequence = v.deltas[n-1].sequence + 1
+		room = len(v.deltas[n-1].data) + 256 // what deltas of this view usually take
 	}
-	f.cursor = cursorOf(incarnation, v.instance, f.sequence)
-	f.delta = append(append(append(f.delta, '{'), f.meta...), ',')
-	f.delta = append(v.source.appendDelta(f.delta), '}')
-	v.frames = append(v.frames, f)
-	v.held += len(f.delta)
+	data := append(append(append(make([]byte, 0, room), '{'), v.meta...), ',')
+	data = append(v.source.appendDelta(data), '}')
+	v.deltas = append(v.deltas, &frame{sequence: sequence, cursor: cursorOf(incarnation, v.instance, sequence), data: data})
+	v.held += len(data)
 	drop := 0
-	for ; len(v.frames)-drop > 1 && (v.held > frameBytes || len(v.frames)-drop > framesKept); drop++ {
-		v.held -= len(v.frames[drop].delta)
+	for ; len(v.deltas)-drop > 1 && (v.held > frameBytes || len(v.deltas)-drop > framesKept); drop++ {
+		v.held -= len(v.deltas[drop].data)
 	}
-	if drop > 0 {
-		v.frames = append(v.frames[:0], v.frames[drop:]...)
-		clear(v.frames[len(v.frames):cap(v.frames)])
-	}
-}
-
-func (v *view) document(f *frame) []byte {
-	b := append(append([]byte{'{'}, f.meta...), ',')
-	return append(v.source.appendSnapshot(b), '}')
+	v.deltas = slices.Delete(v.deltas, 0, drop)
 }
