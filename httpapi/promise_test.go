@@ -229,7 +229,7 @@ func TestIdleWindowDecays(t *testing.T) {
 	}
 	r.until(t, "zeros in the stream", func(event) bool { return r.rows["c/p"]["total_calls"] == 0.0 })
 
-	n.pass(time.Hour)
+	n.pass(time.Hour + time.Minute)
 	r.until(t, "the end of the row", func(event) bool { return len(r.rows) == 0 })
 }
 
