@@ -47,6 +47,9 @@ func render(res *resource, p *params, src source, m *meta, format string) []byte
 		return renderTable(res, p, src.(recorder).records(), m)
 	default:
 		body = append(appendMeta([]byte{'{'}, m), ',')
+		if res == clusterResource { // of a document; in streams they are rows
+			return append(appendRows(body, `"members":`, src.(recorder).records(), p.fields), "}\n"...)
+		}
 		body = append(src.appendSnapshot(body), "}\n"...)
 	}
 	return body

@@ -84,7 +84,7 @@ func TestFaces(t *testing.T) {
 	if _, _, body = n.get("/api/v1/providers?limit=1&format=ndjson"); bytes.Count(body, []byte("\n")) != 1 {
 		t.Errorf("%s", body)
 	}
-	for _, path := range []string{"chains", "senders", "limits", "runtime", "subscribers", "cluster", "blocks", "decisions", "circuits/changes", "stats?by=chain,method", "rank?chain=c"} {
+	for _, path := range []string{"chains", "senders", "limits", "runtime", "subscribers", "cluster", "blocks", "decisions", "circuits/changes", "stats?by=chain,method", "rank?chain=c"} { // in every face
 		for _, format := range []string{"table", "csv", "ndjson"} {
 			sep := "?"
 			if strings.Contains(path, "?") {
@@ -328,4 +328,22 @@ func TestExposition(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, body)
 		}
 	}
+}
+
+// TestCluster: a node alone lists itself, as members in a document and as rows
+// in a stream.
+func TestCluster(t *testing.T) {
+	n := newTestNode(t, nil)
+	_, _, body := n.get("/api/v1/cluster")
+	var doc struct{ Members []map[string]any }
+	if err := json.Unmarshal(body, &doc); err != nil || len(doc.Members) != 1 || doc.Members[0]["name"] != "n1" || doc.Members[0]["state"] != "alive" || doc.Members[0]["divergence_total"] != 0.0 {
+		t.Errorf("%s %v", body, err)
+	}
+	r := n.open("/api/v1/cluster?format=sse&interval=100ms&max_frames=1", "")
+	defer r.close()
+	r.until(t, "the snapshot", func(e event) bool { return e.name == "snapshot" })
+	if r.rows["n1"]["region"] != "us-east-1" {
+		t.Errorf("%v", r.rows)
+	}
+	r.until(t, "bye", func(e event) bool { return e.name == "bye" && string(e.data) == `{"reason":"done"}` })
 }

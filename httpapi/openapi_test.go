@@ -1,0 +1,185 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"remuda/store"
+)
+
+type apiDocument struct {
+	OpenAPI string
+	Paths   map[string]map[string]struct {
+		Parameters []struct {
+			Ref string `json:"$ref"`
+		}
+		Responses map[string]any
+	}
+	Components struct {
+		Parameters map[string]struct {
+			Name, In string
+			Required bool
+		}
+		Schemas map[string]struct {
+			Properties map[string]any
+		}
+	}
+}
+
+func readDocument(t *testing.T) (doc apiDocument) {
+	t.Helper()
+	if err := json.Unmarshal(openAPIDocument, &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1.") {
+		t.Fatalf("openapi %q, %v", doc.OpenAPI, err)
+	}
+	return doc
+}
+
+// TestDocumentAndRouter compares the paths of the document with those of the
+// router, in both directions. HEAD goes with GET, as the document says.
+func TestDocumentAndRouter(t *testing.T) {
+	doc := readDocument(t)
+	a := &API{ingester: nil}
+	a.streams = newStreams(a)
+	a.metrics = http.NotFoundHandler()
+	served := make(map[string]bool)
+	err := chi.Walk(a.routes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if method != http.MethodHead {
+			served[strings.ToLower(method)+" "+route] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			if !served[method+" "+path] {
+				t.Errorf("%s %s is described and not served", method, path)
+			}
+			delete(served, method+" "+path)
+		}
+	}
+	for route := range served {
+		t.Errorf("%s is served and not described", route)
+	}
+}
+
+// TestDocumentedParameters compares the parameters of every collection with what
+// is described, in both directions.
+func TestDocumentedParameters(t *testing.T) {
+	doc := readDocument(t)
+	for _, res := range resources {
+		described := make(map[string]bool)
+		for _, ref := range doc.Paths["/api/v1"+res.path]["get"].Parameters {
+			p, ok := doc.Components.Parameters[strings.TrimPrefix(ref.Ref, "#/components/parameters/")]
+			if !ok {
+				t.Errorf("%s: %s is nowhere", res.path, ref.Ref)
+			}
+			if p.In != "query" {
+				continue
+			}
+			described[p.Name] = true
+			if p.Required != slices.Contains(res.required, p.Name) {
+				t.Errorf("%s: %s is required or not", res.path, p.Name)
+			}
+		}
+		var taken []string
+		for name := range filterNames {
+			if !slices.Contains(res.without, name) {
+				taken = append(taken, name)
+			}
+		}
+		taken = append(append(taken, commonNames...), res.own...)
+		for _, name := range taken {
+			if !described[name] {
+				t.Errorf("%s takes %s, which is not described", res.path, name)
+			}
+			delete(described, name)
+		}
+		for name := range described {
+			t.Errorf("%s does not take %s", res.path, name)
+		}
+	}
+}
+
+// TestDocumentedColumns: every column of a row is in its schema.
+func TestDocumentedColumns(t *testing.T) {
+	doc := readDocument(t)
+	schemas := map[string]string{
+		"/providers": "Provider", "/circuits": "Circuit", "/circuits/changes": "CircuitChange", "/blocks": "Block",
+		"/provider_health": "ProviderHealth", "/senders": "Sender", "/decisions": "Decision", "/rank": "Rank", "/cluster": "Member",
+		"/limits": "Limit", "/runtime": "RuntimeValue", "/subscribers": "Subscriber", "/stats": "Row", "/chains": "Row",
+	}
+	for _, res := range resources {
+		name := schemas[res.path]
+		if name == "" {
+			continue
+		}
+		properties := doc.Components.Schemas[name].Properties
+		for _, column := range res.columns {
+			if properties[column] == nil {
+				t.Errorf("%s has no %s", name, column)
+			}
+		}
+		for property := range properties {
+			if !slices.Contains(res.columns, property) && (name != "Row" || !slices.Contains(dimensionNames, property)) {
+				t.Errorf("%s has %s, which rows of %s do not", name, property, res.path)
+			}
+		}
+	}
+	for _, metric := range seriesMetrics {
+		if doc.Components.Schemas["Figures"].Properties[metric] == nil {
+			t.Errorf("Figures has no %s", metric)
+		}
+	}
+}
+
+// TestDocumentReferences: every reference leads somewhere.
+func TestDocumentReferences(t *testing.T) {
+	var doc any
+	if err := json.Unmarshal(openAPIDocument, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if ref, ok := v["$ref"].(string); ok {
+				at := doc
+				for part := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
+					m, _ := at.(map[string]any)
+					at = m[part]
+				}
+				if at == nil {
+					t.Errorf("%s leads nowhere", ref)
+				}
+			}
+			for _, child := range v {
+				walk(child)
+			}
+		case []any:
+			for _, child := range v {
+				walk(child)
+			}
+		}
+	}
+	walk(doc)
+}
+
+// TestMetricsHaveValues: every figure that a series can be asked for is encoded.
+func TestMetricsHaveValues(t *testing.T) {
+	p := store.Point{At: 1000, Known: true, Figures: store.Figures{
+		Calls: 4, Errors: 1, ProviderErrors: 1, Requests: 3, RequestErrors: 1, Failovers: 1, Samples: 4, ScopeCalls: 8,
+		Avg: 1, P50: 1, P90: 1, P95: 1, P99: 1, Max: 1, FailureP95: 1,
+	}}
+	for _, metric := range seriesMetrics {
+		if got := string(appendMetric(nil, metric, &p, 1e9, 2000, false)); got == "null" {
+			t.Errorf("%s has no value", metric)
+		}
+	}
+}
