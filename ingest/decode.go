@@ -61,6 +61,7 @@ type guess struct {
 type memo struct {
 	raw   string // as in the body, with its closing quote
 	value string
+	word  uint8 // of enumerations, instead of value
 }
 
 type fault struct {
@@ -89,32 +90,35 @@ func (d *decoder) object(e *store.Event, pos int) int {
 	d.problem = ""
 
 	// An empty object has no value to guess the text before.
-	if first := d.space(pos + 1); first < len(d.data) && d.data[first] == '}' {
-		return first + 1
+	if pos+1 < len(d.data) && d.data[pos+1] != '"' {
+		if first := d.space(pos + 1); first < len(d.data) && d.data[first] == '}' {
+			return first + 1
+		}
 	}
 	for n := 0; ; n++ {
-		var g guess
-		if n < d.guessed && d.matches(pos, d.guesses[n].text) {
-			g = d.guesses[n]
+		// Beyond the last guess all names are read into one place.
+		g := &d.guesses[min(n, len(d.guesses)-1)]
+		if n < d.guessed && d.matches(pos, g.text) {
 			pos += len(g.text)
 		} else {
 			begin := pos
-			if g, pos = d.name(pos, n == 0); pos < 0 {
+			if *g, pos = d.name(pos, n == 0); pos < 0 {
+				d.guessed = min(n, d.guessed)
 				return -1
 			}
 			g.text = bytesToString(d.data[begin:pos])
-			if n < len(d.guesses) && !d.noGuess {
-				d.guesses[n] = g
+			if n < len(d.guesses)-1 && !d.noGuess {
 				d.guessed = max(d.guessed, n+1)
 			}
 		}
-		if pos = d.member(&g, pos); pos < 0 {
+		if pos = d.member(g, pos); pos < 0 {
 			return -1
 		}
-		next := pos
-		if next < len(d.data) && d.data[next] != '}' && d.data[next] != ',' {
-			next = d.space(pos)
+		// Usually a comma is next, and the next guess begins with it.
+		if pos < len(d.data) && d.data[pos] == ',' {
+			continue
 		}
+		next := d.space(pos)
 		if next >= len(d.data) {
 			return d.fail("object without an end")
 		}
@@ -156,13 +160,10 @@ func (d *decoder) name(pos int, first bool) (guess, int) {
 	if pos >= len(d.data) || d.data[pos] != ':' {
 		return g, d.fail("object member without a colon")
 	}
-	known, ok := names[text]
+	known, ok := nameOf(text)
 	if !ok {
 		lower := strings.ToLower(text)
-		known, ok = names[lower]
-		if !ok {
-			known.field = fieldUnknown
-		}
+		known, _ = nameOf(lower)
 		g.hash = maphash.String(d.seed, lower)
 		g.raw = text
 	}
@@ -351,7 +352,8 @@ func (d *decoder) id(f field, pos int) (string, int) {
 	}
 	if i < len(d.data) && d.data[i] == '"' {
 		value := bytesToString(d.data[pos+1 : i])
-		if d.judgeID(f, value) {
+		// Its characters are good; what else can be wrong is quickly seen.
+		if value != "" && len(value) <= maxID && value[0] != '_' || d.judgeID(f, value) {
 			*m = memo{raw: bytesToString(d.data[pos+1 : i+1]), value: value}
 		}
 		return value, i + 1
@@ -501,15 +503,25 @@ func (d *decoder) result(pos int, failed *bool) int {
 		*failed = true
 		return pos + len(`"error"`)
 	}
-	return enum(d, fieldResult, pos, resultValues, failed)
+	var word resultWord // spelled with escapes, or wrong
+	end := enum(d, fieldResult, pos, resultValues, &word)
+	*failed = word == 1
+	return end
 }
 
-var resultValues = map[string]bool{"success": false, "error": true}
+type resultWord uint8
+
+var resultValues = map[string]resultWord{"success": 0, "error": 1}
 
 // enum reads one of a few words.
-func enum[T any](d *decoder, f field, pos int, values map[string]T, to *T) int {
+func enum[T ~uint8](d *decoder, f field, pos int, values map[string]T, to *T) int {
 	if d.data[pos] != '"' {
 		return d.mistyped(f, pos, "a string")
+	}
+	m := &d.memo[f]
+	if m.raw != "" && d.matches(pos+1, m.raw) {
+		*to = T(m.word)
+		return pos + 1 + len(m.raw)
 	}
 	value, end := d.text(pos)
 	if end < 0 {
@@ -524,6 +536,7 @@ func enum[T any](d *decoder, f field, pos int, values map[string]T, to *T) int {
 		d.fault(fault{field: f, code: unknown, detail: "must be one of " + spellings(values)})
 		return end
 	}
+	*m = memo{raw: bytesToString(d.data[pos+1 : end]), word: uint8(v)}
 	*to = v
 	return end
 }

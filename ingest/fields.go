@@ -48,24 +48,82 @@ type name struct {
 	lasso bool // the newer spelling of Lasso, whose values differ a little
 }
 
-// names are all spellings that are read. Both spellings of a field in one event
-// are a duplicate.
-var names = map[string]name{
-	"type": {field: fieldType}, "ts": {field: fieldTS}, "event_id": {field: fieldEventID},
-	"request_id": {field: fieldRequestID}, "profile": {field: fieldProfile},
-	"source_node": {field: fieldSourceNode}, "source_node_id": {field: fieldSourceNode, lasso: true},
-	"source_region": {field: fieldSourceRegion},
-	"chain":         {field: fieldChain}, "chain_id": {field: fieldChain, lasso: true},
-	"method": {field: fieldMethod}, "strategy": {field: fieldStrategy}, "provider_id": {field: fieldProviderID},
-	"transport": {field: fieldTransport}, "duration_ms": {field: fieldDuration}, "upstream_ms": {field: fieldUpstream},
-	"result": {field: fieldResult}, "failover_count": {field: fieldFailovers},
-	"error_category": {field: fieldErrorCategory}, "error_code": {field: fieldErrorCode},
-	"request_origin": {field: fieldRequestOrigin}, "weight": {field: fieldWeight}, "attempts": {field: fieldAttempts},
-	"from": {field: fieldFrom}, "previous_state": {field: fieldFrom}, "to": {field: fieldTo}, "new_state": {field: fieldTo},
-	"reason": {field: fieldReason}, "height": {field: fieldHeight}, "block_number": {field: fieldHeight},
-	"source": {field: fieldSource}, "status": {field: fieldStatus},
-	"consecutive_failures":  {field: fieldConsecutiveFailures},
-	"consecutive_successes": {field: fieldConsecutiveSuccesses}, "latency_ms": {field: fieldLatency},
+// nameOf knows all spellings that are read. Both spellings of a field in one event
+// are a duplicate. A switch is several times faster here than a map.
+func nameOf(text string) (n name, ok bool) {
+	switch text {
+	case "type":
+		return name{field: fieldType}, true
+	case "ts":
+		return name{field: fieldTS}, true
+	case "event_id":
+		return name{field: fieldEventID}, true
+	case "request_id":
+		return name{field: fieldRequestID}, true
+	case "profile":
+		return name{field: fieldProfile}, true
+	case "source_node":
+		return name{field: fieldSourceNode}, true
+	case "source_node_id":
+		return name{field: fieldSourceNode, lasso: true}, true
+	case "source_region":
+		return name{field: fieldSourceRegion}, true
+	case "chain":
+		return name{field: fieldChain}, true
+	case "chain_id":
+		return name{field: fieldChain, lasso: true}, true
+	case "method":
+		return name{field: fieldMethod}, true
+	case "strategy":
+		return name{field: fieldStrategy}, true
+	case "provider_id":
+		return name{field: fieldProviderID}, true
+	case "transport":
+		return name{field: fieldTransport}, true
+	case "duration_ms":
+		return name{field: fieldDuration}, true
+	case "upstream_ms":
+		return name{field: fieldUpstream}, true
+	case "result":
+		return name{field: fieldResult}, true
+	case "failover_count":
+		return name{field: fieldFailovers}, true
+	case "error_category":
+		return name{field: fieldErrorCategory}, true
+	case "error_code":
+		return name{field: fieldErrorCode}, true
+	case "request_origin":
+		return name{field: fieldRequestOrigin}, true
+	case "weight":
+		return name{field: fieldWeight}, true
+	case "attempts":
+		return name{field: fieldAttempts}, true
+	case "from":
+		return name{field: fieldFrom}, true
+	case "previous_state":
+		return name{field: fieldFrom}, true
+	case "to":
+		return name{field: fieldTo}, true
+	case "new_state":
+		return name{field: fieldTo}, true
+	case "reason":
+		return name{field: fieldReason}, true
+	case "height":
+		return name{field: fieldHeight}, true
+	case "block_number":
+		return name{field: fieldHeight}, true
+	case "source":
+		return name{field: fieldSource}, true
+	case "status":
+		return name{field: fieldStatus}, true
+	case "consecutive_failures":
+		return name{field: fieldConsecutiveFailures}, true
+	case "consecutive_successes":
+		return name{field: fieldConsecutiveSuccesses}, true
+	case "latency_ms":
+		return name{field: fieldLatency}, true
+	}
+	return name{field: fieldUnknown}, false
 }
 
 // fieldNames are the spellings that refusals use.
