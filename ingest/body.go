@@ -60,6 +60,7 @@ type work struct {
 	offsets []int32 // where each of events begins
 	indexes []int32
 	next    int // index of the next event of the body
+	filled  int // most events that were held at a time
 
 	counted bool // apply events, do not only judge them
 	receipt store.Receipt
@@ -86,7 +87,8 @@ const keptBuffer = 1 << 20
 // release forgets the body, and memory that is unusually large.
 func (w *work) release() {
 	w.reset(nil, 0)
-	clear(w.events[:cap(w.events)]) // they point into the body
+	clear(w.events[:min(w.filled+1, cap(w.events))]) // they point into the body
+	w.filled = 0
 	w.body = nil
 	if cap(w.raw) > keptBuffer {
 		w.raw = nil
@@ -296,6 +298,7 @@ func (w *work) line(offset int) int {
 
 // flush applies the events decoded so far.
 func (w *work) flush() {
+	w.filled = max(w.filled, len(w.events))
 	if w.counted && len(w.events) > 0 {
 		r := w.ingester.options.Store.Apply(w.events)
 		w.receipt.Accepted += r.Accepted

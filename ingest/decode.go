@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type decoder struct {
 
 	guesses [numFields + 8]guess
 	guessed int // how many of guesses are valid
-	memo    [numFields]memo
+	memo    [numFields][memoSlots]memo
 
 	event    *store.Event
 	given    fieldSet // names seen, with a value or null
@@ -57,7 +58,20 @@ type guess struct {
 	raw  string // the name, when unknown
 }
 
-// memo is the last valid value of a field.
+// memoSlots is how many values of a field are remembered, by a hash of the bytes
+// that begin them.
+const memoSlots = 16
+
+// remembered returns the place of the value of a field at pos, the quote included.
+func (d *decoder) remembered(f field, pos int) *memo {
+	if pos+17 > len(d.data) {
+		return &d.memo[f][0]
+	}
+	a, b := binary.LittleEndian.Uint64(d.data[pos+1:]), binary.LittleEndian.Uint64(d.data[pos+9:])
+	return &d.memo[f][(a*0x9e3779b97f4a7c15^b*0xc2b2ae3d27d4eb4f)>>60]
+}
+
+// memo is a value of a field that was found valid.
 type memo struct {
 	raw   string // as in the body, with its closing quote
 	value string
@@ -342,7 +356,7 @@ func (d *decoder) id(f field, pos int) (string, int) {
 	if d.data[pos] != '"' {
 		return "", d.mistyped(f, pos, "a string")
 	}
-	m := &d.memo[f]
+	m := d.remembered(f, pos)
 	if m.raw != "" && d.matches(pos+1, m.raw) {
 		return m.value, pos + 1 + len(m.raw)
 	}
@@ -518,7 +532,7 @@ func enum[T ~uint8](d *decoder, f field, pos int, values map[string]T, to *T) in
 	if d.data[pos] != '"' {
 		return d.mistyped(f, pos, "a string")
 	}
-	m := &d.memo[f]
+	m := d.remembered(f, pos)
 	if m.raw != "" && d.matches(pos+1, m.raw) {
 		*to = T(m.word)
 		return pos + 1 + len(m.raw)
