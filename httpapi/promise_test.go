@@ -79,8 +79,8 @@ func TestStreamsEqualREST(t *testing.T) {
 			})
 		}
 		for i, r := range readers {
-			switch {
-			case i%3 == 1: // loses its connection and comes back with its cursor
+			switch i % 3 {
+			case 1: // loses its connection and comes back with its cursor
 				if _, err := r.follow(); err != nil {
 					t.Fatal(err)
 				}
@@ -89,7 +89,7 @@ func TestStreamsEqualREST(t *testing.T) {
 				again := stream(i, cursor)
 				again.rows, again.cursor = r.rows, r.cursor
 				readers[i] = again
-			case i%3 == 2: // reads nothing during the burst
+			case 2: // reads nothing during the burst
 			default:
 				if _, err := r.follow(); err != nil {
 					t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,3 +143,62 @@ func BenchmarkTableRefresh(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMemory lives through an hour and more of traffic and reports the bytes
+// of heap per series with all windows kept, and with the default window read.
+func BenchmarkMemory(b *testing.B) {
+	for _, c := range []struct{ series, perSecond int }{{500, 1}, {50, 35}} {
+		b.Run(fmt.Sprintf("events-per-second=%d", c.perSecond), func(b *testing.B) {
+			for range b.N {
+				runtime.GC()
+				var before, after, read runtime.MemStats
+				runtime.ReadMemStats(&before)
+				now := time.UnixMilli(1_800_000_000_000)
+				s, err := New(Options{DedupBytes: 1, Now: func() time.Time { return now }})
+				if err != nil {
+					b.Fatal(err)
+				}
+				rng := rand.New(rand.NewPCG(1, 1))
+				batch := make([]Event, 0, c.series*c.perSecond)
+				for range 3700 {
+					batch = batch[:0]
+					for i := range c.series * c.perSecond {
+						micros := uint64(45_000 * math.Exp(0.6*rng.NormFloat64()))
+						e := Event{
+							TS: now.UnixMilli(), Profile: "default", Chain: "ethereum", ProviderID: providerNames[i%c.series], Method: "eth_call",
+							Strategy: "fastest", SourceNode: "gw", SourceRegion: "us-east-1", Weight: 1, DurationMicros: micros, UpstreamMicros: micros,
+						}
+						if rng.IntN(100) < 3 {
+							e.Failed, e.ErrorCategory = true, "timeout"
+						}
+						batch = append(batch, e)
+					}
+					s.Apply(batch)
+					now = now.Add(500 * time.Millisecond)
+					s.Tick()
+					now = now.Add(500 * time.Millisecond)
+					s.Tick()
+				}
+				batch = nil
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(c.series), "B/series")
+				t := s.NewTable(Query{By: []Dim{ChainDim}, Window: Window1m})
+				t.Refresh()
+				runtime.GC()
+				runtime.ReadMemStats(&read)
+				b.ReportMetric(float64(read.HeapAlloc-before.HeapAlloc)/float64(c.series), "B/series-read")
+				runtime.KeepAlive(s)
+				runtime.KeepAlive(t)
+			}
+		})
+	}
+}
+
+var providerNames = func() []string {
+	list := make([]string, 500)
+	for i := range list {
+		list[i] = fmt.Sprintf("provider_%d", i)
+	}
+	return list
+}()

@@ -87,8 +87,12 @@ func bounds(b int) (lower, upper float64) {
 }
 
 // midpoint is the value that stands for a bucket: the one whose relative
-// distance to both bounds is the same, 2·lo·hi/(lo+hi).
+// distance to both bounds is the same, 2·lo·hi/(lo+hi). The lowest bucket has no
+// such value, and stands for 1 µs.
 func midpoint(b int) float64 {
+	if b == 0 {
+		return 1
+	}
 	lower, upper := bounds(b)
 	return 2 * lower * upper / (lower + upper)
 }
