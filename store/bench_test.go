@@ -147,7 +147,7 @@ func BenchmarkTableRefresh(b *testing.B) {
 // BenchmarkMemory lives through an hour and more of traffic and reports the bytes
 // of heap per series with all windows kept, and with the default window read.
 func BenchmarkMemory(b *testing.B) {
-	for _, c := range []struct{ series, perSecond int }{{500, 1}, {50, 35}} {
+	for _, c := range []struct{ series, perSecond int }{{1000, 1}, {200, 35}} {
 		b.Run(fmt.Sprintf("events-per-second=%d", c.perSecond), func(b *testing.B) {
 			for range b.N {
 				runtime.GC()
@@ -196,7 +196,7 @@ func BenchmarkMemory(b *testing.B) {
 }
 
 var providerNames = func() []string {
-	list := make([]string, 500)
+	list := make([]string, 1000)
 	for i := range list {
 		list[i] = fmt.Sprintf("provider_%d", i)
 	}

@@ -12,7 +12,15 @@ type cellLog struct {
 	buf  []byte
 	head int32 // offset of the oldest entry
 	last int32 // offset of the newest; meaningless when empty
+
+	// hints are offsets of entries where earlier searches ended, 0 when unset. What is
+	// looked for are the starts of windows, which move forward a step at a time, so
+	// the next search for each is short.
+	hints [2]int32
 }
+
+// farSearch is how many entries a search may pass before it leaves a hint.
+const farSearch = 12
 
 const entryHeader = 10
 
@@ -57,13 +65,27 @@ func (l *cellLog) seek(step uint32) int32 {
 		}
 		return last.end
 	}
-	offset := l.head
-	for {
-		e := l.at(offset)
-		if e.step >= step {
-			return offset
+	offset, used := l.head, -1
+	for i, hint := range l.hints {
+		if hint > offset && l.at(hint).step <= step {
+			offset, used = hint, i
 		}
-		offset = e.end
+	}
+	for passed := 0; ; passed++ {
+		e := l.at(offset)
+		if e.step < step {
+			offset = e.end
+			continue
+		}
+		switch {
+		case passed <= farSearch && used >= 0:
+			l.hints[used] = offset
+		case passed > farSearch && used == 0:
+			l.hints[1] = offset
+		case passed > farSearch:
+			l.hints[0] = offset
+		}
+		return offset
 	}
 }
 
@@ -113,6 +135,9 @@ func (l *cellLog) put(step, stamp uint32, packed []byte) {
 	size := int32(entryHeader + len(packed))
 	offset -= l.makeRoom(int(size - old))
 	tail := offset + old
+	if int(tail) < len(l.buf) && size != old {
+		l.hints = [2]int32{} // entries behind this one move
+	}
 	end := len(l.buf)
 	l.buf = l.buf[:end+int(size-old)]
 	copy(l.buf[offset+size:], l.buf[tail:end])
@@ -132,14 +157,20 @@ func (l *cellLog) put(step, stamp uint32, packed []byte) {
 // dropBefore removes the cells of steps below step.
 func (l *cellLog) dropBefore(step uint32) {
 	l.head = l.seek(step)
+	for i := range l.hints {
+		if l.hints[i] <= l.head {
+			l.hints[i] = 0
+		}
+	}
 	if l.empty() {
+		l.hints = [2]int32{}
 		l.head = 0
 		l.buf = l.buf[:0]
 	}
 }
 
 // makeRoom makes the capacity hold n more bytes and returns by how much the
-// entries moved to the front. Spare room is kept small, a quarter at most: there
+// entries moved to the front. Spare room is kept small, an eighth at most: there
 // are very many logs.
 func (l *cellLog) makeRoom(n int) (moved int32) {
 	if n <= 0 || len(l.buf)+n <= cap(l.buf) {
@@ -151,11 +182,14 @@ func (l *cellLog) makeRoom(n int) (moved int32) {
 		copy(l.buf, used)
 		l.buf = l.buf[:len(used)]
 	} else {
-		grown := make([]byte, len(used), len(used)+n+max(24, len(used)/4))
+		grown := make([]byte, len(used), len(used)+n+max(24, len(used)/8))
 		copy(grown, used)
 		l.buf = grown
 	}
 	l.head = 0
 	l.last -= moved
+	for i := range l.hints {
+		l.hints[i] = max(l.hints[i]-moved, 0)
+	}
 	return moved
 }

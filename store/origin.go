@@ -10,8 +10,12 @@ type origin struct {
 // that are due later are looked at again when their slot comes round.
 const wheelSlots = 128
 
-// maxSpare bounds the cells that are kept for reuse.
-const maxSpare = 256
+// maxSpare and spareBuckets bound the cells that are kept for reuse, in number and
+// in size: wide ones are few and made again when needed.
+const (
+	maxSpare     = 64
+	spareBuckets = 96
+)
 
 // An originPart is what one origin counted in one shard. It is guarded by the
 // shard's mutex.
@@ -46,7 +50,7 @@ func (o *originPart) newLive(tier int, step int64) *liveCell {
 }
 
 func (o *originPart) releaseLive(l *liveCell) {
-	if len(o.spare) < maxSpare {
+	if len(o.spare) < maxSpare && cap(l.successes.counts)+cap(l.failures.counts) <= spareBuckets {
 		l.reset()
 		l.noted, l.lifetime = 0, counts{}
 		o.spare = append(o.spare, l)
@@ -65,7 +69,7 @@ func (o *originPart) scratch() *cell {
 }
 
 func (o *originPart) release(c *cell) {
-	c.reset()
+	c.reset() // there are no more of these than calls that borrow one inside another
 	o.empty = append(o.empty, c)
 }
 

@@ -407,6 +407,9 @@ func (r *row) nextDue() int64 {
 	}
 	for tier := range numTiers {
 		log := &r.logs[tier]
+		if due == now+1 {
+			return due // it cannot be sooner; so it is for every row in use
+		}
 		if e, ok := log.first(); ok {
 			soonest((int64(e.step) + tierKept[tier]) * tierSeconds[tier])
 			for w := range NumWindows {
