@@ -79,7 +79,7 @@ func TestPercentilesAgainstSorting(t *testing.T) {
 					t.Errorf("%s, n=%d, p%d: %d, exactly %v", name, n, part/10, got[i], want)
 				}
 			}
-			if uint64(c.max) != exact[n-1] || c.min != exact[0] {
+			if c.max != exact[n-1] || c.min != exact[0] {
 				t.Errorf("%s, n=%d: from %d to %d, exactly %d to %d", name, n, c.min, c.max, exact[0], exact[n-1])
 			}
 		}
