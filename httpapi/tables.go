@@ -97,10 +97,16 @@ func (t *tableSource) encode() {
 	t.encoded = true
 	t.spare = append(t.spare, t.rows...)
 	t.rows = t.rows[:0]
-	for _, row := range t.table.Rows() {
+	all := t.table.Rows()
+	if t.params.sort == "" && len(all) > t.params.limit { // they come by key: the rest need not be encoded
+		all, t.meta.truncated = all[:t.params.limit], true
+	}
+	for _, row := range all {
 		t.rows = append(t.rows, t.record(row))
 	}
-	t.meta.truncated = arrange(&t.rows, &t.spare, t.params, true)
+	if arrange(&t.rows, &t.spare, t.params, true) {
+		t.meta.truncated = true
+	}
 }
 
 func (t *tableSource) records() []*record {
