@@ -70,7 +70,6 @@ const (
 func (res *resource) parse(raw string) (*params, error) {
 	p := &params{
 		window: store.Window1m, limit: defaultLimit, interval: defaultInterval, by: res.by,
-		descend: false, step: 0,
 	}
 	if res.limit > 0 {
 		p.limit = res.limit
@@ -401,10 +400,8 @@ func (p *params) canonicalQuery() string {
 	if p.minDuration > 0 {
 		add("min_duration_us", strconv.FormatUint(p.minDuration, 10))
 	}
-	for name, on := range map[string]bool{"lasso": p.lassoRank} {
-		if on {
-			add(name, "1")
-		}
+	if p.lassoRank {
+		add("formula", "lasso")
 	}
 	if p.failed != p.succeeded {
 		add("failed", strconv.FormatBool(p.failed))

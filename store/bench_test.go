@@ -134,6 +134,7 @@ func BenchmarkTableRefresh(b *testing.B) {
 					renew(batch, uint64(i)<<32|uint64(j), s.Now())
 					s.Apply(batch)
 				}
+				s.Tick()
 				b.StartTimer()
 				changed, _ := t.Refresh()
 				if len(changed) == 0 {
