@@ -91,7 +91,7 @@ func (d *decoder) object(e *store.Event, pos int) int {
 		// Beyond the last guess all names are read into one place.
 		g := &d.guesses[min(n, len(d.guesses)-1)]
 		if n < d.guessed && d.matches(pos, g.text) {
-			pos += len(g.text)
+			pos = d.space(pos + len(g.text)) // this event may have more whitespace
 		} else {
 			begin := pos
 			if *g, pos = d.name(pos, n == 0); pos < 0 {

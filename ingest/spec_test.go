@@ -278,6 +278,7 @@ func TestBodies(t *testing.T) {
 		"blank lines":           {"application/x-ndjson", "\n\n \n", 0, 0, nil, ""},
 		"CRLF, no last newline": {"application/x-ndjson; charset=utf-8", good + "\r\n\r\n" + good, 2, 0, nil, ""},
 		"no whitespace":         {"application/x-ndjson", good + good + good, 3, 0, nil, ""},
+		"spaced by turns":       {"application/x-ndjson", good + "\n" + strings.ReplaceAll(good, ":", " : ") + "\n" + strings.ReplaceAll(good, ":", ": ") + "\n" + good, 4, 0, nil, ""},
 		"over several lines":    {"", strings.ReplaceAll(good, ",", ",\n"), 1, 0, nil, ""},
 		"curl's form type":      {"application/x-www-form-urlencoded", good + good, 2, 0, nil, ""},
 		"untyped array":         {"", "[" + good + "]", 1, 0, nil, ""},
