@@ -2,45 +2,42 @@ package ingest
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
+	"hash/maphash"
 
 	"remuda/store"
 )
 
 // attemptList reads the failed tries before the final one.
-func (d *decoder) attemptList(pos int) int {
+func (d *decoder) attemptList(pos int) ([]store.Attempt, int) {
 	if d.data[pos] != '[' {
-		return d.mistyped(fieldAttempts, pos, "an array")
+		return nil, d.mistyped(fieldAttempts, pos, "an array")
 	}
 	from := len(d.attempts)
 	pos = d.space(pos + 1)
 	if pos < len(d.data) && d.data[pos] == ']' {
-		return pos + 1
+		return nil, pos + 1
 	}
 	for n := 0; ; n++ {
 		if pos >= len(d.data) {
-			return d.fail("array without an end")
+			return nil, d.fail("array without an end")
 		}
 		if pos = d.attempt(pos, n); pos < 0 {
-			return -1
+			return nil, -1
 		}
 		pos = d.space(pos)
 		switch {
 		case pos < len(d.data) && d.data[pos] == ',':
 			pos = d.space(pos + 1)
 		case pos < len(d.data) && d.data[pos] == ']':
-			d.event.Attempts = d.attempts[from:len(d.attempts):len(d.attempts)]
-			return pos + 1
+			return d.attempts[from:len(d.attempts):len(d.attempts)], pos + 1
 		default:
-			return d.fail("neither comma nor closing bracket behind a value")
+			return nil, d.fail("neither comma nor closing bracket behind a value")
 		}
 	}
 }
 
-// attempt reads one try. It has few fields and is rare, so it is read without
-// guesses; unknown names are skipped, and of equal ones the last counts.
+// attempt reads one try. Unknown names count into the identity of the event, and
+// of equal ones the last counts.
 func (d *decoder) attempt(pos, n int) int {
 	before := d.nfaults
 	if d.data[pos] != '{' {
@@ -66,7 +63,9 @@ func (d *decoder) attempt(pos, n int) int {
 			if d.data[pos] == 'n' {
 				pos = d.literal(pos, "null")
 			} else {
-				pos = d.attemptValue(&a, name, pos, &hasProvider, &hasDuration)
+				pos = d.attemptValue(&a, n, name, pos)
+				hasProvider = hasProvider || name == "provider_id"
+				hasDuration = hasDuration || name == "duration_ms"
 			}
 			if pos < 0 {
 				return -1
@@ -114,30 +113,35 @@ func (d *decoder) attemptName(pos int, opening byte) (string, int) {
 	return name, d.space(pos + 1)
 }
 
-func (d *decoder) attemptValue(a *store.Attempt, name string, pos int, hasProvider, hasDuration *bool) int {
+// attemptValue reads a value of the nth try.
+func (d *decoder) attemptValue(a *store.Attempt, n int, name string, pos int) int {
+	var w uint8
 	switch name {
 	case "provider_id":
-		*hasProvider = true
 		a.ProviderID, pos = d.id(fieldProviderID, pos)
 	case "transport":
-		pos = enum(d, fieldTransport, pos, transportValues, &a.Transport)
+		w, pos = d.word(fieldTransport, pos, transportWords)
+		a.Transport = store.Transport(w)
 	case "duration_ms":
-		*hasDuration = true
 		a.DurationMicros, pos = d.duration(fieldDuration, pos)
 	case "error_category":
 		a.ErrorCategory, pos = d.id(fieldErrorCategory, pos)
 	case "error_code":
 		a.ErrorCode, pos = d.errorCode(fieldErrorCode, pos)
 	case "result":
-		failed := false
-		before := d.nfaults
-		pos = d.result(pos, &failed)
-		if pos > 0 && !failed && d.nfaults == before {
+		had := d.nfaults
+		w, pos = d.word(fieldResult, pos, resultWords)
+		if pos > 0 && w != resultError && d.nfaults == had {
 			d.fault(fault{field: fieldAttempts, code: "unknown_value", detail: "the result of an attempt can only be error"})
 		}
 	default:
 		mark := len(d.arena)
-		pos = d.skip(pos, 3)
+		d.arena = append(append(d.arena, byte(n)), name...)
+		d.arena = append(d.arena, 0)
+		if pos = d.skip(pos, 3); pos > 0 {
+			d.event.Other += maphash.Bytes(d.seed, d.arena[mark:])
+			d.other = true
+		}
 		d.arena = d.arena[:mark]
 	}
 	return pos
@@ -155,9 +159,4 @@ func (d *decoder) locate(from, n int, name string) {
 			}
 		}
 	}
-}
-
-// spellings lists the words of an enumeration.
-func spellings[T any](values map[string]T) string {
-	return strings.Join(slices.Sorted(maps.Keys(values)), ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"mime"
+	"slices"
 	"strings"
 
 	"remuda/store"
@@ -20,7 +21,11 @@ const (
 // formOf tells the form from the media type, or from the first byte where there
 // is none, or only the one that curl adds by itself.
 func formOf(contentType string, body []byte) (form, error) {
-	if contentType != "" {
+	switch contentType {
+	case "application/x-ndjson": // as most senders spell it
+		return lines, nil
+	case "":
+	default:
 		media, _, err := mime.ParseMediaType(contentType)
 		switch {
 		case err == nil && media == "application/x-ndjson", err == nil && media == "application/ndjson":
@@ -56,27 +61,24 @@ type work struct {
 	body     []byte // one of the two
 
 	decoder
-	events  []store.Event
-	offsets []int32 // where each of events begins
+	events  []store.Event // decoded and good, not yet applied
+	offsets []int32       // where each of them begins
 	indexes []int32
 	next    int // index of the next event of the body
 	filled  int // most events that were held at a time
 
+	strict  bool
 	counted bool // apply events, do not only judge them
+	partial bool // events that were judged had to make room for others
 	receipt store.Receipt
 	lineAt  int // lineNo is the line of this offset
 	lineNo  int
 }
 
 func (g *Ingester) newWork() *work {
-	chunk := chunkEvents
-	if g.options.chunkOverride > 0 {
-		chunk = g.options.chunkOverride
-	}
-	w := &work{ingester: g, events: make([]store.Event, 0, chunk)}
+	w := &work{ingester: g, events: make([]store.Event, 0, g.chunk)}
 	w.decoder = decoder{
 		node: g.options.Store.Node(), region: g.options.Store.Region(), chainNames: g.chainNames, seed: g.seed,
-		noGuess: g.options.withoutGuess,
 	}
 	return w
 }
@@ -87,7 +89,7 @@ const keptBuffer = 1 << 20
 // release forgets the body, and memory that is unusually large.
 func (w *work) release() {
 	w.reset(nil, 0)
-	clear(w.events[:min(w.filled+1, cap(w.events))]) // they point into the body
+	clear(w.events[:w.filled]) // they point into the body
 	w.filled = 0
 	w.body = nil
 	if cap(w.raw) > keptBuffer {
@@ -99,43 +101,46 @@ func (w *work) release() {
 	if cap(w.arena) > keptBuffer {
 		w.arena = nil
 	}
-	if cap(w.attempts) > 4096 {
-		w.attempts = nil
-	}
-	clear(w.attempts[:cap(w.attempts)])
 	w.receipt = store.Receipt{}
 }
 
 // ingest decodes the body and applies what is good. Bodies whose end can spoil
-// their beginning, documents and strict ones, are judged whole first and decoded
-// again to be applied: that bounds the memory, however many events there are.
+// their beginning, documents and strict ones, are judged whole first. Long ones
+// are then decoded again to be applied: that bounds the memory, however many
+// events there are.
 func (w *work) ingest(f form, strict bool) (store.Receipt, error) {
-	if f == document || strict {
-		if err := w.pass(f, false); err != nil {
+	now := w.ingester.options.Store.Now() // one for all: judged again, an event is judged alike
+	w.strict = strict
+	w.counted = f == lines && !strict
+	if err := w.pass(f, now); err != nil {
+		return store.Receipt{}, err
+	}
+	if strict && w.receipt.Rejected > 0 {
+		w.receipt.Accepted, w.receipt.Adjusted = 0, 0
+		return w.receipt, nil
+	}
+	if w.partial {
+		w.counted = true
+		if err := w.pass(f, now); err != nil {
 			return store.Receipt{}, err
 		}
-		if strict && w.receipt.Rejected > 0 {
-			w.receipt.Accepted, w.receipt.Adjusted = 0, 0
-			return w.receipt, nil
-		}
 	}
-	err := w.pass(f, true)
-	return w.receipt, err
+	w.counted = true
+	w.flush()
+	return w.receipt, nil
 }
 
-// pass goes through the body once.
-func (w *work) pass(f form, counted bool) error {
-	w.reset(w.body, w.ingester.options.Store.Now())
+// pass goes through the body once. It leaves events to be flushed.
+func (w *work) pass(f form, now int64) error {
+	w.reset(w.body, now)
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
 	w.receipt = store.Receipt{}
+	w.partial = false
 	w.next, w.lineAt, w.lineNo = 0, 0, 1
-	w.counted = counted
-	if f == lines {
-		w.lines()
-	} else if err := w.document(); err != nil {
-		return err
+	if f == document {
+		return w.document()
 	}
-	w.flush()
+	w.lines()
 	return nil
 }
 
@@ -149,6 +154,7 @@ func (w *work) lines() {
 		}
 		begin := pos
 		if w.data[pos] != '{' {
+			w.mark()
 			pos = w.fail("not a JSON object")
 		} else {
 			pos = w.object(w.slot(), pos)
@@ -223,8 +229,8 @@ func (w *work) element(pos int) int {
 		}
 		return end
 	}
+	w.mark()
 	end := w.skip(pos, 1)
-	w.arena = w.arena[:0]
 	if end > 0 {
 		w.refuse(pos, fault{field: fieldWhole, code: "wrong_type", detail: "must be an object"})
 	}
@@ -240,7 +246,9 @@ func (w *work) slot() *store.Event {
 	if len(w.events) == cap(w.events) {
 		w.flush()
 	}
-	return &w.events[:len(w.events)+1][len(w.events)]
+	n := len(w.events)
+	w.filled = max(w.filled, n+1)
+	return &w.events[:n+1][n]
 }
 
 // take judges the event just decoded, which reaches from begin to end.
@@ -254,13 +262,14 @@ func (w *work) take(begin, end int) {
 		w.refuse(begin, f)
 		return
 	}
-	if !w.counted && !w.ingester.options.Store.Admit(w.event) {
+	if w.strict && !w.counted && !w.ingester.options.Store.Admit(w.event) {
 		w.refuse(begin, fault{field: fieldWhole, code: "too_many_series", detail: "this node has no room for it"})
 		return
 	}
 	if adjusted {
 		w.receipt.Adjusted++
 	}
+	w.keep(end)
 	w.events = w.events[:len(w.events)+1]
 	w.offsets = append(w.offsets, int32(begin))
 	w.indexes = append(w.indexes, int32(w.next))
@@ -284,6 +293,8 @@ func (w *work) refuse(begin int, f fault) {
 		w.receipt.Refusals = append(w.receipt.Refusals, r)
 	}
 	w.next++
+	w.before = nil
+	w.drop()
 }
 
 // line is the number of the line that an offset is in. Offsets mostly ascend.
@@ -296,25 +307,37 @@ func (w *work) line(offset int) int {
 	return w.lineNo
 }
 
-// flush applies the events decoded so far.
+// flush applies the events decoded so far, or drops them when they are only
+// judged.
 func (w *work) flush() {
-	w.filled = max(w.filled, len(w.events))
-	if w.counted && len(w.events) > 0 {
-		r := w.ingester.options.Store.Apply(w.events)
-		w.receipt.Accepted += r.Accepted
-		w.receipt.Duplicates += r.Duplicates
-		w.receipt.Rejected += r.Rejected
-		for _, refusal := range r.Refusals {
-			if len(w.receipt.Refusals) == store.MaxListedRefusals {
-				break
-			}
-			i := refusal.Index
-			refusal.Line, refusal.Index = w.line(int(w.offsets[i])), int(w.indexes[i])
-			w.receipt.Refusals = append(w.receipt.Refusals, refusal)
-		}
+	if w.counted {
+		w.apply()
 	} else {
-		w.receipt.Accepted += len(w.events)
+		w.partial = true
 	}
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
+	w.before = nil // it may use the arena
+	clear(w.attempts)
 	w.arena, w.attempts = w.arena[:0], w.attempts[:0]
+}
+
+func (w *work) apply() {
+	if len(w.events) == 0 {
+		return
+	}
+	r := w.ingester.options.Store.Apply(w.events)
+	w.receipt.Accepted += r.Accepted
+	w.receipt.Duplicates += r.Duplicates
+	w.receipt.Rejected += r.Rejected
+	if len(r.Refusals) == 0 {
+		return
+	}
+	for _, refusal := range r.Refusals {
+		i := refusal.Index
+		refusal.Line, refusal.Index = w.line(int(w.offsets[i])), int(w.indexes[i])
+		w.receipt.Refusals = append(w.receipt.Refusals, refusal)
+	}
+	// Those that were refused while decoding were not before these.
+	slices.SortFunc(w.receipt.Refusals, func(a, b store.Refusal) int { return a.Index - b.Index })
+	w.receipt.Refusals = w.receipt.Refusals[:min(len(w.receipt.Refusals), store.MaxListedRefusals)]
 }

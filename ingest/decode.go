@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"strings"
 
 	"remuda/store"
@@ -21,10 +23,11 @@ const (
 // decoder turns the text of events into store.Events. It belongs to one body at
 // a time; its memory is reused for the next.
 //
-// Events of one sender look alike, so the text between two values, such as
-// `,"chain":`, is expected to be what it was in the event before, and where it is
-// the name need not be read. A wrong guess costs one comparison. Values that
-// seldom change are compared with the one before in the same way.
+// Events of one sender look alike, so an event is first read as a variation of
+// the one before it: their bytes are compared, and only values that differ are
+// read. What is not such a variation, or is not good, is read from its start as
+// if nothing had come before. So the short way cannot judge otherwise than the
+// long one: it never says no, and it reads values with the same methods.
 type decoder struct {
 	scanner
 	now        int64
@@ -32,28 +35,46 @@ type decoder struct {
 	region     string
 	chainNames map[string]string
 	seed       maphash.Seed
-	noGuess    bool // read every name; for tests
+	unaided    bool // read every event from its start; for tests
 
-	guesses [numFields + 8]guess
-	guessed int // how many of guesses are valid
-	memo    [numFields][memoSlots]memo
-
+	// The event being read.
 	event    *store.Event
+	begin    int      // its brace
 	given    fieldSet // names seen, with a value or null
 	present  fieldSet // fields that have a value
 	lasso    fieldSet // fields given in Lasso's newer spelling
+	other    bool     // it has names that are not known
+	unknown  []uint64 // hashes of those, lower-cased
 	faults   [maxFaults]fault
 	nfaults  int
-	unknown  []uint64 // hashes of unknown names seen, lower-cased
-	attempts []store.Attempt
+	attempts []store.Attempt // of all events until they are applied
+
+	// Its members, and those of the event before until it has been compared.
+	members  [maxMembers + 1]member // the last place is for all that are too many
+	nmembers int
+
+	// The event before; nil when there is none to compare with.
+	before *store.Event
+	end    int // behind its closing brace
+
+	// What one event leaves in arena and attempts when it is refused is dropped.
+	arenaMark, attemptsMark int
+
+	ids            [128]string // ids found good, by a hash of how they begin; see id
+	place, placeID string      // the region in the Lasso node id seen last
 }
 
-// guess is the text before a value and the name in it.
-type guess struct {
-	text string
-	name name
-	hash uint64 // of the lower-cased name, when unknown
-	raw  string // the name, when unknown
+// maxMembers is more than the names that are known. Events with more members than
+// that are not compared.
+const maxMembers = 48
+
+// member is where the value of a member is in the body.
+type member struct {
+	begin, end int
+	field      field
+	null       bool
+	name       uint64 // hash of the name, when it is not known
+	hash       uint64 // hash of name and value, when it is not known
 }
 
 type fault struct {
@@ -63,61 +84,275 @@ type fault struct {
 	detail string
 }
 
-// reset prepares for a new body.
+// reset prepares for a new body, and lets go of the one before.
 func (d *decoder) reset(data []byte, now int64) {
-	d.data, d.arena, d.now = data, d.arena[:0], now
-	d.guessed = 0
-	clear(d.memo[:])
-	d.attempts = d.attempts[:0]
+	d.data, d.now = data, now
+	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
+	d.before = nil
+	d.place, d.placeID = "", ""
+	clear(d.ids[:])
+	clear(d.faults[:])
+}
+
+// mark begins an event, or what stands in the place of one.
+func (d *decoder) mark() { d.arenaMark, d.attemptsMark = len(d.arena), len(d.attempts) }
+
+// drop frees what was kept since mark.
+func (d *decoder) drop() {
+	d.arena, d.attempts = d.arena[:d.arenaMark], d.attempts[:d.attemptsMark]
+}
+
+// keep makes the event just read, which ends at end, the one that the next is
+// compared with. Those with attempts are not: they share memory that is changed.
+func (d *decoder) keep(end int) {
+	d.before, d.end = nil, end
+	if d.nmembers <= maxMembers && len(d.event.Attempts) == 0 && !d.unaided {
+		d.before = d.event
+	}
 }
 
 // object reads the event whose brace is at pos into e and returns the position
 // behind it, or -1 after a syntax error. An event that is well-formed but not
 // acceptable has faults.
 func (d *decoder) object(e *store.Event, pos int) int {
-	*e = store.Event{Weight: 1}
+	d.mark()
 	d.event = e
-	d.given, d.present, d.lasso, d.nfaults = 0, 0, 0, 0
-	d.unknown = d.unknown[:0]
-	d.problem = ""
-
-	// An empty object has no value to guess the text before.
-	if pos+1 < len(d.data) && d.data[pos+1] != '"' {
-		if first := d.space(pos + 1); first < len(d.data) && d.data[first] == '}' {
-			return first + 1
+	if d.before != nil {
+		if end := d.variation(pos); end > 0 {
+			return end
 		}
+		d.drop()
 	}
-	for n := 0; ; n++ {
-		// Beyond the last guess all names are read into one place.
-		g := &d.guesses[min(n, len(d.guesses)-1)]
-		if n < d.guessed && d.matches(pos, g.text) {
-			pos = d.space(pos + len(g.text)) // this event may have more whitespace
-		} else {
-			begin := pos
-			if *g, pos = d.name(pos, n == 0); pos < 0 {
-				d.guessed = min(n, d.guessed)
-				return -1
-			}
-			g.text = bytesToString(d.data[begin:pos])
-			if n < len(d.guesses)-1 && !d.noGuess {
-				d.guessed = max(d.guessed, n+1)
-			}
-		}
-		if pos = d.member(g, pos); pos < 0 {
-			return -1
-		}
-		// Usually a comma is next, and the next guess begins with it.
-		if pos < len(d.data) && d.data[pos] == ',' {
+	d.begin = pos
+	return d.anew()
+}
+
+// variation reads an event that has the members of the one before, in the same
+// order and with the same text between their values. It returns 0 when the event
+// is anything else.
+func (d *decoder) variation(pos int) int {
+	shift := pos - d.begin
+	differ := d.differ(d.begin, shift)
+	if differ < d.members[0].begin {
+		return 0
+	}
+	e := d.event
+	*e = *d.before
+	d.nfaults = 0
+	for i := range d.members[:d.nmembers] {
+		m := &d.members[i]
+		if differ > m.end { // the same value, and the same byte behind it
+			m.begin += shift
+			m.end += shift
 			continue
 		}
-		next := d.space(pos)
-		if next >= len(d.data) {
-			return d.fail("object without an end")
+		begin, was := m.begin+shift, m.end
+		if differ < m.begin || begin >= len(d.data) || m.null || d.data[begin] == 'n' || m.field == fieldType {
+			return 0
 		}
-		if d.data[next] == '}' {
-			return next + 1
+		var end int
+		if m.field == fieldUnknown {
+			e.Other -= m.hash
+			end = d.unknownValue(m, begin)
+		} else {
+			end = d.value(m.field, begin)
+		}
+		if end < 0 || d.nfaults > 0 {
+			return 0
+		}
+		m.begin, m.end = begin, end
+		shift = end - was
+		differ = d.differ(was, shift)
+	}
+	if differ < d.end {
+		return 0
+	}
+	d.begin = pos
+	return d.end + shift
+}
+
+// differ returns the first position, from a given one in the event before, whose
+// byte is not equal to the one shift behind it, or else the end of that event.
+func (d *decoder) differ(from, shift int) int {
+	was, is := d.data[from:d.end], d.data[from+shift:]
+	n := min(len(was), len(is))
+	was, is = was[:n], is[:n]
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if x := binary.LittleEndian.Uint64(was[i:]) ^ binary.LittleEndian.Uint64(is[i:]); x != 0 {
+			return from + i + bits.TrailingZeros64(x)>>3
 		}
 	}
+	for i < n && was[i] == is[i] {
+		i++
+	}
+	return from + i
+}
+
+// anew reads the event at begin from its start.
+func (d *decoder) anew() int {
+	e := d.event
+	*e = store.Event{Weight: 1}
+	d.given, d.present, d.lasso, d.other = 0, 0, 0, false
+	d.nfaults, d.nmembers = 0, 0
+	d.unknown = d.unknown[:0]
+
+	pos := d.space(d.begin + 1)
+	if pos < len(d.data) && d.data[pos] == '}' {
+		return pos + 1
+	}
+	for {
+		m := &d.members[min(d.nmembers, maxMembers)]
+		d.nmembers++
+		if pos = d.member(m, pos); pos < 0 {
+			return -1
+		}
+		if pos < len(d.data) && d.data[pos] <= ' ' {
+			pos = d.space(pos)
+		}
+		if pos >= len(d.data) {
+			return d.fail("object without an end")
+		}
+		switch d.data[pos] {
+		case ',':
+			pos++
+			if pos < len(d.data) && d.data[pos] != '"' {
+				pos = d.space(pos)
+			}
+		case '}':
+			return pos + 1
+		default:
+			return d.fail("neither comma nor closing brace behind a value")
+		}
+	}
+}
+
+// member reads a member whose name is at pos.
+func (d *decoder) member(m *member, pos int) int {
+	n, pos := d.knownName(pos)
+	if pos < 0 {
+		return -1
+	}
+	if n == nil {
+		if n, pos = d.otherName(m, pos); pos < 0 {
+			return -1
+		}
+	}
+	if pos = d.colon(pos); pos < 0 {
+		return -1
+	}
+	m.begin, m.null = pos, d.data[pos] == 'n'
+	if n == nil {
+		m.field = fieldUnknown
+		d.other = true
+		pos = d.unknownValue(m, pos)
+		m.end = pos
+		return pos
+	}
+	f := n.field
+	m.field = f
+	if d.given&(1<<f) != 0 {
+		d.fault(fault{field: f, code: "duplicate_name", detail: "the name, or another spelling of it, occurs twice"})
+	}
+	d.given |= 1 << f
+	if m.null {
+		pos = d.literal(pos, "null")
+		m.end = pos
+		return pos
+	}
+	d.present |= 1 << f
+	if n.lasso {
+		d.lasso |= 1 << f
+	}
+	pos = d.value(f, pos)
+	m.end = pos
+	return pos
+}
+
+// knownName reads a name at pos, in its usual spelling and without escapes. Else
+// it returns nil and the same position.
+func (d *decoder) knownName(pos int) (*name, int) {
+	if pos >= len(d.data) || d.data[pos] != '"' {
+		return nil, d.fail("object member without a name")
+	}
+	if pos+9 <= len(d.data) {
+		for i := nameKey(binary.LittleEndian.Uint64(d.data[pos+1:])); names[i].quoted != ""; i = (i + 1) % uint(len(names)) {
+			if n := &names[i]; d.matches(pos, n.quoted) {
+				return n, pos + len(n.quoted)
+			}
+		}
+	}
+	return nil, pos
+}
+
+// otherName reads any name at pos. It returns nil for those that are not known; a
+// known name in other letters is not known, and all the same may not occur beside
+// the right one.
+func (d *decoder) otherName(m *member, pos int) (*name, int) {
+	mark := len(d.arena)
+	text, pos := d.text(pos)
+	d.arena = d.arena[:mark]
+	if pos < 0 {
+		return nil, -1
+	}
+	if n := namesByText[text]; n != nil {
+		return n, pos
+	}
+	m.name = maphash.String(d.seed, text)
+	lower := strings.ToLower(text)
+	if n := namesByText[lower]; n != nil {
+		if d.given&(1<<n.field) != 0 {
+			d.fault(fault{field: n.field, code: "duplicate_name", detail: "the name occurs twice, in different letters"})
+		}
+		d.given |= 1 << n.field
+		return nil, pos
+	}
+	hash := maphash.String(d.seed, lower)
+	for _, h := range d.unknown {
+		if h == hash {
+			d.fault(fault{field: fieldWhole, path: shown(text), code: "duplicate_name", detail: "the name occurs twice"})
+			break
+		}
+	}
+	if len(d.unknown) >= maxUnknown {
+		d.fault(fault{field: fieldWhole, code: "out_of_range", detail: "more than 64 unknown names"})
+	} else {
+		d.unknown = append(d.unknown, hash)
+	}
+	return nil, pos
+}
+
+// maxUnknown bounds the names that are compared with each other.
+const maxUnknown = 64
+
+// colon reads what is between a name and its value, which there must be.
+func (d *decoder) colon(pos int) int {
+	if pos < len(d.data) && d.data[pos] <= ' ' {
+		pos = d.space(pos)
+	}
+	if pos >= len(d.data) || d.data[pos] != ':' {
+		return d.fail("object member without a colon")
+	}
+	pos++
+	if pos < len(d.data) && d.data[pos] <= ' ' {
+		pos = d.space(pos)
+	}
+	if pos >= len(d.data) {
+		return d.fail("object without an end")
+	}
+	return pos
+}
+
+// unknownValue skips the value of an unknown name, but counts it into the
+// identity: in any order of members, but with whitespace between tokens left out.
+func (d *decoder) unknownValue(m *member, pos int) int {
+	mark := len(d.arena)
+	d.arena = binary.LittleEndian.AppendUint64(d.arena, m.name)
+	end := d.skip(pos, 1)
+	m.hash = maphash.Bytes(d.seed, d.arena[mark:])
+	d.arena = d.arena[:mark]
+	d.event.Other += m.hash
+	return end
 }
 
 func (d *decoder) matches(pos int, text string) bool {
@@ -125,176 +360,12 @@ func (d *decoder) matches(pos int, text string) bool {
 	return end <= len(d.data) && string(d.data[pos:end]) == text
 }
 
-// name reads everything between two values: a brace or comma, a name, a colon.
-func (d *decoder) name(pos int, first bool) (guess, int) {
-	var g guess
-	pos = d.space(pos)
-	opening := byte(',')
-	if first {
-		opening = '{'
-	}
-	if pos >= len(d.data) || d.data[pos] != opening {
-		return g, d.fail("neither comma nor closing brace behind a value")
-	}
-	pos = d.space(pos + 1)
-	if pos >= len(d.data) || d.data[pos] != '"' {
-		return g, d.fail("object member without a name")
-	}
-	mark := len(d.arena)
-	text, pos := d.text(pos)
-	if pos < 0 {
-		return g, -1
-	}
-	if len(d.arena) > mark {
-		text = strings.Clone(text) // a guess outlives the arena
-	}
-	pos = d.space(pos)
-	if pos >= len(d.data) || d.data[pos] != ':' {
-		return g, d.fail("object member without a colon")
-	}
-	known, ok := nameOf(text)
-	if !ok {
-		lower := strings.ToLower(text)
-		known, _ = nameOf(lower)
-		g.hash = maphash.String(d.seed, lower)
-		g.raw = text
-	}
-	g.name = known
-	return g, d.space(pos + 1)
-}
-
-// member reads the value of a name at pos.
-func (d *decoder) member(g *guess, pos int) int {
-	if pos >= len(d.data) {
-		return d.fail("object without an end")
-	}
-	if g.raw != "" || g.name.field == fieldUnknown {
-		return d.unknownMember(g, pos)
-	}
-	f := g.name.field
-	if d.given&(1<<f) != 0 {
-		d.fault(fault{field: f, code: "duplicate_name", detail: "the name, or another spelling of it, occurs twice"})
-	}
-	d.given |= 1 << f
-	if d.data[pos] == 'n' {
-		return d.literal(pos, "null")
-	}
-	d.present |= 1 << f
-	if g.name.lasso {
-		d.lasso |= 1 << f
-	}
-	e := d.event
-	switch f {
-	case fieldTS:
-		var n uint64
-		n, pos = d.count(f, pos, maxInteger)
-		e.SentTS = int64(n)
-	case fieldType:
-		pos = enum(d, f, pos, typeValues, &e.Kind)
-	case fieldEventID:
-		e.EventID, pos = d.free(f, pos)
-	case fieldRequestID:
-		e.RequestID, pos = d.free(f, pos)
-	case fieldProfile:
-		e.Profile, pos = d.id(f, pos)
-	case fieldSourceNode:
-		e.SourceNode, pos = d.id(f, pos)
-	case fieldSourceRegion:
-		e.SourceRegion, pos = d.id(f, pos)
-	case fieldChain:
-		e.Chain, pos = d.chain(pos)
-	case fieldMethod:
-		e.Method, pos = d.id(f, pos)
-	case fieldStrategy:
-		e.Strategy, pos = d.id(f, pos)
-	case fieldProviderID:
-		e.ProviderID, pos = d.id(f, pos)
-	case fieldTransport:
-		pos = enum(d, f, pos, transportValues, &e.Transport)
-	case fieldDuration:
-		e.DurationMicros, pos = d.duration(f, pos)
-	case fieldUpstream:
-		e.UpstreamMicros, pos = d.duration(f, pos)
-	case fieldResult:
-		pos = d.result(pos, &e.Failed)
-	case fieldFailovers:
-		e.FailoverCount, pos = d.small(f, pos, maxCount)
-	case fieldErrorCategory:
-		e.ErrorCategory, pos = d.id(f, pos)
-	case fieldErrorCode:
-		e.ErrorCode, pos = d.errorCode(f, pos)
-	case fieldRequestOrigin:
-		pos = enum(d, f, pos, originValues, &e.RequestOrigin)
-	case fieldWeight:
-		e.Weight, pos = d.small(f, pos, maxWeight)
-		if pos > 0 && e.Weight == 0 {
-			d.fault(fault{field: f, code: "out_of_range", detail: "must be from 1 to 1000000"})
-		}
-	case fieldAttempts:
-		pos = d.attemptList(pos)
-	case fieldFrom:
-		pos = enum(d, f, pos, circuitValues, &e.From)
-	case fieldTo:
-		pos = enum(d, f, pos, circuitValues, &e.To)
-	case fieldReason:
-		e.Reason, pos = d.free(f, pos)
-	case fieldHeight:
-		e.Height, pos = d.count(f, pos, maxInteger)
-	case fieldSource:
-		pos = enum(d, f, pos, sourceValues, &e.HeightSource)
-	case fieldStatus:
-		pos = enum(d, f, pos, statusValues, &e.Status)
-	case fieldConsecutiveFailures:
-		e.ConsecutiveFailures, pos = d.small(f, pos, maxCount)
-	case fieldConsecutiveSuccesses:
-		e.ConsecutiveSuccesses, pos = d.small(f, pos, maxCount)
-	case fieldLatency:
-		e.LatencyMicros, pos = d.duration(f, pos)
-	}
-	return pos
-}
-
-// unknownMember skips a value that is not read, but counts it into the identity.
-// A known name in other letters is unknown, and the same name all the same.
-func (d *decoder) unknownMember(g *guess, pos int) int {
-	if f := g.name.field; f != fieldUnknown {
-		if d.given&(1<<f) != 0 {
-			d.fault(fault{field: f, code: "duplicate_name", detail: "the name occurs twice, in different letters"})
-		}
-		d.given |= 1 << f
-	} else {
-		for _, h := range d.unknown {
-			if h == g.hash {
-				d.fault(fault{field: fieldWhole, path: shown(g.raw), code: "duplicate_name", detail: "the name occurs twice"})
-				break
-			}
-		}
-		if len(d.unknown) >= maxUnknown {
-			d.fault(fault{field: fieldWhole, code: "out_of_range", detail: "more than 64 unknown names"})
-		} else {
-			d.unknown = append(d.unknown, g.hash)
-		}
-	}
-	mark := len(d.arena)
-	d.arena = append(append(d.arena, g.raw...), 0)
-	end := d.skip(pos, 1)
-	if end > 0 {
-		d.event.Other += maphash.Bytes(d.seed, d.arena[mark:])
-		d.event.Sent |= store.FieldOther
-	}
-	d.arena = d.arena[:mark]
-	return end
-}
-
-// maxUnknown bounds the names that are compared with each other.
-const maxUnknown = 64
-
 // shown is a name of the sender's as it may stand in an answer.
 func shown(name string) string {
 	if len(name) > maxID {
 		name = name[:maxID]
 	}
-	return strings.ToValidUTF8(name, "�")
+	return strings.Clone(strings.ToValidUTF8(name, "�"))
 }
 
 // maxFaults is more than the fields have: beyond it an event is hopeless anyway,

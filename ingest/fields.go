@@ -1,8 +1,13 @@
 package ingest
 
-import "remuda/store"
+import (
+	"encoding/binary"
 
-// field names one piece of an event, whichever spelling it came in.
+	"remuda/store"
+)
+
+// field names one piece of an event, whichever spelling it came in. The order is
+// that of the bits of store.Fields.
 type field uint8
 
 const (
@@ -42,106 +47,12 @@ const (
 	fieldWhole   field = 255 // not a field: the fault is the event's
 )
 
-// name is one spelling of a field.
-type name struct {
-	field field
-	lasso bool // the newer spelling of Lasso, whose values differ a little
-}
-
-// nameOf knows all spellings that are read. Both spellings of a field in one event
-// are a duplicate. A switch is several times faster here than a map.
-func nameOf(text string) (n name, ok bool) {
-	switch text {
-	case "type":
-		return name{field: fieldType}, true
-	case "ts":
-		return name{field: fieldTS}, true
-	case "event_id":
-		return name{field: fieldEventID}, true
-	case "request_id":
-		return name{field: fieldRequestID}, true
-	case "profile":
-		return name{field: fieldProfile}, true
-	case "source_node":
-		return name{field: fieldSourceNode}, true
-	case "source_node_id":
-		return name{field: fieldSourceNode, lasso: true}, true
-	case "source_region":
-		return name{field: fieldSourceRegion}, true
-	case "chain":
-		return name{field: fieldChain}, true
-	case "chain_id":
-		return name{field: fieldChain, lasso: true}, true
-	case "method":
-		return name{field: fieldMethod}, true
-	case "strategy":
-		return name{field: fieldStrategy}, true
-	case "provider_id":
-		return name{field: fieldProviderID}, true
-	case "transport":
-		return name{field: fieldTransport}, true
-	case "duration_ms":
-		return name{field: fieldDuration}, true
-	case "upstream_ms":
-		return name{field: fieldUpstream}, true
-	case "result":
-		return name{field: fieldResult}, true
-	case "failover_count":
-		return name{field: fieldFailovers}, true
-	case "error_category":
-		return name{field: fieldErrorCategory}, true
-	case "error_code":
-		return name{field: fieldErrorCode}, true
-	case "request_origin":
-		return name{field: fieldRequestOrigin}, true
-	case "weight":
-		return name{field: fieldWeight}, true
-	case "attempts":
-		return name{field: fieldAttempts}, true
-	case "from":
-		return name{field: fieldFrom}, true
-	case "previous_state":
-		return name{field: fieldFrom}, true
-	case "to":
-		return name{field: fieldTo}, true
-	case "new_state":
-		return name{field: fieldTo}, true
-	case "reason":
-		return name{field: fieldReason}, true
-	case "height":
-		return name{field: fieldHeight}, true
-	case "block_number":
-		return name{field: fieldHeight}, true
-	case "source":
-		return name{field: fieldSource}, true
-	case "status":
-		return name{field: fieldStatus}, true
-	case "consecutive_failures":
-		return name{field: fieldConsecutiveFailures}, true
-	case "consecutive_successes":
-		return name{field: fieldConsecutiveSuccesses}, true
-	case "latency_ms":
-		return name{field: fieldLatency}, true
-	}
-	return name{field: fieldUnknown}, false
-}
-
 // fieldNames are the spellings that refusals use.
 var fieldNames = [numFields]string{
 	"type", "ts", "event_id", "request_id", "profile", "source_node", "source_region", "chain", "method", "strategy",
 	"provider_id", "transport", "duration_ms", "upstream_ms", "result", "failover_count", "error_category", "error_code",
 	"request_origin", "weight", "attempts", "from", "to", "reason", "height", "source", "status", "consecutive_failures",
 	"consecutive_successes", "latency_ms",
-}
-
-// sent are the bits that the store knows the fields by.
-var sent = [numFields]store.Fields{
-	store.FieldType, store.FieldTS, store.FieldEventID, store.FieldRequestID, store.FieldProfile, store.FieldSourceNode,
-	store.FieldSourceRegion, store.FieldChain, store.FieldMethod, store.FieldStrategy, store.FieldProviderID,
-	store.FieldTransport, store.FieldDuration, store.FieldUpstream, store.FieldResult, store.FieldFailovers,
-	store.FieldErrorCategory, store.FieldErrorCode, store.FieldRequestOrigin, store.FieldWeight, store.FieldAttempts,
-	store.FieldFrom, store.FieldTo, store.FieldReason, store.FieldHeight, store.FieldSource, store.FieldStatus,
-	store.FieldConsecutiveFailures, store.FieldConsecutiveSuccesses, store.FieldLatency,
 }
 
 // fieldSet is a set of fields, a bit each.
@@ -153,6 +64,58 @@ func setOf(fields ...field) (s fieldSet) {
 	}
 	return s
 }
+
+// name is one spelling of a field. Both spellings of a field in one event are a
+// duplicate.
+type name struct {
+	quoted string // as in the text
+	field  field
+	lasso  bool // the newer spelling of Lasso, whose values differ a little
+}
+
+// names is an open hash table of all spellings that are read, by nameKey: a name
+// is found by its first bytes before it is known where it ends, which takes half
+// the time of reading it first. Names that begin alike follow each other.
+var names = func() (table [128]name) {
+	add := func(text string, f field, lasso bool) {
+		quoted := `"` + text + `"`
+		i := nameKey(binary.LittleEndian.Uint64([]byte(quoted + "        ")[1:]))
+		for table[i].quoted != "" {
+			i = (i + 1) % uint(len(table))
+		}
+		table[i] = name{quoted: quoted, field: f, lasso: lasso}
+	}
+	for f, text := range fieldNames {
+		add(text, field(f), false)
+	}
+	add("source_node_id", fieldSourceNode, true)
+	add("chain_id", fieldChain, true)
+	add("block_number", fieldHeight, true)
+	add("previous_state", fieldFrom, true)
+	add("new_state", fieldTo, true)
+	return table
+}()
+
+// nameKey hashes the eight bytes behind the opening quote of a name, of which
+// those from the closing quote on do not count.
+func nameKey(w uint64) uint {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote := w ^ ones*'"'
+	found := (quote - ones) &^ quote & highs
+	w &= (found&-found)>>7 - 1 // all of them where there is none
+	return uint(w * 0x9e3779b97f4a7c15 >> 57)
+}
+
+// namesByText are the same, unquoted.
+var namesByText = func() map[string]*name {
+	m := make(map[string]*name)
+	for i := range names {
+		if q := names[i].quoted; q != "" {
+			m[q[1:len(q)-1]] = &names[i]
+		}
+	}
+	return m
+}()
 
 const kinds = 4
 
@@ -179,25 +142,48 @@ var (
 		store.Block:    {fieldChain, fieldProviderID, fieldHeight},
 		store.Health:   {fieldChain, fieldProviderID, fieldStatus},
 	}
-	requiredSet [kinds]fieldSet
+	requiredSet = func() (sets [kinds]fieldSet) {
+		for kind, fields := range required {
+			sets[kind] = setOf(fields...)
+		}
+		return sets
+	}()
 )
 
-func init() {
-	for kind, list := range required {
-		requiredSet[kind] = setOf(list...)
-	}
+// word is one value of an enumeration.
+type word struct {
+	quoted string // as in the text
+	value  uint8
 }
 
-// The enumerations, by spelling.
+// The enumerations, in the order in which their words are tried and listed.
 var (
-	typeValues      = map[string]store.Kind{"decision": store.Decision, "circuit": store.Circuit, "block": store.Block, "health": store.Health}
-	transportValues = map[string]store.Transport{"http": store.HTTP, "ws": store.WS}
-	originValues    = map[string]store.RequestOrigin{"client": store.Client, "system": store.System}
-	circuitValues   = map[string]store.CircuitState{"closed": store.CircuitClosed, "open": store.CircuitOpen, "half_open": store.CircuitHalfOpen}
-	statusValues    = map[string]store.HealthStatus{
-		"healthy": store.Healthy, "degraded": store.Degraded, "unhealthy": store.Unhealthy, "unknown": store.HealthUnknown,
+	typeWords = []word{
+		{`"decision"`, uint8(store.Decision)},
+		{`"circuit"`, uint8(store.Circuit)},
+		{`"block"`, uint8(store.Block)},
+		{`"health"`, uint8(store.Health)},
 	}
-	sourceValues = map[string]store.HeightSource{"ws": store.HeightFromWS, "http": store.HeightFromHTTP}
+	transportWords = []word{{`"http"`, uint8(store.HTTP)}, {`"ws"`, uint8(store.WS)}}
+	originWords    = []word{{`"client"`, uint8(store.Client)}, {`"system"`, uint8(store.System)}}
+	circuitWords   = []word{
+		{`"closed"`, uint8(store.CircuitClosed)},
+		{`"open"`, uint8(store.CircuitOpen)},
+		{`"half_open"`, uint8(store.CircuitHalfOpen)},
+	}
+	statusWords = []word{
+		{`"healthy"`, uint8(store.Healthy)},
+		{`"degraded"`, uint8(store.Degraded)},
+		{`"unhealthy"`, uint8(store.Unhealthy)},
+		{`"unknown"`, uint8(store.HealthUnknown)},
+	}
+	sourceWords = []word{{`"ws"`, uint8(store.HeightFromWS)}, {`"http"`, uint8(store.HeightFromHTTP)}}
+	resultWords = []word{{`"success"`, resultSuccess}, {`"error"`, resultError}}
+)
+
+const (
+	resultSuccess uint8 = iota
+	resultError
 )
 
 // chainNames are the names of chains by EIP-155 number, as Lasso calls them.

@@ -78,18 +78,18 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzGuess decodes a body with and without guessing the text between values:
-// the result must be the same.
-func FuzzGuess(f *testing.F) {
+// FuzzVariation decodes a body with and without comparing an event with the one
+// before it: the result must be the same.
+func FuzzVariation(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if len(body) > 1<<16 {
 			return
 		}
 		g := newIngester(t, nil)
-		run := func(noGuess bool) (events []store.Event, receipt store.Receipt) {
+		run := func(unaided bool) (events []store.Event, receipt store.Receipt) {
 			w := g.newWork()
-			w.noGuess = noGuess
+			w.unaided = unaided
 			w.events = make([]store.Event, 0, 1<<14)
 			w.body = body
 			w.reset(body, testNow.UnixMilli())

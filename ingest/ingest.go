@@ -20,14 +20,12 @@ import (
 
 // Options configure an Ingester. The zero value of a limit takes its default.
 type Options struct {
-	Store         *store.Store
-	MaxBody       int64             // bytes of a body as sent; default 8 MiB
-	MaxInflated   int64             // bytes of a body after decompression; default 64 MiB
-	MaxLine       int               // bytes of one event; default 64 KiB
-	MaxInFlight   int64             // bytes of all bodies being worked on; default 256 MiB
-	ChainAliases  map[string]string // names of chains by EIP-155 number, besides the built-in ones
-	withoutGuess  bool              // for tests
-	chunkOverride int               // for tests
+	Store        *store.Store
+	MaxBody      int64             // bytes of a body as sent; default 8 MiB, at most 1 GiB
+	MaxInflated  int64             // bytes of a body after decompression; default 64 MiB, at most 1 GiB
+	MaxLine      int               // bytes of one event; default 64 KiB
+	MaxInFlight  int64             // bytes of all bodies being worked on; default 256 MiB
+	ChainAliases map[string]string // names of chains by EIP-155 number, besides the built-in ones
 }
 
 // An Ingester takes in the bodies of events. See the package documentation.
@@ -35,9 +33,13 @@ type Ingester struct {
 	options    Options
 	chainNames map[string]string
 	seed       maphash.Seed
+	chunk      int // events that are applied together
 	inFlight   atomic.Int64
 	work       sync.Pool
 }
+
+// maxBuffer is what offsets into a body have room for.
+const maxBuffer = 1 << 30
 
 // New returns an ingester.
 func New(o Options) (*Ingester, error) {
@@ -46,6 +48,9 @@ func New(o Options) (*Ingester, error) {
 	}
 	if o.MaxBody < 0 || o.MaxInflated < 0 || o.MaxLine < 0 || o.MaxInFlight < 0 {
 		return nil, errors.New("limits of ingestion cannot be negative")
+	}
+	if o.MaxBody > maxBuffer || o.MaxInflated > maxBuffer {
+		return nil, errors.New("bodies cannot be larger than 1 GiB")
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 8 << 20
@@ -67,7 +72,7 @@ func New(o Options) (*Ingester, error) {
 			return nil, fmt.Errorf("chain alias %q=%q: the name %s", number, name, f.detail)
 		}
 	}
-	g := &Ingester{options: o, chainNames: maps.Clone(chainNames), seed: maphash.MakeSeed()}
+	g := &Ingester{options: o, chainNames: maps.Clone(chainNames), seed: maphash.MakeSeed(), chunk: chunkEvents}
 	maps.Copy(g.chainNames, o.ChainAliases)
 	g.work.New = func() any { return g.newWork() }
 	return g, nil
@@ -101,7 +106,8 @@ func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
 
 // Ingest reads the body of a request to its end and counts its events. An error
 // means that nothing was counted; so does a strict body of which any event was
-// refused, whose receipt then has nothing accepted.
+// refused, whose receipt then has nothing accepted. (Only when bodies compete for
+// the last room for new series can a strict one come to be refused in part.)
 func (g *Ingester) Ingest(r *http.Request, strict bool) (store.Receipt, error) {
 	w := g.work.Get().(*work)
 	defer func() {

@@ -1,7 +1,7 @@
 package ingest
 
 import (
-	"math"
+	"bytes"
 	"strconv"
 )
 
@@ -46,19 +46,17 @@ func (s *scanner) integerSlow(pos int) (n uint64, end int, fault code) {
 	if end = s.number(pos); end < 0 {
 		return 0, -1, ""
 	}
-	f, err := strconv.ParseFloat(string(s.data[pos:end]), 64)
+	text := s.data[pos:end]
+	n, rest, fault := scaled(text, 0)
 	switch {
-	case err != nil:
-		return 0, end, "not_finite"
-	case f < 0:
-		return 0, end, "negative"
-	case f != math.Trunc(f):
+	case fault != "":
+		return 0, end, fault
+	case rest != 0:
 		return 0, end, "wrong_type"
-	case f > maxInteger || f == maxInteger && s.data[end-1] != '2':
-		// 2^53+1 reads as 2^53; the last digit tells them apart.
+	case n > maxInteger:
 		return 0, end, "out_of_range"
 	}
-	return uint64(f), end, ""
+	return n, end, ""
 }
 
 // millis reads a duration in ms at pos, rounded half up to whole µs.
@@ -100,14 +98,70 @@ func (s *scanner) millisSlow(pos int) (micros uint64, end int, fault code) {
 	if end = s.number(pos); end < 0 {
 		return 0, -1, ""
 	}
-	f, err := strconv.ParseFloat(string(s.data[pos:end]), 64)
-	switch {
-	case err != nil:
-		return 0, end, "not_finite"
-	case f < 0:
-		return 0, end, "negative"
-	case f*1000 > maxDuration:
-		return 0, end, "out_of_range"
+	micros, rest, fault := scaled(s.data[pos:end], 3)
+	if rest >= half {
+		micros++
 	}
-	return uint64(math.Floor(f*1000 + 0.5)), end, ""
+	if fault == "" && micros > maxDuration {
+		fault = "out_of_range"
+	}
+	if fault != "" {
+		return 0, end, fault
+	}
+	return micros, end, ""
+}
+
+// remainder is what is left of a number behind its integral part.
+type remainder uint8
+
+const (
+	none remainder = iota
+	belowHalf
+	half // or more
+)
+
+// scaled returns the integral part of the number that text spells, times
+// 10^shift, and what is left of it. It is exact where a float64 is not: the
+// spelling of a number must not change it. Parts beyond 2^60 are cut to that.
+func scaled(text []byte, shift int) (whole uint64, rest remainder, fault code) {
+	const enough = 1 << 60
+	if _, err := strconv.ParseFloat(string(text), 64); err != nil {
+		return 0, none, "not_finite"
+	}
+	negative := text[0] == '-'
+	mantissa := bytes.TrimPrefix(text, []byte{'-'})
+	if e := bytes.IndexAny(mantissa, "eE"); e >= 0 {
+		// Zero may have any exponent; a larger one than fits moves no other number
+		// that is finite.
+		exponent, _ := strconv.ParseInt(string(mantissa[e+1:]), 10, 32)
+		shift += int(exponent)
+		mantissa = mantissa[:e]
+	}
+	point := bytes.IndexByte(mantissa, '.')
+	if point < 0 {
+		point = len(mantissa)
+	}
+	point += shift // how many digits are before it
+	n := 0
+	for _, c := range mantissa {
+		if c == '.' {
+			continue
+		}
+		switch {
+		case n < point:
+			whole = min(whole*10+uint64(c-'0'), enough)
+		case n == point && c >= '5':
+			rest = half
+		case c != '0':
+			rest = max(rest, belowHalf)
+		}
+		n++
+	}
+	for ; n < point && whole > 0 && whole < enough; n++ {
+		whole = min(whole*10, enough)
+	}
+	if negative && (whole > 0 || rest > none) {
+		return 0, none, "negative"
+	}
+	return whole, rest, ""
 }

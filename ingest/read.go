@@ -32,7 +32,7 @@ func (w *work) read(r *http.Request) error {
 	}
 	encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
 	switch encoding {
-	case "", "identity", "gzip", "zstd":
+	case "", "identity", "gzip", "x-gzip", "zstd":
 	default:
 		return &Error{code: "unsupported_encoding", detail: "Content-Encoding must be gzip or zstd, or absent"}
 	}
@@ -42,7 +42,7 @@ func (w *work) read(r *http.Request) error {
 	}
 	w.body = w.raw
 	switch encoding {
-	case "gzip":
+	case "gzip", "x-gzip":
 		return w.inflate(&gzipReaders)
 	case "zstd":
 		return w.inflate(&zstdReaders)
@@ -133,7 +133,10 @@ var (
 )
 
 func (w *work) inflate(pool *sync.Pool) error {
-	damaged := &Error{code: "damaged_compression", detail: "the compressed body is damaged or cut off"}
+	damaged := &Error{code: "damaged_compression", detail: "the compressed body is damaged, cut off, or asks for a window over 8 MiB"}
+	if len(w.raw) == 0 {
+		return damaged // zstd would take it for no frame at all
+	}
 	limit := min(w.ingester.options.MaxInflated, ratioAllowance+maxRatio*int64(len(w.raw)))
 	r := pool.Get().(resettable)
 	defer func() {

@@ -14,6 +14,7 @@ import (
 type scanner struct {
 	data    []byte
 	arena   []byte // strings that had escapes, unescaped
+	unusual bool   // a string had escapes or characters beyond ASCII
 	problem string
 }
 
@@ -74,6 +75,7 @@ func (s *scanner) text(pos int) (string, int) {
 // textSlow reads a string that has escapes or characters beyond ASCII from i on.
 func (s *scanner) textSlow(begin, i int) (string, int) {
 	data := s.data
+	s.unusual = true
 	escaped := false
 	from := len(s.arena)
 	flushed := begin // what is before it is in the arena, once anything is escaped

@@ -319,7 +319,8 @@ func TestBodies(t *testing.T) {
 
 // TestStrict: a strict batch is counted whole or not at all.
 func TestStrict(t *testing.T) {
-	g := newIngester(t, func(o *Options) { o.chunkOverride = 2 })
+	g := newIngester(t, nil)
+	g.chunk = 2
 	good := decisionWith("") + "\n"
 	r, err := post(g, "application/x-ndjson", "", strings.NewReader(strings.Repeat(good, 5)+"x\n"), true)
 	if err != nil || r.Accepted != 0 || r.Rejected != 1 || r.Refusals[0].Line != 6 || r.Refusals[0].Index != 5 {

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"math/bits"
 	"strings"
 
 	"remuda/store"
@@ -26,40 +25,54 @@ func (d *decoder) finish() (f fault, adjusted bool) {
 			}
 		}
 	}
-	for present := d.present; present != 0; present &= present - 1 {
-		e.Sent |= sent[bits.TrailingZeros32(uint32(present))]
+	e.Sent = store.Fields(d.present)
+	if d.other {
+		e.Sent |= store.FieldOther
 	}
 
+	// A variation begins as a copy of the event before, so what is not given may
+	// be that one's default, and is set again wherever it depends on other fields.
 	e.TS = e.SentTS
 	switch {
-	case d.present&(1<<fieldTS) == 0:
+	case !d.has(fieldTS):
 		e.TS = d.now
 	case e.TS > d.now+maxAhead:
 		e.TS, adjusted = d.now, true
 	case e.TS < d.now-maxAge:
 		return fault{field: fieldTS, code: "too_old", detail: "more than an hour old"}, false
 	}
-	if e.Profile == "" {
+	if !d.has(fieldProfile) {
 		e.Profile = "default"
 	}
-	if e.SourceRegion == "" {
-		if e.SourceRegion = d.region; d.lasso&(1<<fieldSourceNode) != 0 && e.SourceNode != "" {
-			e.SourceRegion = regionOf(e.SourceNode)
-		}
-	}
-	if e.SourceNode == "" {
+	if !d.has(fieldSourceNode) {
 		e.SourceNode = d.node
 	}
-	if e.Kind != store.Decision {
-		return fault{}, adjusted
+	if !d.has(fieldSourceRegion) {
+		e.SourceRegion = d.region
+		if d.lasso&(1<<fieldSourceNode) != 0 && d.has(fieldSourceNode) {
+			e.SourceRegion = d.regionOf(e.SourceNode)
+		}
 	}
-	if e.Strategy == "" {
+	switch e.Kind {
+	case store.Decision:
+		d.finishDecision()
+	case store.Block:
+		e.Transport = store.HTTP // a height is the provider's, however it was learnt
+	}
+	return fault{}, adjusted
+}
+
+func (d *decoder) has(f field) bool { return d.present&(1<<f) != 0 }
+
+func (d *decoder) finishDecision() {
+	e := d.event
+	if !d.has(fieldStrategy) {
 		e.Strategy = "unknown"
 	}
-	if d.present&(1<<fieldUpstream) == 0 {
+	if !d.has(fieldUpstream) {
 		e.UpstreamMicros = e.DurationMicros
 	}
-	if d.present&(1<<fieldFailovers) == 0 {
+	if !d.has(fieldFailovers) {
 		e.FailoverCount = uint32(len(e.Attempts))
 	}
 	for i := range e.Attempts {
@@ -67,12 +80,19 @@ func (d *decoder) finish() (f fault, adjusted bool) {
 			a.Transport = e.Transport
 		}
 	}
-	return fault{}, adjusted
 }
 
 // regionOf is the region in a Lasso node id: the lower-case prefix of ids such as
-// Sjc-080713ea67e778, which are a place and a machine; else the whole id.
-func regionOf(id string) string {
+// Sjc-080713ea67e778, which are a place and a machine; else the whole id. The
+// answer for the last id is remembered.
+func (d *decoder) regionOf(id string) string {
+	if id != d.placeID {
+		d.placeID, d.place = id, placeOf(id)
+	}
+	return d.place
+}
+
+func placeOf(id string) string {
 	place, machine, found := strings.Cut(id, "-")
 	if !found || place == "" || len(machine) < 8 {
 		return id

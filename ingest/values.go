@@ -4,26 +4,88 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"remuda/store"
 )
 
-// memoSlots is how many values of a field are remembered, by a hash of the bytes
-// that begin them.
-const memoSlots = 16
-
-// remembered returns the place of the value of a field at pos, the quote included.
-func (d *decoder) remembered(f field, pos int) *memo {
-	if pos+17 > len(d.data) {
-		return &d.memo[f][0]
+// value reads the value of a field at pos, which is not null, into the event.
+func (d *decoder) value(f field, pos int) int {
+	e := d.event
+	var w uint8
+	switch f {
+	case fieldTS:
+		var n uint64
+		n, pos = d.count(f, pos, maxInteger)
+		e.SentTS = int64(n)
+	case fieldType:
+		w, pos = d.word(f, pos, typeWords)
+		e.Kind = store.Kind(w)
+	case fieldEventID:
+		e.EventID, pos = d.free(f, pos)
+	case fieldRequestID:
+		e.RequestID, pos = d.free(f, pos)
+	case fieldProfile:
+		e.Profile, pos = d.id(f, pos)
+	case fieldSourceNode:
+		e.SourceNode, pos = d.id(f, pos)
+	case fieldSourceRegion:
+		e.SourceRegion, pos = d.id(f, pos)
+	case fieldChain:
+		e.Chain, pos = d.chain(pos)
+	case fieldMethod:
+		e.Method, pos = d.id(f, pos)
+	case fieldStrategy:
+		e.Strategy, pos = d.id(f, pos)
+	case fieldProviderID:
+		e.ProviderID, pos = d.id(f, pos)
+	case fieldTransport:
+		w, pos = d.word(f, pos, transportWords)
+		e.Transport = store.Transport(w)
+	case fieldDuration:
+		e.DurationMicros, pos = d.duration(f, pos)
+	case fieldUpstream:
+		e.UpstreamMicros, pos = d.duration(f, pos)
+	case fieldResult:
+		w, pos = d.word(f, pos, resultWords)
+		e.Failed = w == resultError
+	case fieldFailovers:
+		e.FailoverCount, pos = d.small(f, pos, maxCount)
+	case fieldErrorCategory:
+		e.ErrorCategory, pos = d.id(f, pos)
+	case fieldErrorCode:
+		e.ErrorCode, pos = d.errorCode(f, pos)
+	case fieldRequestOrigin:
+		w, pos = d.word(f, pos, originWords)
+		e.RequestOrigin = store.RequestOrigin(w)
+	case fieldWeight:
+		e.Weight, pos = d.weight(pos)
+	case fieldAttempts:
+		e.Attempts, pos = d.attemptList(pos)
+	case fieldFrom:
+		w, pos = d.word(f, pos, circuitWords)
+		e.From = store.CircuitState(w)
+	case fieldTo:
+		w, pos = d.word(f, pos, circuitWords)
+		e.To = store.CircuitState(w)
+	case fieldReason:
+		e.Reason, pos = d.free(f, pos)
+	case fieldHeight:
+		e.Height, pos = d.count(f, pos, maxInteger)
+	case fieldSource:
+		w, pos = d.word(f, pos, sourceWords)
+		e.HeightSource = store.HeightSource(w)
+	case fieldStatus:
+		w, pos = d.word(f, pos, statusWords)
+		e.Status = store.HealthStatus(w)
+	case fieldConsecutiveFailures:
+		e.ConsecutiveFailures, pos = d.small(f, pos, maxCount)
+	case fieldConsecutiveSuccesses:
+		e.ConsecutiveSuccesses, pos = d.small(f, pos, maxCount)
+	case fieldLatency:
+		e.LatencyMicros, pos = d.duration(f, pos)
 	}
-	a, b := binary.LittleEndian.Uint64(d.data[pos+1:]), binary.LittleEndian.Uint64(d.data[pos+9:])
-	return &d.memo[f][(a*0x9e3779b97f4a7c15^b*0xc2b2ae3d27d4eb4f)>>60]
-}
-
-// memo is a value of a field that was found valid.
-type memo struct {
-	raw   string // as in the body, with its closing quote
-	value string
-	word  uint8 // of enumerations, instead of value
+	return pos
 }
 
 // mistyped skips a value of the wrong type and says so.
@@ -45,24 +107,29 @@ var idChars = func() (ok [256]bool) {
 	return ok
 }()
 
-// id reads an id.
+// id reads an id. Most ids come again and again in a body: those found good are
+// remembered, with their closing quote, and need not be looked at twice.
 func (d *decoder) id(f field, pos int) (string, int) {
-	if d.data[pos] != '"' {
+	data := d.data
+	if data[pos] != '"' {
 		return "", d.mistyped(f, pos, "a string")
 	}
-	m := d.remembered(f, pos)
-	if m.raw != "" && d.matches(pos+1, m.raw) {
-		return m.value, pos + 1 + len(m.raw)
+	var known *string
+	if pos+17 <= len(data) {
+		a, b := binary.LittleEndian.Uint64(data[pos+1:]), binary.LittleEndian.Uint64(data[pos+9:])
+		known = &d.ids[(a*0x9e3779b97f4a7c15^b*0xc2b2ae3d27d4eb4f)>>57]
+		if id := *known; id != "" && d.matches(pos+1, id) {
+			return id[:len(id)-1], pos + 1 + len(id)
+		}
 	}
 	i := pos + 1
-	for i < len(d.data) && idChars[d.data[i]] {
+	for i < len(data) && idChars[data[i]] {
 		i++
 	}
-	if i < len(d.data) && d.data[i] == '"' {
-		value := bytesToString(d.data[pos+1 : i])
-		// Its characters are good; what else can be wrong is quickly seen.
-		if value != "" && len(value) <= maxID && value[0] != '_' || d.judgeID(f, value) {
-			*m = memo{raw: bytesToString(d.data[pos+1 : i+1]), value: value}
+	if i < len(data) && data[i] == '"' {
+		value := bytesToString(data[pos+1 : i])
+		if d.judgeID(f, value) && known != nil {
+			*known = bytesToString(data[pos+1 : i+1])
 		}
 		return value, i + 1
 	}
@@ -106,6 +173,7 @@ func (d *decoder) free(f field, pos int) (string, int) {
 	if d.data[pos] != '"' {
 		return "", d.mistyped(f, pos, "a string")
 	}
+	d.unusual = false
 	value, end := d.text(pos)
 	if end < 0 {
 		return "", -1
@@ -113,9 +181,8 @@ func (d *decoder) free(f field, pos int) (string, int) {
 	if len(value) > maxText {
 		d.fault(fault{field: f, code: "too_long", detail: "must have at most 512 bytes"})
 	}
-	// Only an escape can bring in a control character below DEL.
-	escaped := end-pos-2 != len(value)
-	if strings.IndexByte(value, 0x7f) >= 0 || escaped && strings.ContainsFunc(value, func(r rune) bool { return r < ' ' }) {
+	// JSON itself rules out all but DEL, unless escaped or beyond ASCII.
+	if strings.IndexByte(value, 0x7f) >= 0 || d.unusual && strings.ContainsFunc(value, unicode.IsControl) {
 		d.fault(fault{field: f, code: "bad_character", detail: "must not have control characters"})
 	}
 	return value, end
@@ -160,7 +227,8 @@ func (d *decoder) chain(pos int) (string, int) {
 	return value, end
 }
 
-// count reads an integer from 0 to limit.
+// count reads an integer from 0 to limit, in any spelling: 1.0 and 1e2 are
+// integers.
 func (d *decoder) count(f field, pos int, limit uint64) (uint64, int) {
 	if c := d.data[pos]; c != '-' && c-'0' > 9 {
 		return 0, d.notNumber(f, pos)
@@ -180,6 +248,15 @@ func (d *decoder) count(f field, pos int, limit uint64) (uint64, int) {
 func (d *decoder) small(f field, pos int, limit uint64) (uint32, int) {
 	n, end := d.count(f, pos, limit)
 	return uint32(n), end
+}
+
+func (d *decoder) weight(pos int) (uint32, int) {
+	had := d.nfaults
+	n, end := d.small(fieldWeight, pos, maxWeight)
+	if end > 0 && n == 0 && d.nfaults == had {
+		d.fault(fault{field: fieldWeight, code: "out_of_range", detail: "must be from 1 to 1000000"})
+	}
+	return n, end
 }
 
 // duration reads a duration in ms and returns whole microseconds.
@@ -202,49 +279,31 @@ func (d *decoder) notNumber(f field, pos int) int {
 	return d.fail("not a JSON value")
 }
 
-// result reads success or error.
-func (d *decoder) result(pos int, failed *bool) int {
-	switch {
-	case d.matches(pos, `"success"`):
-		return pos + len(`"success"`)
-	case d.matches(pos, `"error"`):
-		*failed = true
-		return pos + len(`"error"`)
-	}
-	var word resultWord // spelled with escapes, or wrong
-	end := enum(d, fieldResult, pos, resultValues, &word)
-	*failed = word == 1
-	return end
-}
-
-type resultWord uint8
-
-var resultValues = map[string]resultWord{"success": 0, "error": 1}
-
-// enum reads one of a few words.
-func enum[T ~uint8](d *decoder, f field, pos int, values map[string]T, to *T) int {
-	if d.data[pos] != '"' {
-		return d.mistyped(f, pos, "a string")
-	}
-	m := d.remembered(f, pos)
-	if m.raw != "" && d.matches(pos+1, m.raw) {
-		*to = T(m.word)
-		return pos + 1 + len(m.raw)
-	}
-	value, end := d.text(pos)
-	if end < 0 {
-		return -1
-	}
-	v, ok := values[value]
-	if !ok {
-		unknown := code("unknown_value")
-		if f == fieldType {
-			unknown = "unknown_type"
+// word reads one of the words of an enumeration.
+func (d *decoder) word(f field, pos int, words []word) (uint8, int) {
+	for i := range words {
+		if d.matches(pos, words[i].quoted) {
+			return words[i].value, pos + len(words[i].quoted)
 		}
-		d.fault(fault{field: f, code: unknown, detail: "must be one of " + spellings(values)})
-		return end
 	}
-	*m = memo{raw: bytesToString(d.data[pos+1 : end]), word: uint8(v)}
-	*to = v
-	return end
+	if d.data[pos] != '"' {
+		return 0, d.mistyped(f, pos, "a string")
+	}
+	text, end := d.text(pos)
+	if end < 0 {
+		return 0, -1
+	}
+	known := make([]string, len(words))
+	for i, w := range words {
+		known[i] = strings.Trim(w.quoted, `"`)
+		if known[i] == text { // it was spelled with escapes
+			return w.value, end
+		}
+	}
+	unknown := code("unknown_value")
+	if f == fieldType {
+		unknown = "unknown_type"
+	}
+	d.fault(fault{field: f, code: unknown, detail: "must be one of " + strings.Join(known, ", ")})
+	return 0, end
 }

@@ -1,0 +1,100 @@
+package ingest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"remuda/store"
+)
+
+// TestNumbersAreExact: the spelling of a number does not change it, even where a
+// float64 would.
+func TestNumbersAreExact(t *testing.T) {
+	for text, want := range map[string]uint64{
+		"1.0005": 1001, "1.00049999999999999999999": 1000, "10005e-4": 1001, "0.10005e1": 1001, "1000.5e-3": 1001, "0e99999": 0,
+		"8640000000e-2": 86_400_000_000, "0.00050000000000000000000000000001": 1,
+	} {
+		if e, f := decodeOne(t, decisionWith(`,"upstream_ms":`+text)); f.code != "" || e.UpstreamMicros != want {
+			t.Errorf("%s ms: %d µs, want %d (%s)", text, e.UpstreamMicros, want, f.code)
+		}
+	}
+	for text, code := range map[string]string{"9007199254740992": "", "9007199254740993": "out_of_range", "9007199254740992.5": "wrong_type", "9007199254740993e0": "out_of_range", "90071992547409920e-1": ""} {
+		if _, f := decodeOne(t, `{"type":"block","chain":"b","provider_id":"p","height":`+text+`}`); f.code != code {
+			t.Errorf("height %s: %q, want %q", text, f.code, code)
+		}
+	}
+}
+
+// TestStringsOfAChunk: what an event keeps outlives the refusals behind it in the
+// same chunk, and refused events keep nothing.
+func TestStringsOfAChunk(t *testing.T) {
+	escaped := strings.Replace(decisionWith(`,"request_id":"r"`), `"provider_id":"p"`, `"provider_id":"\u0061bc"`, 1)
+	bad := decisionWith(`,"duration_ms":1,"strategy":"\u007a\u007a\u007a\u007a","attempts":[{"provider_id":"\u0071","duration_ms":1}]`)
+	for name, between := range map[string]string{"another type": "[7]", "a refused event": bad, "text": `"\u0078\u0078\u0078\u0078"`} {
+		g := newIngester(t, nil)
+		body := "[" + escaped + "," + between + "," + between + "]"
+		r, err := post(g, "application/json", "", strings.NewReader(body), false)
+		if err != nil || r.Accepted != 1 || r.Rejected != 2 {
+			t.Fatalf("%s: %+v, %v", name, r, err)
+		}
+		w := g.newWork()
+		w.body = []byte(body)
+		w.counted = true
+		if err := w.pass(document, testNow.UnixMilli()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.events[0].ProviderID; got != "abc" {
+			t.Errorf("%s: provider %q", name, got)
+		}
+		if len(w.attempts) != 0 {
+			t.Errorf("%s: %d attempts of refused events are kept", name, len(w.attempts))
+		}
+	}
+}
+
+// TestRefusalsAreInOrder: also when the store refuses an event that stands before
+// one that the decoder has refused, and when only the first are listed.
+func TestRefusalsAreInOrder(t *testing.T) {
+	g := newIngester(t, nil)
+	var full strings.Builder // of profiles
+	for i := range 1000 {
+		full.WriteString(decisionWith(fmt.Sprintf(`,"profile":"p%d"`, i)))
+	}
+	if r, err := post(g, "", "", strings.NewReader(full.String()), false); err != nil || r.Accepted != 1000 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	body := decisionWith(`,"profile":"one-more"`) + "\n" + strings.Repeat("{}\n", store.MaxListedRefusals)
+	r, err := post(g, "", "", strings.NewReader(body), false)
+	if err != nil || len(r.Refusals) != store.MaxListedRefusals || r.Refusals[0].Code != "too_many_series" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if !slices.IsSortedFunc(r.Refusals, func(a, b store.Refusal) int { return a.Index - b.Index }) {
+		t.Errorf("refusals out of order: %+v", r.Refusals)
+	}
+}
+
+// TestOneNow: a strict body is judged and applied at one time. An event that
+// comes to be too old between the two would be counted in part.
+func TestOneNow(t *testing.T) {
+	now := testNow
+	s, err := store.New(store.Options{Node: "n1", Now: func() time.Time { now = now.Add(time.Millisecond); return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(Options{Store: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.chunk = 1
+	for ahead := int64(0); ahead < 12; ahead++ {
+		ts := now.UnixMilli() - maxAge + ahead
+		body := decisionWith(fmt.Sprintf(`,"ts":%d`, ts)) + "\n" + decisionWith("")
+		r, err := post(g, "", "", strings.NewReader(body), true)
+		if err != nil || r.Accepted != 2 && (r.Accepted != 0 || r.Rejected != 1) {
+			t.Errorf("%d ms: %+v, %v", ahead, r, err)
+		}
+	}
+}
