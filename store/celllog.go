@@ -7,7 +7,8 @@ import "encoding/binary"
 // pointer. New cells go to the end, old ones leave at the front; only a late
 // event or a peer's repair moves bytes in the middle.
 //
-// An entry is step (4 bytes), stamp (4), length of the packed cell (2), packed cell.
+// An entry is step (4 bytes), stamp (4), length of the packed cell and a bit that
+// says whether it is the sum of finer cells (2), packed cell.
 type cellLog struct {
 	buf  []byte
 	head int32 // offset of the oldest entry
@@ -22,12 +23,16 @@ type cellLog struct {
 // farSearch is how many entries a search may pass before it leaves a hint.
 const farSearch = 12
 
-const entryHeader = 10
+const (
+	entryHeader = 10
+	sumBit      = 1 << 15 // a packed cell has at most some 26 KB
+)
 
 // entry is one packed cell in a log. Its bytes are valid until the log changes.
 type entry struct {
 	step   uint32
 	stamp  uint32
+	summed bool // of the finer cells of its step, as they were at the stamp
 	packed []byte
 	end    int32 // offset of the next entry
 }
@@ -36,8 +41,10 @@ func (l *cellLog) empty() bool { return int(l.head) == len(l.buf) }
 
 func (l *cellLog) at(offset int32) entry {
 	b := l.buf[offset:]
-	size := int32(binary.LittleEndian.Uint16(b[8:]))
+	length := binary.LittleEndian.Uint16(b[8:])
+	size := int32(length &^ sumBit)
 	return entry{
+		summed: length&sumBit != 0,
 		step:   binary.LittleEndian.Uint32(b),
 		stamp:  binary.LittleEndian.Uint32(b[4:]),
 		packed: b[entryHeader : entryHeader+size],
@@ -124,7 +131,7 @@ func (l *cellLog) has(step uint32) bool {
 }
 
 // put adds or replaces the cell of a step.
-func (l *cellLog) put(step, stamp uint32, packed []byte) {
+func (l *cellLog) put(step, stamp uint32, summed bool, packed []byte) {
 	offset := l.seek(step)
 	old := int32(0) // bytes that make room
 	if int(offset) < len(l.buf) {
@@ -144,7 +151,11 @@ func (l *cellLog) put(step, stamp uint32, packed []byte) {
 	b := l.buf[offset:]
 	binary.LittleEndian.PutUint32(b, step)
 	binary.LittleEndian.PutUint32(b[4:], stamp)
-	binary.LittleEndian.PutUint16(b[8:], uint16(len(packed)))
+	length := uint16(len(packed))
+	if summed {
+		length |= sumBit
+	}
+	binary.LittleEndian.PutUint16(b[8:], length)
 	copy(b[entryHeader:], packed)
 	switch {
 	case int(offset+size) == len(l.buf):

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type feed struct {
 	seen, shown atomic.Uint64
 
 	sequence *atomic.Uint64 // of decisions of all profiles, so that one number is a reader's place in all feeds
+	closed   uint64         // sequence up to which others have been told; guarded by mu
 
 	mu   sync.Mutex
 	good decisionRing
@@ -69,7 +71,7 @@ func (r *decisionRing) put(d DecisionRecord) {
 }
 
 // offer gives the feed a decision; it copies what it keeps.
-func (f *feed) offer(e *Event, node string) {
+func (f *feed) offer(e *Event, self *origin) {
 	ring := &f.good
 	if e.troubled() {
 		ring = &f.bad
@@ -77,12 +79,74 @@ func (f *feed) offer(e *Event, node string) {
 	if ring.tokens.Add(-1) < 0 {
 		return
 	}
-	d := record(e, node)
+	d := record(e, self.name)
+	d.origin = self
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d.Seq = f.sequence.Add(1)
+	d.number = d.Seq
 	ring.put(d)
 	f.shown.Add(1)
+}
+
+// take puts in a decision of another node unless it is there.
+func (f *feed) take(d DecisionRecord) bool {
+	ring := &f.good
+	if d.Failed || d.FailoverCount > 0 || len(d.Attempts) > 0 {
+		ring = &f.bad
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range ring.records {
+		if r := &ring.records[i]; r.number == d.number && r.origin == d.origin {
+			return false
+		}
+	}
+	d.Seq = f.sequence.Add(1)
+	ring.put(d)
+	return true
+}
+
+// sharedPerTick is how many decisions of a tick other nodes are told of.
+const sharedPerTick = 10
+
+// close chooses what to tell others of the decisions since the last tick: errors,
+// then failovers, then a sample of the rest. It returns how many of n are left.
+func (f *feed) close(self *origin, stamp uint32, n int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	newest := f.sequence.Load()
+	for _, wanted := range [...]func(d *DecisionRecord) bool{
+		func(d *DecisionRecord) bool { return d.Failed },
+		func(d *DecisionRecord) bool { return !d.Failed },
+	} {
+		for d := range f.bad.since(f.closed) {
+			if n > 0 && d.origin == self && d.stamp == 0 && wanted(d) {
+				d.stamp = stamp
+				n--
+			}
+		}
+	}
+	for d := range f.good.since(f.closed) {
+		if n > 0 && d.origin == self {
+			d.stamp = stamp
+			n--
+		}
+	}
+	f.closed = newest
+	return n
+}
+
+// since goes through the records after a sequence, newest first.
+func (r *decisionRing) since(sequence uint64) iter.Seq[*DecisionRecord] {
+	return func(yield func(*DecisionRecord) bool) {
+		for i := range r.records {
+			d := &r.records[(r.next+len(r.records)-1-i)%len(r.records)]
+			if d.Seq <= sequence || !yield(d) {
+				return
+			}
+		}
+	}
 }
 
 // record copies a decision. All its strings share one piece of memory.
@@ -154,8 +218,9 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 		if !matches(q.Filter[ProfileDim], p.name) {
 			continue
 		}
-		page.Seen += p.feed.seen.Load()
-		page.Shown += p.feed.shown.Load()
+		seen, shown, _ := p.tallies(q.Filter[NodeDim])
+		page.Seen += seen
+		page.Shown += shown
 		p.feed.mu.Lock()
 		for _, ring := range [...]*decisionRing{&p.feed.good, &p.feed.bad} {
 			for i := range ring.records {
@@ -174,7 +239,7 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 	}
 	for i := range page.Rows {
 		d := &page.Rows[i]
-		d.Key = d.Node + "/" + d.Profile + "/" + strconv.FormatUint(d.Seq, 10)
+		d.Key = d.Node + "/" + d.Profile + "/" + strconv.FormatUint(d.number, 10)
 	}
 	return page
 }

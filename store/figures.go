@@ -44,10 +44,10 @@ func (s *Store) Meta(profiles []string, w Window) Meta {
 func (s *Store) meta(profiles []string, w Window, revision uint64, now int64) Meta {
 	m := Meta{
 		Node: s.options.Node, Incarnation: s.options.Incarnation, Revision: revision, At: now, Window: w,
-		NodesReporting: 1, NodesKnown: 1,
 	}
+	m.NodesReporting, m.NodesKnown, m.OldestNodeAgeMillis = s.coverage()
 	begin := windowStart(w, now/1000) * tierSeconds[windowTier[w]] * 1000
-	m.CoveredMillis = now - max(begin, s.began)
+	m.CoveredMillis = now - max(begin, s.firstKnown.Load())
 	for _, p := range s.allProfiles() {
 		if !matches(profiles, p.name) {
 			continue
@@ -55,7 +55,8 @@ func (s *Store) meta(profiles []string, w Window, revision uint64, now int64) Me
 		reporting, known := p.senderCoverage(now)
 		m.SendersReporting += reporting
 		m.SendersKnown += known
-		m.OverflowCalls += p.overflow.Load()
+		_, _, overflow := p.tallies(nil)
+		m.OverflowCalls += overflow
 	}
 	return m
 }

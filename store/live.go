@@ -13,13 +13,14 @@ type liveCell struct {
 	noted    int32
 	tier     int8
 	dirty    bool // differs from what the log holds
+	summed   bool // nothing but the sum of the finer cells of its step
 	step     int64
 	lifetime counts // what the row's lifetime already has of this cell
 }
 
 // add counts a call.
 func (l *liveCell) add(k *call) {
-	l.dirty = true
+	l.dirty, l.summed = true, false
 	if k.failed {
 		l.failures.add(int(k.bucket), uint64(k.weight))
 		l.addCategory(k.category, uint64(k.weight))

@@ -1,6 +1,11 @@
 package store
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+)
 
 // OriginID names one run of a node: the only writer of its rows.
 type OriginID struct {
@@ -11,32 +16,54 @@ type OriginID struct {
 // A CellState is one packed cell of a row. Cells are absolute: of two states of
 // the same step the one with the newer stamp is right, whatever arrived first.
 type CellState struct {
-	Tier   int   // 0, 1, 2: steps of 1, 10, 60 s
-	Step   int64 // seconds since the epoch divided by the length of the tier's step
-	Stamp  uint64
+	Tier  int   // 0, 1, 2: steps of 1, 10, 60 s
+	Step  int64 // seconds since the epoch divided by the length of the tier's step
+	Stamp uint64
+	// Summed says that the cell was, at its stamp, the sum of the finer cells of its
+	// step. Packed may then be left out for somebody who has all of those.
+	Summed bool
 	Packed []byte // see pack.go
 }
 
 // A RowState is what has changed of one row of an origin.
 type RowState struct {
-	Key      string // the series: its dimensions, see series.go
-	Stamp    uint64 // of the newest cell
+	Key   string // the series: its dimensions, see series.go
+	Born  uint64 // stamp of its first cell; a row that aged out and came back is another
+	Stamp uint64 // of the newest cell
+	// Lifetime is everything ever counted in the row. When Even is set it grew by just
+	// what the cells of tier 0 grew since the stamp asked for, and may be left out
+	// for somebody who has all up to that.
 	Lifetime [9]uint64
+	Even     bool
 	Cells    []CellState
 }
+
+// derived says that the lifetime was left out.
+func (s *RowState) derived() bool { return s.Even && s.Lifetime == [9]uint64{} }
 
 // Errors of Merge.
 var (
 	ErrDamaged  = errors.New("damaged state")
 	ErrOwnState = errors.New("state of this node's own run")
 	ErrNoRoom   = errors.New("no room for another series")
+	ErrGap      = errors.New("state that builds on what is not here")
+)
+
+// Tiers says which cells Changed is to give.
+type Tiers uint8
+
+// The newest are those of 1 s steps; the others are older or the sum of newer ones.
+const (
+	NewestTier Tiers = 1 << tier1s
+	OlderTiers Tiers = 1<<tier10s | 1<<tier60s
+	AllTiers         = NewestTier | OlderTiers
 )
 
 // Changed calls yield, in no order, for every row of an origin with cells
 // stamped after a sequence, until yield returns false. The state is valid during
 // the call. Open cells are included as of the last tick: nothing leaves a node
-// between ticks.
-func (s *Store) Changed(id OriginID, after uint64, yield func(*RowState) bool) {
+// between ticks. It may include what ticks close meanwhile.
+func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowState) bool) {
 	var state RowState
 	var packed []byte
 	for i := range s.shards {
@@ -50,12 +77,18 @@ func (s *Store) Changed(id OriginID, after uint64, yield func(*RowState) bool) {
 		// Slots stay what they are while the mutex is free between two rows.
 		for slot := 0; slot < len(part.rows); slot++ {
 			r := part.rows[slot]
-			if r == nil || uint64(r.stamp) <= after {
+			if r == nil || uint64(r.stamp) <= after || r.stamp == 0 {
 				continue
 			}
-			state = RowState{Key: r.key, Stamp: uint64(r.stamp), Lifetime: r.lifetime.list(), Cells: state.Cells[:0]}
+			state = RowState{
+				Key: r.key, Born: uint64(r.born), Stamp: uint64(r.stamp), Lifetime: r.lifetime.list(),
+				Even: uint64(r.uneven) <= after, Cells: state.Cells[:0],
+			}
 			packed = packed[:0]
 			for tier := range r.logs {
+				if tiers&(1<<tier) == 0 {
+					continue
+				}
 				log := &r.logs[tier]
 				for o := log.head; int(o) < len(log.buf); {
 					e := log.at(o)
@@ -66,7 +99,8 @@ func (s *Store) Changed(id OriginID, after uint64, yield func(*RowState) bool) {
 					begin := len(packed)
 					packed = append(packed, e.packed...)
 					state.Cells = append(state.Cells, CellState{
-						Tier: tier, Step: int64(e.step), Stamp: uint64(e.stamp), Packed: packed[begin:len(packed):len(packed)],
+						Tier: tier, Step: int64(e.step), Stamp: uint64(e.stamp), Summed: e.summed,
+						Packed: packed[begin:len(packed):len(packed)],
 					})
 				}
 			}
@@ -84,7 +118,9 @@ func (s *Store) Changed(id OriginID, after uint64, yield func(*RowState) bool) {
 
 // Merge takes over the state of a row of another node's run. It is idempotent,
 // commutative and associative: states may be lost, repeated and reordered, and
-// whoever has merged the same ones says the same.
+// whoever has merged the same ones says the same. Only states that leave out what
+// can be worked out (sums, lifetimes) want what they build on: ErrGap says that it
+// is not here, and that some of the state may have been merged all the same.
 func (s *Store) Merge(id OriginID, state *RowState) error {
 	if id.Node == s.options.Node && id.Incarnation == s.options.Incarnation {
 		return ErrOwnState
@@ -92,6 +128,9 @@ func (s *Store) Merge(id OriginID, state *RowState) error {
 	profileName, err := checkKey(state.Key)
 	if err != nil {
 		return err
+	}
+	if state.Stamp == 0 || state.Stamp >= 1<<32 || state.Born == 0 || state.Born > state.Stamp {
+		return ErrDamaged
 	}
 	p := s.acquireProfile(profileName)
 	if p == nil {
@@ -106,52 +145,120 @@ func (s *Store) Merge(id OriginID, state *RowState) error {
 	sh.advance(second)
 	part := sh.part(id)
 	if part == nil {
-		part = &originPart{origin: s.origin(id), shard: sh, now: second}
+		o := s.origin(id)
+		part = &originPart{origin: o, shard: sh, now: second + o.skew.Load()}
 		sh.parts = append(sh.parts, part)
 	}
-
 	r := sh.rowOf(part, hash, state.Key)
-	scratch := part.scratch()
-	defer part.release(scratch)
+	if r == nil && part.rowCount.Load() >= int64(s.options.MaxSeries)+int64(s.options.MaxSeries)/8 {
+		return ErrNoRoom
+	}
+	if state.derived() && (r == nil || uint64(r.born) != state.Born) && state.Born != state.Stamp {
+		return ErrGap
+	}
+	return s.mergeRow(p, part, r, hash, state)
+}
+
+func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, state *RowState) error {
+	sh := part.shard
+	content := part.scratch()
+	defer part.release(content)
+	var grown counts // by the cells of the finest tier
+	var gap error
 	for i := range state.Cells {
 		c := &state.Cells[i]
-		if c.Tier < 0 || c.Tier >= numTiers || c.Stamp == 0 || c.Stamp >= 1<<32 || c.Step <= 0 || c.Step >= 1<<32 {
+		if c.Tier < 0 || c.Tier >= numTiers || c.Stamp == 0 || c.Stamp > state.Stamp || c.Step <= 0 || c.Step >= 1<<32 {
 			return ErrDamaged
 		}
-		scratch.reset()
-		if err := scratch.unpack(c.Packed, s.categories); err != nil {
-			return ErrDamaged
+		content.reset()
+		if c.Packed != nil || !c.Summed {
+			if err := content.unpack(c.Packed, s.categories); err != nil {
+				return ErrDamaged
+			}
 		}
 		if c.Step < keptStart(c.Tier, part.now) {
-			continue // it has aged out on the way
+			if state.derived() && c.Tier == tier1s {
+				gap = ErrGap // it has aged out on the way; what it grew by cannot be told
+			}
+			continue
 		}
 		if r == nil {
 			series := sh.find(hash, []byte(state.Key))
 			if series == nil {
-				if !s.reserveSeries(p, 0) {
-					return ErrNoRoom
-				}
+				s.seriesCount.Add(1)
+				p.series.Add(1)
 				series = sh.add(hash, []byte(state.Key), p)
 			}
 			r = part.addRow(series)
+			r.born = uint32(state.Born)
+			r.digest = part.again(mix(series.mark, state.Born))
 		}
-		if r.merge(c, scratch) {
+		if c.Packed == nil && c.Summed {
+			if e, ok := r.logs[c.Tier].find(uint32(c.Step)); ok && uint64(e.stamp) >= c.Stamp {
+				continue
+			}
+			if c.Tier == tier1s || !r.sumPacked(c, content) {
+				gap = ErrGap
+				continue
+			}
+		}
+		if changed := r.merge(c, content, &grown); changed {
 			s.revision.Add(1)
 			sh.touch(r.series)
 			part.schedule(r, part.now+1)
 		}
 	}
-	if r != nil && (state.Stamp > uint64(r.stamp) || r.digest == 0) {
-		r.stamp = uint32(state.Stamp)
-		r.lifetime.set(state.Lifetime)
-		r.closeSequence()
+	if r == nil || gap != nil {
+		return gap
 	}
+	r.renew(state, &grown)
 	return nil
+}
+
+// renew brings the lifetime of a row up to that of a state whose cells were merged.
+func (r *row) renew(state *RowState, grown *counts) {
+	if state.Born < uint64(r.born) || state.Stamp <= uint64(r.stamp) && r.digest != 0 {
+		return
+	}
+	if state.Born > uint64(r.born) { // it aged out at its origin and came back
+		r.born = uint32(state.Born)
+		r.lifetime, r.digest = counts{}, 0
+	}
+	r.stamp = uint32(state.Stamp)
+	if state.derived() {
+		r.lifetime.merge(grown)
+	} else {
+		r.lifetime.set(state.Lifetime)
+	}
+	r.closeSequence()
+}
+
+// sumPacked makes what a summed cell held from the packed finer cells. It reports
+// whether there are any.
+func (r *row) sumPacked(c *CellState, sum *cell) bool {
+	finer := c.Tier - 1
+	log := &r.logs[finer]
+	scratch := r.origin.scratch()
+	defer r.origin.release(scratch)
+	for o := log.seek(uint32(c.Step * tierRatio[c.Tier])); int(o) < len(log.buf); {
+		e := log.at(o)
+		if int64(e.step) >= (c.Step+1)*tierRatio[c.Tier] {
+			break
+		}
+		o = e.end
+		r.unpackInto(scratch, e.packed)
+		sum.merge(scratch)
+	}
+	if sum.empty() {
+		return false
+	}
+	c.Packed = sum.appendPacked(nil, r.origin.shard.store.categories)
+	return true
 }
 
 // merge puts a cell into its place unless a newer one is there. content is what
 // is packed in it.
-func (r *row) merge(c *CellState, content *cell) bool {
+func (r *row) merge(c *CellState, content *cell, grown *counts) bool {
 	old, had := r.logs[c.Tier].find(uint32(c.Step))
 	if had && uint64(old.stamp) >= c.Stamp {
 		return false
@@ -159,41 +266,41 @@ func (r *row) merge(c *CellState, content *cell) bool {
 	r.lastSeen = max(r.lastSeen, ((c.Step+1)*tierSeconds[c.Tier])*1000-1)
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
-	switch l := r.open(c.Tier, c.Step); {
-	case l != nil: // a sum made here because the origin's own did not come
-		r.discard(l)
-	case had:
+	if had {
 		r.unpackInto(scratch, old.packed)
 		r.addToTotals(c.Tier, c.Tier, c.Step, scratch, false)
-	default: // finer cells of this step count no more where the sum does
-		for tier := range c.Tier {
-			ratio := tierSeconds[c.Tier] / tierSeconds[tier]
-			log := &r.logs[tier]
-			for o := log.seek(uint32(c.Step * ratio)); int(o) < len(log.buf); {
-				e := log.at(o)
-				if int64(e.step) >= (c.Step+1)*ratio {
-					break
-				}
-				o = e.end
-				r.unpackInto(scratch, e.packed)
-				r.addToTotals(c.Tier, tier, int64(e.step), scratch, false)
-			}
+	} else { // finer cells of this step count no more where the sum does
+		r.uncountFiner(c.Tier, c.Step)
+	}
+	if c.Tier == tier1s {
+		grown.merge(&content.counts)
+		if had {
+			grown.subtract(&scratch.counts)
 		}
 	}
-	r.logs[c.Tier].put(uint32(c.Step), uint32(c.Stamp), c.Packed)
+	r.logs[c.Tier].put(uint32(c.Step), uint32(c.Stamp), false, c.Packed)
 	r.addToTotals(c.Tier, c.Tier, c.Step, content, true)
 	return true
 }
 
-// discard takes an open cell out without a trace.
-func (r *row) discard(l *liveCell) {
-	for i, other := range r.live {
-		if other == l {
-			r.live = append(r.live[:i], r.live[i+1:]...)
-			break
+// uncountFiner takes the finer cells of a step out of the totals that are about
+// to have their sum.
+func (r *row) uncountFiner(coarser int, step int64) {
+	scratch := r.origin.scratch()
+	defer r.origin.release(scratch)
+	for tier := range coarser {
+		ratio := tierSeconds[coarser] / tierSeconds[tier]
+		log := &r.logs[tier]
+		for o := log.seek(uint32(step * ratio)); int(o) < len(log.buf); {
+			e := log.at(o)
+			if int64(e.step) >= (step+1)*ratio {
+				break
+			}
+			o = e.end
+			r.unpackInto(scratch, e.packed)
+			r.addToTotals(coarser, tier, int64(e.step), scratch, false)
 		}
 	}
-	r.origin.releaseLive(l)
 }
 
 // part returns what an origin counted in the shard, nil when nothing is there.
@@ -218,6 +325,10 @@ func (sh *shard) rowOf(part *originPart, hash uint64, key string) *row {
 	return nil
 }
 
+// rememberStart is the longest time (ms) before a node's start that it can have
+// data of: the longest window.
+const rememberStart = 3_660_000
+
 // origin returns the one record of an origin that its parts share.
 func (s *Store) origin(id OriginID) *origin {
 	s.originsMu.Lock()
@@ -226,23 +337,64 @@ func (s *Store) origin(id OriginID) *origin {
 	if o == nil {
 		o = &origin{name: id.Node, incarnation: id.Incarnation}
 		s.origins[id] = o
+		// Incarnations are, unless a clock went back, when a run began.
+		if began := int64(id.Incarnation); s.self != nil && began > 0 && began < s.firstKnown.Load() {
+			s.firstKnown.Store(max(began, s.began-rememberStart))
+		}
 	}
 	return o
 }
 
-// Digest is a sum over the rows of an origin of a hash of their lifetime totals,
-// as of the last tick or merge. Nodes that have merged the same states have the
-// same digest, whatever their clocks say and whatever has aged out of windows.
-func (s *Store) Digest(id OriginID) (digest uint64) {
-	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		if p := sh.part(id); p != nil {
-			digest += p.digest
-		}
-		sh.mu.Unlock()
+// Digest is a sum over all that an origin ever reported: of a hash of each row's
+// lifetime totals and of each latest value, as of the last tick or merge. Nodes
+// that have merged the same states have the same digest, whatever their clocks say
+// and whatever has aged out of windows.
+func (s *Store) Digest(id OriginID) uint64 {
+	s.originsMu.Lock()
+	defer s.originsMu.Unlock()
+	if o := s.origins[id]; o != nil {
+		return o.digest.Load()
 	}
-	return digest
+	return 0
+}
+
+// Calibrate sets the digest of an origin of which not everything that ever was is
+// here, because this node got to know it later.
+func (s *Store) Calibrate(id OriginID, digest uint64) { s.origin(id).digest.Store(digest) }
+
+// SetClock notes what an origin's clock says now (ms). Its cells are aged by that
+// clock: whole seconds are enough, and differences that delays explain are ignored.
+func (s *Store) SetClock(id OriginID, wall int64) {
+	const trifle = 2000
+	o := s.origin(id)
+	ahead := wall - s.clock.now()
+	if d := ahead - o.skew.Load()*1000; d > trifle || d < -trifle {
+		skew := (ahead + 500) / 1000
+		if ahead < 0 {
+			skew = (ahead - 500) / 1000
+		}
+		if skew >= -1 && skew <= 1 {
+			skew = 0
+		}
+		o.skew.Store(skew)
+	}
+}
+
+// Clock is what an origin's clock says now (ms), as far as is known here.
+func (s *Store) Clock(id OriginID) int64 { return s.clock.now() + s.origin(id).skew.Load()*1000 }
+
+// Origins lists the runs of nodes that the store holds anything of.
+func (s *Store) Origins() []OriginID {
+	s.originsMu.Lock()
+	defer s.originsMu.Unlock()
+	list := make([]OriginID, 0, len(s.origins))
+	for id := range s.origins {
+		list = append(list, id)
+	}
+	slices.SortFunc(list, func(a, b OriginID) int {
+		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Incarnation, b.Incarnation))
+	})
+	return list
 }
 
 // Sequence is the number of ticks that this node has closed.

@@ -1,9 +1,68 @@
 package store
 
+import (
+	"sync"
+	"sync/atomic"
+)
+
 // An origin is one run of a node: the only writer of its rows.
 type origin struct {
 	name        string
 	incarnation uint64
+
+	// skew is by how many seconds its clock is ahead of this node's, as far as that is
+	// more than a trifle, see Store.SetClock.
+	skew atomic.Int64
+	// digest is the wrapping sum of the shares of all it ever reported.
+	digest atomic.Uint64
+	// silent says that nothing has been heard of the node for so long that its latest
+	// values are not known any more.
+	silent   atomic.Bool
+	rowCount atomic.Int64
+
+	// What this node has dropped of another's origin may come again, when that one
+	// has not dropped it yet. Its share in the digest is then counted already: shares
+	// are kept for a while by the hash of what they are of.
+	mu      sync.Mutex
+	dropped map[uint64]droppedShare
+}
+
+type droppedShare struct {
+	share uint64
+	at    int64 // second
+}
+
+// rememberDropped is for how many seconds dropped shares are kept. It need only
+// be longer than clocks and messages can differ.
+const rememberDropped = 900
+
+// local converts an instant (ms) of the origin's clock to this node's.
+func (o *origin) local(at int64) int64 { return at - o.skew.Load()*1000 }
+
+// drop keeps the share of something that this node forgets.
+func (o *origin) drop(id, share uint64, second int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dropped == nil {
+		o.dropped = make(map[uint64]droppedShare)
+	}
+	o.dropped[id] = droppedShare{share, second}
+	if len(o.dropped)&1023 == 0 {
+		for id, d := range o.dropped {
+			if second-d.at > rememberDropped {
+				delete(o.dropped, id)
+			}
+		}
+	}
+}
+
+// again returns the share that something dropped still has in the digest.
+func (o *origin) again(id uint64) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.dropped[id]
+	delete(o.dropped, id)
+	return d.share
 }
 
 // wheelSlots is how far ahead a row's next change is kept to the second; rows
@@ -30,7 +89,6 @@ type originPart struct {
 	sums  [numTiers]sumQueue // by the coarser tier
 	dirty []uint32           // rows with open cells
 
-	digest  uint64   // wrapping sum of row.digest
 	due     []uint32 // reused by advance
 	packBuf []byte   // reused by pack
 	spare   []*liveCell
@@ -45,7 +103,7 @@ func (o *originPart) newLive(tier int, step int64) *liveCell {
 	} else {
 		l = new(liveCell)
 	}
-	l.tier, l.step, l.dirty = int8(tier), step, false
+	l.tier, l.step, l.dirty, l.summed = int8(tier), step, false, false
 	return l
 }
 
@@ -93,12 +151,17 @@ func (o *originPart) addRow(s *series) *row {
 		o.rows = append(o.rows, r)
 	}
 	s.rows = append(s.rows, r)
+	o.rowCount.Add(1)
 	return r
 }
 
 // removeRow forgets a row that has no cell left. Its share of the digest stays:
 // nodes forget at different instants and must not seem to differ for it.
 func (o *originPart) removeRow(r *row) {
+	o.rowCount.Add(-1)
+	if o != o.shard.local() {
+		o.drop(mix(r.series.mark, uint64(r.born)), r.digest, o.now)
+	}
 	o.rows[r.slot] = nil
 	o.free = append(o.free, r.slot)
 	o.shard.removeRow(r)

@@ -167,7 +167,7 @@ func TestCellLog(t *testing.T) {
 				}
 			} else {
 				text := rapid.StringN(1, 40, -1).Draw(t, "packed")
-				l.put(step, 7, []byte(text))
+				l.put(step, 7, false, []byte(text))
 				model[step] = text
 			}
 			n, last := 0, int64(-1)

@@ -62,7 +62,7 @@ func (s *Store) eachSpread(q Query, wanted time.Duration, do func(key string, di
 			sh := &s.shards[shardOf(m.hash)]
 			sh.mu.Lock()
 			for _, r := range m.rows {
-				if matches(q.Filter[NodeDim], r.origin.name) {
+				if node := g.dims[NodeDim]; matches(q.Filter[NodeDim], r.origin.name) && (node == "" || node == r.origin.name) {
 					r.spreadInto(&p, base)
 				}
 			}
@@ -79,13 +79,17 @@ func (s *Store) eachSpread(q Query, wanted time.Duration, do func(key string, di
 // spreadInto adds the cells of a row to the steps they fall into.
 func (r *row) spreadInto(p *spread, base int) {
 	scratch := r.origin.scratch()
-	r.eachCell(base, p.first/1000/tierSeconds[base], func(tier int, e entry) {
-		if into := p.at(int64(e.step) * tierSeconds[tier] * 1000); into != nil {
+	// Steps are those of the origin's clock. One that is far off is moved by whole
+	// steps, so that cells are not torn apart.
+	unit := tierSeconds[base]
+	skew := r.origin.skew.Load() / unit * unit
+	r.eachCell(base, p.first/1000/unit+skew/unit, func(tier int, e entry) {
+		if into := p.at((int64(e.step)*tierSeconds[tier] - skew) * 1000); into != nil {
 			r.unpackInto(scratch, e.packed)
 			into.merge(scratch)
 		}
 	}, func(l *liveCell) {
-		if into := p.at(l.step * tierSeconds[l.tier] * 1000); into != nil {
+		if into := p.at((l.step*tierSeconds[l.tier] - skew) * 1000); into != nil {
 			into.merge(l.flush())
 		}
 	})
@@ -103,7 +107,7 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 		for i := range p.cells {
 			point := &g.Points[i]
 			point.At = p.first + int64(i)*p.step
-			point.Known = point.At+p.step > s.began || !p.cells[i].empty()
+			point.Known = point.At+p.step > s.firstKnown.Load() || !p.cells[i].empty()
 			s.figures(&point.Figures, &p.cells[i], out[:])
 		}
 		list = append(list, g)

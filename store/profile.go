@@ -27,11 +27,22 @@ type profile struct {
 	mu      sync.RWMutex // taken before a sender's mutex, never together with a chain's
 	chains  map[string]*chainReports
 	senders map[string]*sender
+	away    map[away]awaySender // as others know them
+	others  map[*origin]*tally  // what others counted besides rows
+	told    tally               // what others know of this node
+}
+
+// tally is what an origin counted in a profile besides rows.
+type tally struct {
+	Tally
+	stamp uint32 // 0: never closed
 }
 
 func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
+	p.away, p.others = make(map[away]awaySender), make(map[*origin]*tally)
 	p.feed.sequence = &s.feedSequence
+	p.changes.sequence = firstNumber(s.options.Incarnation)
 	return p
 }
 
@@ -45,7 +56,33 @@ func (p *profile) empty() bool {
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return len(p.chains) == 0 && len(p.senders) == 0
+	return len(p.chains) == 0 && len(p.senders) == 0 && len(p.away) == 0
+}
+
+// firstNumber is where a run begins to number things, so that no two runs give
+// out the same number. It leaves a thousand for every millisecond.
+func firstNumber(incarnation uint64) uint64 {
+	if incarnation > 1<<42 {
+		return 0 // not a time; and the product would not be exact in JSON
+	}
+	return incarnation * 1000
+}
+
+// tallies adds up what nodes counted in the profile besides rows.
+func (p *profile) tallies(nodes []string) (seen, shown, overflow uint64) {
+	if matches(nodes, p.store.options.Node) {
+		seen, shown, overflow = p.feed.seen.Load(), p.feed.shown.Load(), p.overflow.Load()
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for o, t := range p.others {
+		if matches(nodes, o.name) {
+			seen += t.Seen
+			shown += t.Shown
+			overflow += t.Overflow
+		}
+	}
+	return seen, shown, overflow
 }
 
 // report does for events what is not counting: who sent them, the feed, latest
@@ -75,7 +112,7 @@ func (s *Store) report(b *batch, events []Event, now int64) {
 				if e.Kind != Decision {
 					r.profile.latest(e)
 				} else if troubled := e.troubled(); troubled && bad || !troubled && good {
-					r.profile.feed.offer(e, s.options.Node)
+					r.profile.feed.offer(e, s.self)
 				}
 			}
 		}

@@ -198,8 +198,7 @@ type CircuitChange struct {
 	From, To                                        CircuitState
 	Reason                                          string
 	At                                              int64
-
-	seq uint64 // order of arrival
+	Seq                                             uint64 // order of arrival at the node that it was reported to
 }
 
 // Sender is a gateway process that reports.
@@ -207,6 +206,7 @@ type Sender struct {
 	Key, Profile, SourceNode, Region string
 	LastSeenAt                       int64
 	Reporting                        bool
+	FirstSeenAt                      int64
 	Calls                            uint64  // by weight, over the last minute
 	CallsPerSecond                   float64 // Calls over the covered seconds of that minute
 	// LatenessMillis is how old the events of the sender's last batch were at
@@ -244,6 +244,10 @@ type DecisionRecord struct {
 	DurationMicros uint64
 	UpstreamMicros uint64
 	Attempts       []Attempt
+
+	origin *origin
+	number uint64 // at its origin
+	stamp  uint32 // 0: not closed, or not for others
 }
 
 // DecisionQuery asks for decisions of the feed.
@@ -331,6 +335,7 @@ type Member struct {
 	Name, Region, HTTPAddr string
 	State                  string // alive, leaving, left, failed
 	Stale, Restarting      bool
+	Known, Reporting       bool // counts in the coverage as known, as reporting
 	Incarnation, Sequence  uint64
 	DeltaAgeMillis         int64
 	GapsTotal, PullsTotal  uint64

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,9 +10,6 @@ import (
 // eachChain calls f, under the chain's mutex, for every chain with reports that
 // a filter takes.
 func (s *Store) eachChain(f *Filter, do func(c *chainReports, senders sightings)) {
-	if !matches(f[NodeDim], s.options.Node) {
-		return
-	}
 	for _, p := range s.allProfiles() {
 		if !matches(f[ProfileDim], p.name) {
 			continue
@@ -49,12 +47,14 @@ func (s *Store) Circuits(f Filter) []CircuitReport {
 	var list []CircuitReport
 	s.eachChain(&f, func(c *chainReports, senders sightings) {
 		for key, r := range c.circuits {
-			if !f.takes(&key, true) {
+			a := r.pick(f[NodeDim])
+			if a == nil || !f.takes(&key, true) {
 				continue
 			}
-			row := *r
-			row.Stale = !senders.trusted(key.sender, now)
-			row.Key = reportName(&f, r.Profile, r.Chain, r.ProviderID, r.Transport.String(), r.Region, r.Sender)
+			row, o := a.now, a.origin
+			row.Stale = !senders.trusted(key.sender, now) || o.silent.Load()
+			row.SinceAt, row.LastSeenAt = o.local(row.SinceAt), o.local(row.LastSeenAt)
+			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
 			list = append(list, row)
 		}
 	})
@@ -69,15 +69,17 @@ func (s *Store) Blocks(f Filter) []BlockReport {
 	s.eachChain(&f, func(c *chainReports, _ sightings) {
 		agreed := c.consensus(now)
 		for key, r := range c.heights {
-			if !f.takes(&key, false) {
+			a := r.pick(f[NodeDim])
+			if a == nil || !f.takes(&key, false) {
 				continue
 			}
-			row := *r
-			row.Stale = now-r.LastSeenAt > heightFresh
-			if !row.Stale {
-				row.HasLag, row.LagBlocks = true, int64(r.Height)-int64(agreed[key.region])
+			row := a.now
+			row.Stale = !a.fresh(now, heightFresh)
+			row.LastSeenAt = a.origin.local(row.LastSeenAt)
+			if height, ok := agreed[key.region]; ok && !row.Stale {
+				row.HasLag, row.LagBlocks = true, int64(row.Height)-int64(height)
 			}
-			row.Key = reportName(&f, r.Profile, r.Chain, r.ProviderID, r.Region, r.Sender)
+			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Region, row.Sender)
 			list = append(list, row)
 		}
 	})
@@ -91,12 +93,14 @@ func (s *Store) Healths(f Filter) []HealthReport {
 	var list []HealthReport
 	s.eachChain(&f, func(c *chainReports, _ sightings) {
 		for key, r := range c.healths {
-			if !f.takes(&key, true) {
+			a := r.pick(f[NodeDim])
+			if a == nil || !f.takes(&key, true) {
 				continue
 			}
-			row := *r
-			row.Stale = now-r.LastSeenAt > healthFresh
-			row.Key = reportName(&f, r.Profile, r.Chain, r.ProviderID, r.Transport.String(), r.Region, r.Sender)
+			row := a.now
+			row.Stale = !a.fresh(now, healthFresh)
+			row.LastSeenAt = a.origin.local(row.LastSeenAt)
+			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
 			list = append(list, row)
 		}
 	})
@@ -107,29 +111,23 @@ func (s *Store) Healths(f Filter) []HealthReport {
 // CircuitChanges lists the last transitions, newest first.
 func (s *Store) CircuitChanges(f Filter) []CircuitChange {
 	var list []CircuitChange
-	if !matches(f[NodeDim], s.options.Node) {
-		return nil
-	}
 	for _, p := range s.allProfiles() {
 		if !matches(f[ProfileDim], p.name) {
 			continue
 		}
 		p.changes.mu.Lock()
-		for _, c := range p.changes.ring {
+		for _, r := range slices.Backward(p.changes.list) {
+			c := r.CircuitChange
 			key := reportKey{provider: c.ProviderID, region: c.Region, transport: c.Transport}
-			if matches(f[ChainDim], c.Chain) && f.takes(&key, true) {
-				c.Key = reportName(&f, c.Profile, s.options.Node, strconv.FormatUint(c.seq, 10))
+			if matches(f[ChainDim], c.Chain) && f.takes(&key, true) && matches(f[NodeDim], r.origin.name) {
+				c.At = r.origin.local(c.At)
+				c.Key = reportName(&f, c.Profile, r.origin.name, strconv.FormatUint(c.Seq, 10))
 				list = append(list, c)
 			}
 		}
 		p.changes.mu.Unlock()
 	}
-	slices.SortFunc(list, func(a, b CircuitChange) int {
-		if a.At != b.At {
-			return int(min(max(b.At-a.At, -1), 1))
-		}
-		return int(int64(b.seq) - int64(a.seq))
-	})
+	slices.SortStableFunc(list, func(a, b CircuitChange) int { return cmp.Compare(b.At, a.At) })
 	return list
 }
 
@@ -167,24 +165,26 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 	}
 	s.eachChain(f, func(c *chainReports, senders sightings) {
 		for key, r := range c.circuits {
-			if !f.takes(&key, true) || !senders.trusted(key.sender, now) {
+			a := r.pick(f[NodeDim])
+			if a == nil || !f.takes(&key, true) || !senders.trusted(key.sender, now) || a.origin.silent.Load() {
 				continue
 			}
 			p := at(c.name, &key)
-			p.circuit[key.transport] = max(p.circuit[key.transport], r.State)
+			p.circuit[key.transport] = max(p.circuit[key.transport], a.now.State)
 			p.circuitsKnown++
-			if r.State == CircuitOpen {
+			if a.now.State == CircuitOpen {
 				p.circuitsOpen++
 			}
 		}
 		for key, r := range c.healths {
-			if !f.takes(&key, true) || now-r.LastSeenAt > healthFresh {
+			a := r.pick(f[NodeDim])
+			if a == nil || !f.takes(&key, true) || !a.fresh(now, healthFresh) {
 				continue
 			}
 			p := at(c.name, &key)
 			p.hasHealth = true
-			p.health = max(p.health, r.Status)
-			p.failures = max(p.failures, r.ConsecutiveFailures)
+			p.health = max(p.health, a.now.Status)
+			p.failures = max(p.failures, a.now.ConsecutiveFailures)
 		}
 		c.mergeHeights(f, now, at)
 	})
@@ -198,11 +198,11 @@ func (c *chainReports) mergeHeights(f *Filter, now int64, at func(chain string, 
 	type place struct{ provider, region string }
 	best := make(map[place]uint64)
 	for key, r := range c.heights {
-		if f.takes(&key, false) && now-r.LastSeenAt <= heightFresh {
+		if a := r.pick(f[NodeDim]); a != nil && f.takes(&key, false) && a.fresh(now, heightFresh) {
 			p := at(c.name, &key)
-			p.height = max(p.height, r.Height)
+			p.height = max(p.height, a.now.Height)
 			k := place{key.provider, key.region}
-			best[k] = max(best[k], r.Height)
+			best[k] = max(best[k], a.now.Height)
 		}
 	}
 	if len(best) == 0 {
@@ -211,7 +211,10 @@ func (c *chainReports) mergeHeights(f *Filter, now int64, at func(chain string, 
 	agreed := c.consensus(now)
 	for k, height := range best {
 		p := at(c.name, &reportKey{provider: k.provider, region: k.region})
-		lag := int64(height) - int64(agreed[k.region])
+		lag := int64(0)
+		if consensus, ok := agreed[k.region]; ok {
+			lag = int64(height) - int64(consensus)
+		}
 		if !p.hasHeight || lag < p.lag {
 			p.lag = lag
 		}

@@ -19,7 +19,11 @@ type row struct {
 	origin *originPart
 	slot   uint32 // index in origin.rows
 	stamp  uint32 // newest stamp of its packed cells
-	due    int64  // second at which something of it leaves a window or a tier; 0 = never
+	born   uint32 // stamp of its first
+	// uneven is the newest stamp at which the lifetime did not grow by just what the
+	// cells of the finest tier grew.
+	uneven uint32
+	due    int64 // second at which something of it leaves a window or a tier; 0 = never
 
 	live   []*liveCell
 	logs   [numTiers]cellLog
@@ -87,6 +91,7 @@ func (r *row) openCell(tier int, step int64) *liveCell {
 	if tier > tier1s {
 		r.sumFiner(l)
 		l.adopt()
+		l.summed = true
 	}
 	r.live = append(r.live, l)
 	return l
@@ -180,9 +185,19 @@ func (t *windowTotal) take(c *cell) {
 // pack writes an open cell to its log, stamped with the sequence being closed.
 func (r *row) pack(l *liveCell, stamp uint32) {
 	o := r.origin
+	old := (l.step+1)*tierSeconds[l.tier] <= o.now-evenFor
+	if old {
+		l.summed = false // what it is the sum of may be gone at others
+	}
 	o.packBuf = l.flush().appendPacked(o.packBuf[:0], o.shard.store.categories)
-	r.logs[l.tier].put(uint32(l.step), stamp, o.packBuf)
+	r.logs[l.tier].put(uint32(l.step), stamp, l.summed, o.packBuf)
 	r.stamp = max(r.stamp, stamp)
+	if r.born == 0 {
+		r.born = stamp
+	}
+	if old || int(l.tier) > tier1s && !l.summed {
+		r.uneven = stamp
+	}
 	l.dirty = false
 	l.news(&r.lifetime)
 	l.adopt()
@@ -364,8 +379,42 @@ func (r *row) sumDropped(tier int, start int64) {
 			return
 		}
 		r.openCell(tier+1, step)
+		if r.origin != r.origin.shard.local() {
+			r.fold()
+			continue
+		}
 		r.queueSum(tier+1, step)
 		r.origin.markDirty(r)
+	}
+}
+
+// evenFor is how many seconds a step may be over for others to work out what it
+// adds to sums and lifetimes: finer cells of older ones may be gone there.
+const evenFor = 60
+
+// fold packs the sums that were just opened in another origin's row, since that
+// did not make them. Whatever it sends of them later replaces these: their stamp
+// is that of the newest cell they were made of.
+func (r *row) fold() {
+	for tier := tier10s; tier < numTiers; tier++ {
+		for i := len(r.live) - 1; i >= 0; i-- {
+			l := r.live[i]
+			if int(l.tier) != tier {
+				continue
+			}
+			stamp := uint32(1)
+			log := &r.logs[tier-1]
+			for o := log.seek(uint32(l.step * tierRatio[tier])); int(o) < len(log.buf); {
+				e := log.at(o)
+				if int64(e.step) >= (l.step+1)*tierRatio[tier] {
+					break
+				}
+				o = e.end
+				stamp = max(stamp, e.stamp)
+			}
+			r.pack(l, stamp)
+			r.close(l)
+		}
 	}
 }
 
@@ -377,6 +426,9 @@ func (r *row) drop(tier int, start int64) {
 		if int(l.tier) != tier || l.step >= start {
 			i++
 			continue
+		}
+		if l.dirty {
+			r.uneven = uint32(r.origin.shard.store.sequence.Load()) + 1
 		}
 		l.news(&r.lifetime)
 		r.live = append(r.live[:i], r.live[i+1:]...)

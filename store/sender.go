@@ -26,6 +26,42 @@ type sender struct {
 	lateness int64
 	offset   int64
 	stage    int // 0 reporting, 1 silent, 2 no longer trusted; as of the last expiry
+
+	closed   Sender // what others know
+	closedAt int64
+	stamp    uint32 // of closed; 0: there is none
+}
+
+// away names a sender to another origin.
+type away struct {
+	origin *origin
+	name   string
+}
+
+// awaySender is a sender as it reports to another origin.
+type awaySender struct {
+	Sender
+	stamp uint32
+	stage int
+}
+
+// closeSenders stamps what has changed of senders. Each is closed about once a
+// second, less often where there are very many: their ages need no more.
+func (p *profile) closeSenders(now int64, stamp uint32) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	gap := min(max(int64(len(p.senders))*10, 950), 20_000)
+	for _, s := range p.senders {
+		s.mu.Lock()
+		if now-s.closedAt >= gap {
+			d := s.describe(p.name, now, p.store.began)
+			// The rate over the minute falls when nothing comes; others can tell how.
+			if s.stamp == 0 || d.LastSeenAt != s.closed.LastSeenAt || d.Calls != s.closed.Calls || d.Region != s.closed.Region {
+				s.closed, s.closedAt, s.stamp = d, now, stamp
+			}
+		}
+		s.mu.Unlock()
+	}
 }
 
 // senderBatch is what one batch says about its sender.
@@ -128,9 +164,12 @@ type sightings map[string]int64
 func (p *profile) sightings() sightings {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	seen := make(sightings, len(p.senders))
+	seen := make(sightings, len(p.senders)+len(p.away))
 	for name, s := range p.senders {
 		seen[name] = s.seen()
+	}
+	for key, s := range p.away {
+		seen[key.name] = max(seen[key.name], key.origin.local(s.LastSeenAt))
 	}
 	return seen
 }
@@ -168,7 +207,37 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		}
 		s.mu.Unlock()
 	}
+	var goneAway []away
+	for key, s := range p.away {
+		age := now - key.origin.local(s.LastSeenAt)
+		switch {
+		case age > senderKnown:
+			goneAway = append(goneAway, key)
+		case age > senderTrusted && s.stage < 2:
+			changed, silenced = true, true
+		case age > senderReporting && s.stage < 1:
+			changed = true
+		}
+	}
 	p.mu.RUnlock()
+	if len(goneAway) > 0 || changed {
+		p.mu.Lock()
+		for _, key := range goneAway {
+			delete(p.away, key)
+			p.store.senderCount.Add(-1)
+		}
+		for key, s := range p.away {
+			s.stage = 0
+			if age := now - key.origin.local(s.LastSeenAt); age > senderTrusted {
+				s.stage = 2
+			} else if age > senderReporting {
+				s.stage = 1
+			}
+			p.away[key] = s
+		}
+		p.mu.Unlock()
+		changed = true
+	}
 	if len(gone) > 0 {
 		p.mu.Lock()
 		for _, name := range gone {
@@ -183,7 +252,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 	if changed {
 		p.store.revision.Add(1)
 	}
-	return silenced || len(gone) > 0
+	return silenced || len(gone)+len(goneAway) > 0
 }
 
 func (s *sender) seen() int64 {
@@ -192,25 +261,48 @@ func (s *sender) seen() int64 {
 	return s.lastSeen
 }
 
-// senderCoverage counts the senders of a profile.
+// senderCoverage counts the senders of a profile, over all nodes.
 func (p *profile) senderCoverage(now int64) (reporting, known int) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	for _, s := range p.senders {
+	for _, at := range p.sightings() {
 		known++
-		if now-s.seen() <= senderReporting {
+		if now-at <= senderReporting {
 			reporting++
 		}
 	}
 	return reporting, known
 }
 
-// Senders lists who reports, by key. ProfileDim, RegionDim and NodeDim filter.
+// Senders lists who reports, by key, over the nodes that they report to.
+// ProfileDim, RegionDim and NodeDim filter.
 func (s *Store) Senders(f Filter) []Sender {
 	now := s.clock.now()
-	var list []Sender
-	if !matches(f[NodeDim], s.options.Node) {
-		return nil
+	several := len(f[ProfileDim]) != 1
+	found := make(map[string]*Sender)
+	add := func(d Sender, o *origin) {
+		if !matches(f[NodeDim], o.name) || !matches(f[RegionDim], d.Region) {
+			return
+		}
+		d.LastSeenAt = o.local(d.LastSeenAt)
+		d.Reporting = now-d.LastSeenAt <= senderReporting
+		if now-d.LastSeenAt > senderReporting {
+			d.Calls, d.CallsPerSecond = 0, 0
+		}
+		d.Key = d.SourceNode
+		if several {
+			d.Key = d.Profile + "/" + d.SourceNode
+		}
+		old := found[d.Key]
+		if old == nil {
+			found[d.Key] = &d
+			return
+		}
+		d.Calls += old.Calls
+		d.CallsPerSecond += old.CallsPerSecond
+		if old.LastSeenAt > d.LastSeenAt {
+			old.Calls, old.CallsPerSecond = d.Calls, d.CallsPerSecond
+			return
+		}
+		*old = d
 	}
 	for _, p := range s.allProfiles() {
 		if !matches(f[ProfileDim], p.name) {
@@ -219,19 +311,18 @@ func (s *Store) Senders(f Filter) []Sender {
 		p.mu.RLock()
 		for _, from := range p.senders {
 			from.mu.Lock()
-			if matches(f[RegionDim], from.region) {
-				list = append(list, from.describe(p.name, now, s.began))
-			}
+			d := from.describe(p.name, now, s.began)
 			from.mu.Unlock()
+			add(d, s.self)
+		}
+		for key, d := range p.away {
+			add(d.Sender, key.origin)
 		}
 		p.mu.RUnlock()
 	}
-	several := len(f[ProfileDim]) != 1
-	for i := range list {
-		list[i].Key = list[i].SourceNode
-		if several {
-			list[i].Key = list[i].Profile + "/" + list[i].SourceNode
-		}
+	list := make([]Sender, 0, len(found))
+	for _, d := range found {
+		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b Sender) int { return strings.Compare(a.Key, b.Key) })
 	return list

@@ -129,7 +129,7 @@ func (sh *shard) removeRow(r *row) {
 func (sh *shard) advance(second int64) {
 	changed := false
 	for _, p := range sh.parts {
-		if p.advance(second) {
+		if p.advance(second + p.skew.Load()) {
 			changed = true
 		}
 	}

@@ -65,8 +65,11 @@ type Store struct {
 	shards   [numShards]shard
 	lastRead [NumWindows]atomic.Int64 // second
 
+	self         *origin
 	sequence     atomic.Uint64 // of the last tick
-	digest       atomic.Uint64 // at the close of it
+	urgent       chan struct{}
+	firstKnown   atomic.Int64 // ms; when the first run of any node began that anything is known of
+	members      atomic.Pointer[members]
 	dedup        *dedup
 	accepted     atomic.Uint64 // events
 	duplicates   atomic.Uint64
@@ -119,6 +122,8 @@ func New(o Options) (*Store, error) {
 		origins:    make(map[OriginID]*origin),
 	}
 	s.began = s.clock.now()
+	s.firstKnown.Store(s.began)
+	s.urgent = make(chan struct{}, 1)
 	if s.options.Incarnation == 0 {
 		s.options.Incarnation = uint64(s.began)
 	}
@@ -126,13 +131,14 @@ func New(o Options) (*Store, error) {
 	s.revision.Store(1)
 	s.dedup = newDedup(o.DedupBytes, s.began)
 	s.applyScratch.New = func() any { return new(batch) }
-	self := s.origin(OriginID{o.Node, s.options.Incarnation})
+	s.self = s.origin(OriginID{o.Node, s.options.Incarnation})
+	s.feedSequence.Store(firstNumber(s.options.Incarnation))
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.store = s
 		sh.series = make(map[uint64]*series)
 		sh.retired = make(retired)
-		sh.parts = []*originPart{{origin: self, shard: sh, now: s.began / 1000}}
+		sh.parts = []*originPart{{origin: s.self, shard: sh, now: s.began / 1000}}
 	}
 	return s, nil
 }
@@ -192,16 +198,14 @@ func (s *Store) Tick() {
 	at := s.clock.now()
 	s.advance(at / 1000)
 	sequence := s.sequence.Load() + 1
-	var digest uint64
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
 		sh.advance(at / 1000)
 		sh.local().tick(uint32(sequence), at)
-		digest += sh.local().digest
 		sh.mu.Unlock()
 	}
-	s.digest.Store(digest)
+	s.closeNotes(uint32(sequence), at)
 	s.sequence.Store(sequence)
 }
 

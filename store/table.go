@@ -15,7 +15,7 @@ type Table struct {
 	cursor uint64 // revision up to which changes are in
 	meta   Meta
 
-	members [numShards]map[*series]*group
+	members [numShards]map[*series][]*group
 	groups  map[string]*group
 	scopes  map[string]uint64 // calls by scope, what traffic shares are shares of
 	reports map[providerKey]*providerReports
@@ -119,11 +119,11 @@ func (t *Table) collect(i int, revision uint64) {
 	sh := &t.store.shards[i]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if t.members[i] == nil || sh.structure > t.cursor {
+	if t.members[i] == nil || sh.structure > t.cursor || t.byNode() {
 		t.enroll(i, sh)
 	}
 	for s := sh.newest; s != nil && s.revision > t.cursor; s = s.prev {
-		if g := t.members[i][s]; g != nil {
+		for _, g := range t.members[i][s] {
 			g.dirty = true
 		}
 	}
@@ -135,31 +135,82 @@ func (t *Table) collect(i int, revision uint64) {
 func (t *Table) enroll(i int, sh *shard) {
 	known := t.members[i]
 	if known == nil {
-		known = make(map[*series]*group)
+		known = make(map[*series][]*group)
 		t.members[i] = known
 	}
-	for s, g := range known {
-		if s.gone {
-			delete(known, s)
-			g.members = slices.DeleteFunc(g.members, func(m *series) bool { return m == s })
-			g.dirty = true
+	if sh.structure > t.cursor {
+		for s, groups := range known {
+			if s.gone {
+				delete(known, s)
+				for _, g := range groups {
+					g.remove(s)
+				}
+			}
 		}
 	}
 	// New series are at the end of the list: they came after the cursor.
 	for s := sh.newest; s != nil && s.revision > t.cursor; s = s.prev {
-		if known[s] != nil {
-			continue
-		}
-		if g := t.groupOf(s); g != nil {
-			known[s] = g
-			g.members = append(g.members, s)
-			g.dirty = true
+		switch {
+		case !t.byNode():
+			if known[s] == nil {
+				if g := t.groupOf(s, ""); g != nil {
+					known[s] = []*group{g}
+					g.add(s)
+				}
+			}
+		default:
+			t.enrollNodes(known, s)
 		}
 	}
 }
 
-// groupOf returns the group that a series counts in, nil when it counts in none.
-func (t *Table) groupOf(s *series) *group {
+// byNode reports whether it matters for the table which nodes counted a series.
+func (t *Table) byNode() bool {
+	return len(t.query.Filter[NodeDim]) > 0 || slices.Contains(t.query.By, NodeDim)
+}
+
+// enrollNodes puts a series into the groups of the nodes that have rows of it now.
+func (t *Table) enrollNodes(known map[*series][]*group, s *series) {
+	var now []*group
+	for _, r := range s.rows {
+		if !matches(t.query.Filter[NodeDim], r.origin.name) {
+			continue
+		}
+		if g := t.groupOf(s, r.origin.name); g != nil && !slices.Contains(now, g) {
+			now = append(now, g)
+		}
+	}
+	before := known[s]
+	for _, g := range before {
+		if !slices.Contains(now, g) {
+			g.remove(s)
+		}
+	}
+	for _, g := range now {
+		if !slices.Contains(before, g) {
+			g.add(s)
+		}
+	}
+	if len(now) == 0 {
+		delete(known, s)
+	} else {
+		known[s] = now
+	}
+}
+
+func (g *group) add(s *series) {
+	g.members = append(g.members, s)
+	g.dirty = true
+}
+
+func (g *group) remove(s *series) {
+	g.members = slices.DeleteFunc(g.members, func(m *series) bool { return m == s })
+	g.dirty = true
+}
+
+// groupOf returns the group that a series counts in as far as a node counted it,
+// nil when it counts in none.
+func (t *Table) groupOf(s *series, node string) *group {
 	f := &t.query.Filter
 	counted := true
 	for d := range NodeDim {
@@ -181,7 +232,7 @@ func (t *Table) groupOf(s *series) *group {
 	for _, d := range t.query.By {
 		dims[d] = s.dim(d)
 		if d == NodeDim {
-			dims[d] = t.store.options.Node
+			dims[d] = node
 		}
 	}
 	return t.rowGroup(dims, scope)
@@ -279,7 +330,7 @@ func (t *Table) reported(g *group) bool {
 // total sums the members of a group.
 func (t *Table) total(g *group) {
 	g.active = g.active[:0]
-	lastSeen := t.addMembers(&t.sum, g.members, &g.active)
+	lastSeen := t.addMembers(&t.sum, g, g.members, &g.active)
 	t.store.figures(&g.figures, &t.sum, t.percent[:])
 	g.figures.LastSeenAt = lastSeen
 	t.sum.reset()
@@ -308,19 +359,20 @@ func (t *Table) total(g *group) {
 // maxMethods is how many methods of a provider are listed.
 const maxMethods = 10
 
-// addMembers adds what series counted in the window to a sum and notes the
-// regions that had calls.
-func (t *Table) addMembers(sum *cell, members []*series, active *[]string) (lastSeen int64) {
+// addMembers adds what series of a group counted in the window to a sum and notes
+// the regions that had calls.
+func (t *Table) addMembers(sum *cell, g *group, members []*series, active *[]string) (lastSeen int64) {
+	node := g.dims[NodeDim]
 	for _, m := range members {
 		sh := &t.store.shards[shardOf(m.hash)]
 		before := sum.samples
 		sh.mu.Lock()
 		for _, r := range m.rows {
-			if !matches(t.query.Filter[NodeDim], r.origin.name) {
+			if node != "" && node != r.origin.name || !matches(t.query.Filter[NodeDim], r.origin.name) {
 				continue
 			}
 			r.addTo(sum, t.query.Window)
-			lastSeen = max(lastSeen, r.lastSeen)
+			lastSeen = max(lastSeen, r.origin.local(r.lastSeen))
 		}
 		sh.mu.Unlock()
 		if active != nil && sum.samples > before {
@@ -343,7 +395,7 @@ func (t *Table) split(g *group, d Dim) []Row {
 	for value, members := range by {
 		row := Row{Key: value}
 		row.Dims[d] = value
-		lastSeen := t.addMembers(&t.part, members, nil)
+		lastSeen := t.addMembers(&t.part, g, members, nil)
 		t.store.figures(&row.Figures, &t.part, t.percent[:])
 		row.LastSeenAt = lastSeen
 		t.part.reset()

@@ -138,6 +138,6 @@ func (o *originPart) tick(stamp uint32, at int64) (changed int) {
 // closeSequence brings the row's share of the digest up to date.
 func (r *row) closeSequence() {
 	digest := r.series.digest(&r.lifetime)
-	r.origin.digest += digest - r.digest
+	r.origin.digest.Add(digest - r.digest)
 	r.digest = digest
 }

@@ -35,14 +35,6 @@ func (s *Store) Profiles() []string {
 	return names
 }
 
-// Members lists the nodes whose numbers the store holds, this one first.
-func (s *Store) Members() []Member {
-	return []Member{{
-		Name: s.options.Node, Region: s.options.Region, State: "alive",
-		Incarnation: s.options.Incarnation, Sequence: s.sequence.Load(),
-	}}
-}
-
 // counterKey names a row of [Store.Counters].
 type counterKey struct {
 	profile, chain, provider string

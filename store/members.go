@@ -1,0 +1,77 @@
+package store
+
+// members is the cluster as this node sees it.
+type members struct {
+	list             []Member
+	reporting, known int
+	oldestAge        int64
+}
+
+// Members lists the nodes of the cluster, by name; a node alone is its only one.
+func (s *Store) Members() []Member {
+	if m := s.members.Load(); m != nil {
+		return m.list
+	}
+	return []Member{{
+		Name: s.options.Node, Region: s.options.Region, State: "alive", Reporting: true,
+		Incarnation: s.options.Incarnation, Sequence: s.sequence.Load(),
+	}}
+}
+
+// SetMembers says who is in the cluster. What readers see changes when a member's
+// state, staleness or coverage does: that is a change of everything read, since
+// every answer carries its coverage. The latest values of nodes that do not
+// report count as unknown until they do.
+func (s *Store) SetMembers(list []Member) {
+	m := &members{list: list}
+	silent := make(map[string]bool)
+	for i := range list {
+		o := &list[i]
+		if o.Known {
+			m.known++
+			if o.Reporting {
+				m.reporting++
+				m.oldestAge = max(m.oldestAge, o.DeltaAgeMillis)
+			}
+		}
+		if !o.Reporting {
+			silent[o.Name] = true
+		}
+	}
+	before := s.members.Swap(m)
+	changed := before == nil || len(before.list) != len(list) || before.reporting != m.reporting || before.known != m.known
+	for i := range list {
+		changed = changed || !list[i].sameState(&before.list[i])
+	}
+	muted := false
+	s.originsMu.Lock()
+	for id, o := range s.origins {
+		if quiet := silent[id.Node] && o != s.self; o.silent.Swap(quiet) != quiet {
+			muted = true
+		}
+	}
+	s.originsMu.Unlock()
+	if muted {
+		for _, p := range s.allProfiles() {
+			p.reportsRevision.Store(s.revision.Add(1))
+		}
+	}
+	if changed {
+		s.revision.Add(1)
+	}
+}
+
+// sameState reports whether two views of a member differ in figures only.
+func (m *Member) sameState(o *Member) bool {
+	return m.Name == o.Name && m.State == o.State && m.Stale == o.Stale && m.Restarting == o.Restarting &&
+		m.Incarnation == o.Incarnation && m.Region == o.Region && m.HTTPAddr == o.HTTPAddr && m.Reporting == o.Reporting
+}
+
+// coverage says how many nodes report out of how many are known, and how old the
+// oldest of what they report is, in ms.
+func (s *Store) coverage() (reporting, known int, oldestAge int64) {
+	if m := s.members.Load(); m != nil {
+		return m.reporting, m.known, m.oldestAge
+	}
+	return 1, 1, 0
+}
