@@ -243,3 +243,22 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 	}
 	return page
 }
+
+// OwnDecisions returns the decisions of a request that this node was told of, by
+// their number here.
+func (s *Store) OwnDecisions(requestID string) (list []Stamped[DecisionRecord]) {
+	for _, p := range s.allProfiles() {
+		p.feed.mu.Lock()
+		for _, ring := range [...]*decisionRing{&p.feed.bad, &p.feed.good} {
+			for i := range ring.records {
+				if d := &ring.records[i]; d.origin == s.self && d.RequestID == requestID {
+					v := *d
+					v.Seq = d.number
+					list = append(list, Stamped[DecisionRecord]{Stamp: uint64(d.stamp), Value: v})
+				}
+			}
+		}
+		p.feed.mu.Unlock()
+	}
+	return list
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // OriginID names one run of a node: the only writer of its rows.
@@ -380,8 +381,16 @@ func (s *Store) SetClock(id OriginID, wall int64) {
 	}
 }
 
-// Clock is what an origin's clock says now (ms), as far as is known here.
-func (s *Store) Clock(id OriginID) int64 { return s.clock.now() + s.origin(id).skew.Load()*1000 }
+// Skew is by how much an origin's clock is ahead of this node's, in whole seconds;
+// 0 when it is less than delays can explain.
+func (s *Store) Skew(id OriginID) time.Duration {
+	s.originsMu.Lock()
+	defer s.originsMu.Unlock()
+	if o := s.origins[id]; o != nil {
+		return time.Duration(o.skew.Load()) * time.Second
+	}
+	return 0
+}
 
 // Origins lists the runs of nodes that the store holds anything of.
 func (s *Store) Origins() []OriginID {

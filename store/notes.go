@@ -13,6 +13,18 @@ type Notes struct {
 	Tallies   []Stamped[Tally]
 }
 
+// Newest is the newest stamp of any of what digests are made of.
+func (n *Notes) Newest() (stamp uint64) {
+	return max(newest(n.Circuits), newest(n.Blocks), newest(n.Healths))
+}
+
+func newest[V any](list []Stamped[V]) (stamp uint64) {
+	for i := range list {
+		stamp = max(stamp, list[i].Stamp)
+	}
+	return stamp
+}
+
 // Stamped is a note with the sequence that closed it, and for latest values the
 // one that first had it: a value that was forgotten and came again is another.
 type Stamped[V any] struct {
@@ -61,7 +73,8 @@ func (s *Store) closeNotes(stamp uint32, now int64) {
 	}
 }
 
-// ChangedNotes returns what has changed of an origin besides rows after a sequence.
+// ChangedNotes returns what has changed of an origin besides rows and decisions
+// after a sequence.
 func (s *Store) ChangedNotes(id OriginID, after uint64) *Notes {
 	s.originsMu.Lock()
 	o := s.origins[id]
@@ -85,20 +98,35 @@ func (s *Store) ChangedNotes(id OriginID, after uint64) *Notes {
 			}
 		}
 		p.changes.mu.Unlock()
+		p.changedSenders(n, o, after)
+	}
+	return n
+}
+
+// ChangedDecisions returns the decisions of an origin that others are told of and
+// that were stamped after a sequence, in no order. Their Seq is their number at the
+// origin.
+func (s *Store) ChangedDecisions(id OriginID, after uint64) (list []Stamped[DecisionRecord]) {
+	s.originsMu.Lock()
+	o := s.origins[id]
+	s.originsMu.Unlock()
+	if o == nil {
+		return nil
+	}
+	for _, p := range s.allProfiles() {
 		p.feed.mu.Lock()
 		for _, ring := range [...]*decisionRing{&p.feed.bad, &p.feed.good} {
 			for i := range ring.records {
 				if d := &ring.records[i]; d.origin == o && uint64(d.stamp) > after {
 					v := *d
 					v.Seq = d.number
-					n.Decisions = append(n.Decisions, Stamped[DecisionRecord]{Stamp: uint64(d.stamp), Value: v})
+					list = append(list, Stamped[DecisionRecord]{Stamp: uint64(d.stamp), Value: v})
 				}
 			}
 		}
 		p.feed.mu.Unlock()
-		p.changedSenders(n, o, after)
 	}
-	return n
+	return list
 }
 
 func (p *profile) changedSenders(n *Notes, o *origin, after uint64) {
