@@ -1,0 +1,561 @@
+// Package cluster makes the nodes of a cluster hold the same numbers. It joins
+// this node to a serf pool, tells the others at every tick what changed here, and
+// merges what they tell into the store; what does not arrive that way it asks for
+// over HTTP. docs/design.md has the protocol and its rules, docs/wire.md the bytes.
+//
+// # Concurrency properties
+//
+// All methods of [Cluster] are safe for concurrent use. One goroutine, [Cluster.Run],
+// ticks the store, merges deltas and decides what to ask; what it asks runs beside it.
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
+
+	"remuda/store"
+)
+
+// Options configure a cluster. Node, Gossip and HTTPAddr are required; the zero
+// value of another field takes its default.
+type Options struct {
+	Node, Region string
+	Cluster      string        // name of the cluster; default "remuda"
+	Gossip       string        // address to gossip on
+	Join         []string      // addresses of members to join
+	Advertise    string        // host that others reach this node at; default the one of Gossip
+	HTTPAddr     string        // address that this node serves HTTP on
+	SecretFile   string        // see secret.go; without it everything stays on this machine
+	Packet       int           // largest UDP packet, in bytes; default 1,400
+	Tick         time.Duration // default 500 ms; 25 ms for each member if that is more
+	Incarnation  uint64        // at least; 0 when no former run is remembered
+	Logger       *slog.Logger  // default slog.Default()
+
+	transport memberlist.Transport // for tests
+}
+
+// A Cluster is this node's part in a cluster.
+type Cluster struct {
+	options     Options
+	wire        wire
+	secrets     secrets
+	log         *slog.Logger
+	serf        *serf.Serf
+	mail        *mailbox
+	client      *http.Client
+	incarnation uint64
+	answers     chan struct{}
+	refused     atomic.Uint64 // requests that did not come from a member
+	skipped     atomic.Uint64 // sequences that were not gossiped
+	headsOnly   atomic.Uint64 // sequences of which only the head was
+	gossiped    atomic.Uint64 // bytes of events of this node
+
+	mu        sync.Mutex
+	began     time.Time
+	store     *store.Store
+	protocol  *protocol // nil until Run
+	publisher *publisher
+	rejoining bool
+	gone      bool // serf is shut down
+
+	tasks sync.WaitGroup
+	done  chan struct{} // closed by Close
+}
+
+// ErrNameTaken ends a node whose name another, older one uses.
+var ErrNameTaken = errors.New("another node of this name is running")
+
+// ErrEvicted ends a node whose part of the gossip was shut down.
+var ErrEvicted = errors.New("gossip was shut down")
+
+const (
+	joinTimeout  = 3 * time.Second
+	rejoinEvery  = 5 * time.Second
+	lookEvery    = 50 * time.Millisecond  // for what is due
+	urgentEvery  = 100 * time.Millisecond // at most, ticks between ticks
+	leaveTimeout = 2500 * time.Millisecond
+
+	// maxQueued and maxQueuedHeads bound the events that wait to be gossiped: above
+	// the first only heads are sent, above the second nothing (R12).
+	maxQueued      = 64
+	maxQueuedHeads = 256
+)
+
+// Join starts to gossip and joins the members given. That none of them answers is
+// no error: they may come later. [Cluster.Run] does the rest, [Cluster.Close] ends it.
+func Join(ctx context.Context, o Options) (*Cluster, error) {
+	o.Cluster = cmp.Or(o.Cluster, "remuda")
+	o.Packet = cmp.Or(o.Packet, 1400)
+	o.Tick = cmp.Or(o.Tick, 500*time.Millisecond)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	c := &Cluster{
+		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(), done: make(chan struct{}),
+		answers: make(chan struct{}, maxAnswers),
+		client: &http.Client{Transport: &http.Transport{
+			MaxIdleConnsPerHost: 4, MaxConnsPerHost: 8, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
+		}},
+	}
+	if o.SecretFile != "" {
+		var err error
+		if c.secrets, err = readSecrets(o.SecretFile, o.Cluster); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkReach(&o, c.secrets); err != nil {
+		return nil, err
+	}
+	if o.Packet < 600 || o.Packet > 65_000 {
+		return nil, fmt.Errorf("--gossip-packet %d: must be from 600 to 65000", o.Packet)
+	}
+	if len(o.Cluster) > 64 {
+		return nil, errors.New("--cluster: the name has 64 characters at most")
+	}
+	c.wire = wire{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
+	events := make(chan serf.Event, 512)
+	config, err := serfConfig(&o, &c.wire, c.secrets, events)
+	if err != nil {
+		return nil, err
+	}
+	if c.serf, err = serf.Create(config); err != nil {
+		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
+	}
+	go c.mail.run(events, c.done)
+	c.joinSeeds(ctx)
+	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1, uint64(time.Now().UnixMilli()))
+	address, err := httpAddress(&o, c.serf.LocalMember().Addr)
+	if err == nil {
+		err = c.serf.SetTags(map[string]string{
+			regionTag: o.Region, httpTag: address, incarnationTag: strconv.FormatUint(c.incarnation, 10),
+		})
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("tell members about this node: %w", err)
+	}
+	return c, nil
+}
+
+// joinSeeds joins the members given, as far as they answer in time.
+func (c *Cluster) joinSeeds(ctx context.Context) {
+	if len(c.options.Join) == 0 {
+		return
+	}
+	joined := make(chan error, 1)
+	c.tasks.Go(func() { joined <- c.joinMissing() })
+	select {
+	case err := <-joined:
+		if err != nil {
+			c.log.Warn("no member could be joined yet", "join", strings.Join(c.options.Join, ","), "error", err)
+		}
+	case <-time.After(joinTimeout):
+		c.log.Warn("members have not answered yet", "join", strings.Join(c.options.Join, ","))
+	case <-ctx.Done():
+	}
+}
+
+// joinMissing joins those of the seeds that no running member is at.
+func (c *Cluster) joinMissing() (err error) {
+	for _, seed := range c.options.Join {
+		select {
+		case <-c.done:
+			return err
+		default:
+		}
+		if !atAnyMember(c.serf, seed) {
+			_, jerr := c.serf.Join([]string{seed}, true)
+			err = errors.Join(err, jerr)
+		}
+	}
+	return err
+}
+
+// seenBefore asks the members joined for the newest run of this node that they have
+// seen (R9): the clock may have gone back since.
+func (c *Cluster) seenBefore(ctx context.Context) (incarnation uint64) {
+	asked := 0
+	for _, p := range peers(c.serf.Members()) {
+		if p.name == c.options.Node || p.httpAddr == "" || p.state != "alive" || asked == 3 {
+			continue
+		}
+		asked++
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		empty := appendMarks(nil, c.options.Node, nil)
+		_, err := c.askAt(ctx, p.httpAddr, p.name, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
+			r := reader{rest: frame}
+			_, list := r.marks()
+			for _, s := range list {
+				if s.id.Node == c.options.Node {
+					incarnation = max(incarnation, s.id.Incarnation)
+				}
+			}
+			return nil
+		})
+		cancel()
+		if err == nil {
+			break
+		}
+	}
+	return incarnation
+}
+
+// Incarnation names this run. The store is made with it.
+func (c *Cluster) Incarnation() uint64 { return c.incarnation }
+
+// since is the time since the start, by the monotonic clock.
+func (c *Cluster) since() time.Duration { return time.Since(c.began) }
+
+// start begins the protocol with a store, and with what a checkpoint remembers.
+func (c *Cluster) start(st *store.Store, remembered Remembered) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.store = st
+	c.protocol = newProtocol(st, c.wire.tickOf, uint64(c.began.UnixNano()))
+	c.protocol.remember(c.since(), remembered)
+	c.publisher = &publisher{store: st, id: c.protocol.self}
+	c.refreshLocked()
+}
+
+// refreshLocked brings what readers see of the members up to date.
+func (c *Cluster) refreshLocked() {
+	c.protocol.setPeers(peers(c.serf.Members()))
+	c.protocol.node(c.options.Node).bytesOut = c.gossiped.Load()
+	c.store.SetMembers(c.protocol.members(c.since()))
+}
+
+// Run keeps the store in step with the cluster until the context ends. It is the
+// one who ticks the store. remembered is what [Dir.Restore] returned.
+func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered Remembered) error {
+	c.start(st, remembered)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	tick := time.NewTimer(c.untilTick())
+	defer tick.Stop()
+	rejoin := time.NewTicker(rejoinEvery)
+	defer rejoin.Stop()
+	var lastTick time.Time
+	urgent := st.Urgent()
+	for {
+		select {
+		case <-tick.C:
+			lastTick = time.Now()
+			c.tick()
+			tick.Reset(c.untilTick())
+			urgent = st.Urgent()
+		case <-urgent:
+			if wait := urgentEvery - time.Since(lastTick); wait > 0 {
+				urgent = nil // the next tick, which is now nearer, brings it
+				tick.Reset(min(wait, c.untilTick()))
+				continue
+			}
+			lastTick = time.Now()
+			c.tick()
+		case <-c.mail.ready:
+			c.takeMail()
+		case <-look.C:
+		case <-rejoin.C:
+			c.rejoin()
+			continue
+		case <-c.serf.ShutdownCh():
+			return ErrEvicted
+		case <-ctx.Done():
+			return nil
+		}
+		if err := c.work(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// untilTick is how long it is to the next tick. Ticks are at multiples of their
+// length, so that a second is closed at its end.
+func (c *Cluster) untilTick() time.Duration {
+	c.mu.Lock()
+	length := c.wire.tickOf(c.protocol.size())
+	c.mu.Unlock()
+	return length - time.Duration(c.store.Now())*time.Millisecond%length
+}
+
+// tick closes a sequence and tells the members.
+func (c *Cluster) tick() {
+	c.store.Tick()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.protocol.ticked()
+	c.refreshLocked()
+	c.protocol.forget(c.since())
+	if c.gone || c.protocol.yields() {
+		return
+	}
+	waiting := queued(c.serf)
+	if waiting > maxQueuedHeads {
+		c.skipped.Add(1)
+		return
+	}
+	headOnly := waiting > maxQueued
+	events := c.publisher.publish(c.wire.budget(c.protocol.size()), headOnly)
+	if headOnly {
+		c.headsOnly.Add(1)
+	}
+	for _, event := range events {
+		if err := c.serf.UserEvent(eventName, event, false); err != nil {
+			c.log.Warn("a delta could not be gossiped", "error", err, "bytes", len(event))
+		}
+		c.gossiped.Add(uint64(len(event)))
+	}
+}
+
+func (c *Cluster) takeMail() {
+	all := c.mail.take()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.since()
+	for _, list := range all {
+		for _, message := range list {
+			c.protocol.receive(now, message)
+		}
+	}
+	c.refreshLocked()
+}
+
+// work begins what is due.
+func (c *Cluster) work(ctx context.Context) error {
+	c.mu.Lock()
+	tasks := c.protocol.due(c.since())
+	yields := c.protocol.yields()
+	rival := c.protocol.rival.id
+	c.mu.Unlock()
+	if yields {
+		c.log.Error("another node of this name has been running for longer: this one ends",
+			"node", c.options.Node, "incarnation", c.incarnation, "other", rival.Incarnation)
+		return ErrNameTaken
+	}
+	for _, t := range tasks {
+		c.tasks.Go(func() { c.do(ctx, t) })
+	}
+	return nil
+}
+
+// do asks a member, and takes the answer.
+func (c *Cluster) do(ctx context.Context, t task) {
+	defer c.mail.wake()
+	if t.pull {
+		result := c.pull(ctx, t)
+		if result.err != nil && ctx.Err() == nil {
+			c.log.Debug("a pull failed", "member", t.member, "origin", t.id.Node, "error", result.err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.protocol.pulled(c.since(), t, result)
+		return
+	}
+	theirs, read, err := c.exchange(ctx, t.member)
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug("an exchange failed", "member", t.member, "error", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.protocol.exchanged(c.since(), t.member, theirs, read, err)
+}
+
+// rejoin joins seeds that are missing, beside the loop.
+func (c *Cluster) rejoin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rejoining || len(c.options.Join) == 0 {
+		return
+	}
+	c.rejoining = true
+	c.tasks.Go(func() {
+		if err := c.joinMissing(); err != nil {
+			c.log.Debug("seeds are missing", "error", err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.rejoining = false
+	})
+}
+
+// Leave tells the members the last that was counted here, waits until they have it,
+// and leaves. It is called when Run has ended, unless with an error.
+func (c *Cluster) Leave(ctx context.Context) error {
+	c.mu.Lock()
+	running := c.protocol != nil
+	c.mu.Unlock()
+	if running {
+		c.tick()
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		if !c.handedOver(ctx) {
+			c.log.Warn("some members may not have the last that was counted here")
+		}
+	}
+	if err := c.serf.Leave(); err != nil {
+		return fmt.Errorf("leave the cluster: %w", err)
+	}
+	return nil
+}
+
+// handedOver waits until every running member has all of this node's.
+func (c *Cluster) handedOver(ctx context.Context) bool {
+	c.mu.Lock()
+	self, sequence := c.protocol.self, c.protocol.own.mark
+	missing := make(map[string]bool)
+	for _, n := range c.protocol.nodes {
+		if !n.own && n.peer.state == "alive" {
+			missing[n.name] = true
+		}
+	}
+	c.mu.Unlock()
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for len(missing) > 0 {
+		var mu sync.Mutex
+		var asked sync.WaitGroup
+		for name := range missing {
+			asked.Go(func() {
+				theirs, _, err := c.exchange(ctx, name)
+				mu.Lock()
+				defer mu.Unlock()
+				for _, s := range theirs {
+					if err == nil && s.id == self && s.mark >= sequence {
+						delete(missing, name)
+					}
+				}
+			})
+		}
+		asked.Wait()
+		if len(missing) == 0 {
+			break
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// Close ends everything. It is called last.
+func (c *Cluster) Close() error {
+	c.mu.Lock()
+	gone := c.gone
+	c.gone = true
+	c.mu.Unlock()
+	if gone {
+		return nil
+	}
+	close(c.done)
+	err := c.serf.Shutdown()
+	c.tasks.Wait()
+	c.client.CloseIdleConnections()
+	if err != nil {
+		return fmt.Errorf("stop to gossip: %w", err)
+	}
+	return nil
+}
+
+// Reasons says why this node should not be asked yet; nil when it may be.
+func (c *Cluster) Reasons() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.protocol == nil || c.protocol.catchingUp(c.since()):
+		return []string{"catching_up"}
+	case c.protocol.yields():
+		return []string{"name_taken"}
+	}
+	return nil
+}
+
+// Find asks the members for decisions of a request, and merges them into the store.
+func (c *Cluster) Find(ctx context.Context, requestID string) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	c.mu.Lock()
+	if c.protocol == nil {
+		c.mu.Unlock()
+		return
+	}
+	var members []string
+	for _, n := range c.protocol.sorted() {
+		if !n.own && n.peer.alive() {
+			members = append(members, n.name)
+		}
+	}
+	c.mu.Unlock()
+	var asked sync.WaitGroup
+	for _, name := range members {
+		asked.Go(func() {
+			query := map[string][]string{"request_id": {requestID}}
+			_, err := c.ask(ctx, name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
+				r := reader{rest: frame}
+				own := r.status()
+				e := r.entries(&head{id: own.id}, &knownRows{})
+				if !r.end() || len(e.rows) > 0 || own.id.Node != name {
+					return errDamaged
+				}
+				return c.store.MergeNotes(own.id, &store.Notes{Decisions: e.notes.Decisions})
+			})
+			if err != nil {
+				c.log.Debug("a member was asked for a decision in vain", "member", name, "error", err)
+			}
+		})
+	}
+	asked.Wait()
+}
+
+// Figures calls yield with the figures of this node's part in the cluster. Those
+// whose names end in _total count since the start.
+func (c *Cluster) Figures(yield func(name string, value float64)) {
+	waiting := queued(c.serf)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.protocol == nil {
+		return
+	}
+	var all node
+	for _, n := range c.protocol.nodes {
+		all.inline += n.inline
+		all.pulled += n.pulled
+		all.pulls += n.pulls
+		all.gaps += n.gaps
+		all.divergence += n.divergence
+		all.bytesIn += n.bytesIn
+		if !n.own {
+			all.bytesOut += n.bytesOut
+		}
+	}
+	members := c.protocol.size()
+	for name, v := range map[string]uint64{
+		"members":              uint64(members),
+		"inline_total":         all.inline,
+		"pulled_total":         all.pulled,
+		"pulls_total":          all.pulls,
+		"gaps_total":           all.gaps,
+		"divergence_total":     all.divergence,
+		"gossiped_bytes_total": c.gossiped.Load(),
+		"received_bytes_total": all.bytesIn,
+		"answered_bytes_total": all.bytesOut,
+		"heads_only_total":     c.headsOnly.Load(),
+		"skipped_total":        c.skipped.Load(),
+		"ignored_total":        c.protocol.ignored + c.mail.droppedCount(),
+		"refused_total":        c.refused.Load(),
+		"queued_events":        uint64(waiting),
+		"inline_budget_bytes":  uint64(c.wire.budget(members).payload),
+	} {
+		yield("remuda_cluster_"+name, float64(v))
+	}
+}

@@ -1,0 +1,220 @@
+package cluster
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"remuda/store"
+)
+
+// dueExchanges returns the members whose marks are to be asked for (R6): each one
+// once when it appears, a random one every five seconds, and those that are called
+// alive but are not heard of.
+func (p *protocol) dueExchanges(now time.Duration) (tasks []task) {
+	ask := func(n *node) {
+		if n.asking || p.asking >= maxExchanges {
+			return
+		}
+		n.asking, n.lastAsked = true, now
+		p.asking++
+		tasks = append(tasks, task{member: n.name})
+	}
+	var alive []*node
+	for _, n := range p.sorted() {
+		if n.own || !n.peer.alive() {
+			continue
+		}
+		alive = append(alive, n)
+		if now-n.lastAsked < askEvery {
+			continue
+		}
+		if n.greeted != n.peer.incarnation+1 || now-p.lastHeard(n) > p.overdue() {
+			ask(n)
+		}
+	}
+	if now >= p.nextExchange && len(alive) > 0 {
+		p.nextExchange = now + exchangeEvery
+		ask(alive[p.random.IntN(len(alive))])
+	}
+	return tasks
+}
+
+// sorted lists the nodes by name, so that a seed decides all.
+func (p *protocol) sorted() []*node {
+	list := make([]*node, 0, len(p.nodes))
+	for _, n := range p.nodes {
+		list = append(list, n)
+	}
+	slices.SortFunc(list, func(a, b *node) int { return cmp.Compare(a.name, b.name) })
+	return list
+}
+
+// overdue is how long a head may take.
+func (p *protocol) overdue() time.Duration { return staleTicks * p.tick(p.size()) }
+
+// size is the number of members that are up.
+func (p *protocol) size() (n int) {
+	for _, node := range p.nodes {
+		if node.own || node.peer.alive() {
+			n++
+		}
+	}
+	return n
+}
+
+// newestOf is the newest origin that has been heard of a node, nil when none has.
+func (p *protocol) newestOf(n *node) *origin {
+	return p.origins[store.OriginID{Node: n.name, Incarnation: n.newest}]
+}
+
+func (p *protocol) lastHeard(n *node) time.Duration {
+	if o := p.newestOf(n); o != nil {
+		return o.headAt
+	}
+	return never
+}
+
+// marks lists how much is here of every origin, this one first.
+func (p *protocol) marks() []status {
+	list := []status{p.own}
+	for _, o := range p.origins {
+		if o.mark > 0 || o.ahead > 0 {
+			list = append(list, p.status(o))
+		}
+	}
+	return list
+}
+
+func (p *protocol) status(o *origin) status {
+	return status{o.id, o.mark, o.ahead, p.store.Digest(o.id), o.ahead <= o.mark && !o.unverified && !o.refused && !o.pulling}
+}
+
+// exchanged takes the end of an exchange.
+func (p *protocol) exchanged(now time.Duration, member string, theirs []status, size int, err error) {
+	n := p.node(member)
+	n.asking = false
+	p.asking--
+	n.lastAsked = now
+	if err != nil {
+		return
+	}
+	n.bytesIn += uint64(size)
+	n.greeted = n.peer.incarnation + 1
+	p.compare(now, member, theirs)
+}
+
+// compare looks through the marks of a member for what it has more of.
+func (p *protocol) compare(now time.Duration, member string, theirs []status) {
+	for i := range theirs {
+		t := &theirs[i]
+		if t.id == p.self {
+			continue
+		}
+		o := p.origin(t.id, now)
+		if o == nil {
+			continue
+		}
+		if t.id.Node == member && t.id.Incarnation >= o.node.newest {
+			o.node.newest = t.id.Incarnation
+			o.heard(now)
+			if t.mark > o.head {
+				o.head, o.is = t.mark, t.digest
+			}
+		}
+		// What a living origin has just sent is on its way; its heads say what is missing.
+		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
+		switch {
+		case t.mark > o.mark && t.id.Node == member:
+			at := now
+			if heard {
+				at += 2*gapPatience + p.jitter()
+			}
+			p.want(o, at, member)
+		case heard:
+		case t.mark > o.mark || t.ahead > o.ahead:
+			p.want(o, now+p.jitter(), member)
+		case t.mark == o.mark && t.ahead == o.ahead && !o.pulling:
+			p.compareDigests(o, now, member, t)
+		}
+		if t.id.Node == member {
+			p.verify(o, now)
+		}
+	}
+}
+
+// compareDigests of a run that ended, of which both have the same sequences.
+func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t *status) {
+	mine := p.status(o)
+	if t.digest == mine.digest || o.refused || p.alive(o) || mine.verified && !t.verified {
+		return
+	}
+	if mine.verified {
+		o.node.divergence++
+		if mine.digest > t.digest { // one takes over from the other, and not both
+			return
+		}
+	}
+	// Each takes all that the other has. When that changes nothing, it is only what
+	// has aged out that makes the difference.
+	if t.verified || o.union != *t {
+		o.union, o.full = *t, true
+		p.want(o, now, member)
+	} else if mine.digest < t.digest {
+		p.store.Calibrate(o.id, t.digest)
+	}
+}
+
+// forget drops what is known of runs that ended, once nothing that they counted is
+// in any window.
+func (p *protocol) forget(now time.Duration) {
+	for id, o := range p.origins {
+		if now-o.headAt > silentAfter && now-o.markAt > silentAfter && !o.pulling && !p.alive(o) && !p.store.Holds(id) {
+			p.store.Forget(id)
+			delete(p.origins, id)
+		}
+	}
+	for name, n := range p.nodes {
+		if !n.own && n.peer.state == "" && p.newestOf(n) == nil && !p.known(n) {
+			delete(p.nodes, name)
+		}
+	}
+}
+
+// appendMarks writes what somebody has: the version, who, and a list of statuses.
+func appendMarks(b []byte, member string, list []status) []byte {
+	b = appendString(append(b, wireVersion), member)
+	for i := range list {
+		b = appendStatus(b, &list[i])
+	}
+	return b
+}
+
+func appendStatus(b []byte, s *status) []byte {
+	b = appendString(b, s.id.Node)
+	b = binary.AppendUvarint(b, s.id.Incarnation)
+	b = binary.AppendUvarint(b, s.mark)
+	b = binary.AppendUvarint(b, s.ahead)
+	b = binary.LittleEndian.AppendUint64(b, s.digest)
+	return appendBool(b, s.verified)
+}
+
+func (r *reader) marks() (member string, list []status) {
+	if r.byte() != wireVersion {
+		r.fail()
+	}
+	member = r.id()
+	for len(r.rest) > 0 && len(list) < maxOrigins {
+		list = append(list, r.status())
+	}
+	return member, list
+}
+
+func (r *reader) status() (s status) {
+	s.id = store.OriginID{Node: r.id(), Incarnation: r.upTo(1 << 53)}
+	s.mark, s.ahead = r.upTo(maxSequence), r.upTo(maxSequence)
+	s.digest = r.fixed64()
+	s.verified = r.bool()
+	return s
+}

@@ -1,0 +1,505 @@
+package cluster
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"remuda/store"
+)
+
+// protocol is what a node knows of the origins of others, and decides what to ask
+// of whom. It does no I/O and reads no clock: messages come in with the instant at
+// which they came, and due says what to do. Instants are monotonic, since the
+// start. It is not safe for concurrent use.
+//
+// The rules that the comments name are those of docs/design.md.
+type protocol struct {
+	store  *store.Store
+	self   store.OriginID
+	tick   func(members int) time.Duration
+	random *rand.Rand
+
+	origins map[store.OriginID]*origin
+	nodes   map[string]*node // by name, this one too
+	own     status           // as of the last tick
+	pulls   int              // running
+	asking  int              // exchanges running
+
+	nextExchange time.Duration
+	caughtUp     bool
+	rival        rival
+	ignored      uint64 // messages that could not be read
+}
+
+// An origin is what is known of one run of another node.
+type origin struct {
+	id   store.OriginID
+	node *node
+
+	mark  uint64 // everything stamped up to it is in the store
+	ahead uint64 // newest stamp of anything that is
+	head  uint64 // newest sequence announced, and its digest
+	is    uint64
+
+	headAt, markAt time.Duration // last sign of life; last advance of the mark
+
+	part struct { // what has come of a delta of several events
+		sequence, after uint64
+		got             uint8
+	}
+	rows knownRows
+
+	// unverified says that the digest is not known here, since not all that ever was
+	// has come; refused that something did not fit into the store.
+	unverified, refused bool
+
+	union   status        // whose all was taken last, see compareDigests
+	wanted  bool          // to pull
+	wantAt  time.Duration // not before
+	full    bool          // all of it
+	from    string        // who has more, if not the origin
+	pulling bool
+	fails   int
+}
+
+// A node is a name, and what serf says of it.
+type node struct {
+	name   string
+	peer   peer
+	newest uint64 // incarnation of the newest origin heard of
+	own    bool
+
+	asking    bool // an exchange is running
+	greeted   uint64
+	lastAsked time.Duration
+
+	gaps, pulls, inline, pulled, divergence uint64
+	bytesIn, bytesOut                       uint64
+}
+
+// rival is another process that uses this node's name.
+type rival struct {
+	id          store.OriginID
+	first       time.Duration
+	sequence    uint64
+	advances    int
+	established bool
+}
+
+const (
+	// gapPatience is how long a missing event may still be on its way.
+	gapPatience = 150 * time.Millisecond
+	maxJitter   = 50 * time.Millisecond
+
+	maxPulls     = 4 // at a time
+	maxExchanges = 8
+	firstBackOff = 100 * time.Millisecond
+	maxBackOff   = 5 * time.Second
+
+	exchangeEvery = 5 * time.Second
+	askEvery      = time.Second
+	staleTicks    = 3
+	silentAfter   = 60 * time.Second
+
+	// farBehind is how old a mark may be for what came after it to be asked for.
+	// Older, something may have aged out at the origin meanwhile.
+	farBehind = 45 * time.Minute
+
+	// maxOrigins bounds the runs that are known; messages of more are ignored.
+	maxOrigins = 4096
+)
+
+func newProtocol(st *store.Store, tick func(int) time.Duration, seed uint64) *protocol {
+	p := &protocol{
+		store: st, self: store.OriginID{Node: st.Node(), Incarnation: st.Incarnation()}, tick: tick,
+		random:  rand.New(rand.NewPCG(seed, 0)),
+		origins: make(map[store.OriginID]*origin), nodes: make(map[string]*node),
+	}
+	own := p.node(st.Node())
+	own.own, own.newest = true, p.self.Incarnation
+	p.ticked()
+	return p
+}
+
+func (p *protocol) node(name string) *node {
+	n := p.nodes[name]
+	if n == nil {
+		n = &node{name: name, lastAsked: never}
+		p.nodes[name] = n
+	}
+	return n
+}
+
+// origin returns the record of a run, nil when there are too many.
+func (p *protocol) origin(id store.OriginID, now time.Duration) *origin {
+	o := p.origins[id]
+	if o == nil {
+		if len(p.origins) >= maxOrigins {
+			return nil
+		}
+		o = &origin{id: id, node: p.node(id.Node), headAt: never, markAt: now}
+		p.origins[id] = o
+	}
+	return o
+}
+
+// never is an instant long before the start.
+const never = -time.Hour
+
+func (p *protocol) jitter() time.Duration { return time.Duration(p.random.Int64N(int64(maxJitter))) }
+
+// receive takes a user event of a member.
+func (p *protocol) receive(now time.Duration, message []byte) {
+	r := reader{rest: message}
+	h, _ := r.head()
+	if r.bad {
+		p.ignored++ // R13: damaged, or of a version to come
+		return
+	}
+	if h.id == p.self {
+		return
+	}
+	o := p.origin(h.id, now)
+	if o == nil {
+		p.ignored++
+		return
+	}
+	e := r.entries(&h, &o.rows)
+	if !r.end() {
+		p.ignored++
+		return
+	}
+	o.node.bytesIn += uint64(len(message))
+	superseded := h.id.Incarnation < o.node.newest // R1
+	if !superseded {
+		o.heard(now)
+		o.node.newest = h.id.Incarnation
+		if h.sequence > o.head {
+			p.store.SetClock(h.id, h.wall)
+			if h.rows && h.after > max(o.mark, o.head) {
+				o.node.gaps++
+			}
+			o.head, o.is = h.sequence, h.digest
+		}
+	}
+	p.watchRival(now, &h)
+	whole := p.merge(o, &e, o.mark >= h.after)
+	switch {
+	case superseded, h.sequence <= o.mark: // R3
+	case !h.rows:
+		p.want(o, now, "")
+	case whole && o.mark >= h.after:
+		o.gotPart(&h)
+		if o.part.got == 1<<h.parts-1 { // R4
+			o.node.inline += h.sequence - o.mark
+			o.advance(now, h.sequence)
+		} else {
+			p.want(o, now+p.patience(&h), "")
+		}
+	default: // R5: what came without building on what is missing was merged
+		p.want(o, now+p.patience(&h), "")
+	}
+	p.verify(o, now)
+}
+
+// patience is how long to wait for the missing part of a delta. When it reached
+// back over several sequences, the next one is likely to bring the part again.
+func (p *protocol) patience(h *head) time.Duration {
+	wait := gapPatience + p.jitter()
+	if h.sequence-h.after > 1 {
+		wait += p.tick(p.size())
+	}
+	return wait
+}
+
+// merge puts entries into the store and reports whether all could be. Rows that
+// build on what is not here are left out.
+func (p *protocol) merge(o *origin, e *entries, builds bool) (whole bool) {
+	whole = e.unknown == 0
+	if newest := e.notes.Newest(); newest > 0 || e.notes.Len() > 0 {
+		if err := p.store.MergeNotes(o.id, &e.notes); err != nil {
+			o.refused = true
+		}
+		o.ahead = max(o.ahead, newest)
+	}
+	for i := range e.rows {
+		s := &e.rows[i].state
+		if s.Even && !builds {
+			whole = false
+			continue
+		}
+		switch err := p.store.Merge(o.id, s); {
+		case err == nil:
+			o.ahead = max(o.ahead, s.Stamp)
+		case errors.Is(err, store.ErrNoRoom):
+			o.refused, o.ahead = true, max(o.ahead, s.Stamp)
+		default:
+			whole = false
+		}
+	}
+	return whole
+}
+
+func (o *origin) heard(now time.Duration) { o.headAt = max(o.headAt, now) }
+
+func (o *origin) gotPart(h *head) {
+	if o.part.sequence != h.sequence || o.part.after != h.after {
+		o.part.sequence, o.part.after, o.part.got = h.sequence, h.after, 0
+	}
+	o.part.got |= 1 << h.part
+}
+
+func (o *origin) advance(now time.Duration, sequence uint64) {
+	o.markAt = now
+	if sequence > o.mark {
+		o.mark = sequence
+	}
+	if o.mark >= o.head && !o.full {
+		o.wanted = false
+	}
+}
+
+// want asks for a pull, at an instant or before, from a member if the origin is
+// not to be asked.
+func (p *protocol) want(o *origin, at time.Duration, from string) {
+	if from != "" {
+		o.from = from
+	}
+	if !o.wanted {
+		o.wanted, o.wantAt = true, at
+		return
+	}
+	if o.fails == 0 {
+		o.wantAt = min(o.wantAt, at)
+	}
+}
+
+// verify compares the digest of an origin whose last head is all here (R6).
+func (p *protocol) verify(o *origin, now time.Duration) {
+	if o.mark != o.head || o.ahead > o.mark || o.pulling || o.refused || o.head == 0 {
+		return
+	}
+	switch mine := p.store.Digest(o.id); {
+	case mine == o.is:
+		o.unverified = false
+	case o.unverified:
+		p.store.Calibrate(o.id, o.is)
+		o.unverified = false
+	case !o.full:
+		o.node.divergence++
+		o.full = true
+		p.want(o, now, "")
+	}
+}
+
+// watchRival finds out whether somebody else uses this node's name (R10): late
+// messages of a former run end soon, those of a rival go on.
+func (p *protocol) watchRival(now time.Duration, h *head) {
+	const advances, period = 3, 3 * time.Second
+	if h.id.Node != p.self.Node {
+		return
+	}
+	v := &p.rival
+	if v.id != h.id {
+		*v = rival{id: h.id, first: now, sequence: h.sequence}
+		return
+	}
+	if h.sequence <= v.sequence {
+		return
+	}
+	v.sequence = h.sequence
+	v.advances++
+	v.established = v.advances >= advances && now-v.first >= period
+}
+
+// yields reports whether this node is the younger of two owners of its name, who
+// has to go.
+func (p *protocol) yields() bool {
+	return p.rival.established && p.rival.id.Incarnation < p.self.Incarnation
+}
+
+// A task is something to be asked of a member: its marks, or the state of an
+// origin after a sequence.
+type task struct {
+	member string
+	pull   bool
+	id     store.OriginID
+	after  uint64
+}
+
+// due returns what is to be asked now. Each task wants an answer: exchanged, or
+// pulled.
+func (p *protocol) due(now time.Duration) (tasks []task) {
+	for _, o := range p.origins {
+		if o.wanted && !o.pulling && now >= o.wantAt && p.pulls < maxPulls {
+			if t, ok := p.pullTask(o, now); ok {
+				o.pulling = true
+				p.pulls++
+				tasks = append(tasks, t)
+			}
+		}
+	}
+	return append(tasks, p.dueExchanges(now)...)
+}
+
+func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
+	t = task{pull: true, id: o.id, after: o.mark}
+	if o.full || now-o.markAt > farBehind {
+		t.after = 0
+	}
+	t.member = o.id.Node
+	if n := p.nodes[t.member]; n.own || !n.peer.alive() || n.peer.incarnation != 0 && n.peer.incarnation != o.id.Incarnation ||
+		o.fails%2 == 1 {
+		t.member = p.somebody(o)
+	}
+	if t.member == "" {
+		o.wantAt = now + askEvery
+		return t, false
+	}
+	return t, true
+}
+
+// somebody picks a member who may have an origin's state.
+func (p *protocol) somebody(o *origin) string {
+	if n := p.nodes[o.from]; n != nil && n.peer.alive() && o.fails%2 == 0 {
+		return o.from
+	}
+	var alive []string
+	for _, n := range p.sorted() {
+		if !n.own && n.peer.alive() {
+			alive = append(alive, n.name)
+		}
+	}
+	if len(alive) == 0 {
+		return ""
+	}
+	return alive[p.random.IntN(len(alive))]
+}
+
+// A status is how much somebody has of an origin.
+type status struct {
+	id          store.OriginID
+	mark, ahead uint64
+	digest      uint64
+	verified    bool // digest is that of mark
+}
+
+// pulling takes the header of a pull under way. The clock of an origin has to be
+// known before its cells come, since it decides which of them still count.
+func (p *protocol) pulling(t task, s *status, wall int64) {
+	o := p.origins[t.id]
+	if o == nil || s.id != t.id {
+		return
+	}
+	if t.member == t.id.Node && s.mark > o.head || o.head == 0 && o.mark == 0 {
+		p.store.SetClock(o.id, wall)
+	}
+}
+
+// merged takes entries of a pull under way and reports whether they could be merged.
+func (p *protocol) merged(t task, e *entries) bool {
+	o := p.origins[t.id]
+	if o == nil || !p.merge(o, e, true) {
+		return false
+	}
+	for _, row := range e.rows {
+		if row.number > 0 {
+			o.rows.put(row.number, numberedRow{row.state.Key, row.state.Born})
+		}
+	}
+	return true
+}
+
+// A pullResult is what came of a pull.
+type pullResult struct {
+	status      // of the origin at the member asked, as it was when the answer began
+	exact  bool // and when it ended
+	wall   int64
+	bytes  int
+	err    error
+}
+
+// pulled takes the end of a pull.
+func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
+	p.pulls--
+	o := p.origins[t.id]
+	if o == nil {
+		return
+	}
+	o.pulling = false
+	asked := p.node(t.member)
+	asked.bytesIn += uint64(r.bytes)
+	if r.err != nil {
+		p.failed(o, now)
+		return
+	}
+	o.node.pulls++
+	if o.id.Node == t.member {
+		o.heard(now)
+		o.node.newest = max(o.node.newest, o.id.Incarnation)
+		if r.mark > o.head {
+			o.head, o.is = r.mark, r.digest
+		}
+	}
+	progress := r.mark > o.mark || r.ahead > o.ahead || t.after == 0
+	o.ahead = max(o.ahead, r.ahead)
+	if t.after > 0 && r.mark > o.mark {
+		o.node.pulled += r.mark - o.mark
+	}
+	o.advance(now, r.mark)
+	if t.after == 0 {
+		o.full = false
+		o.unverified = true
+		if r.exact && r.verified && o.ahead <= o.mark && o.mark == r.mark {
+			p.store.Calibrate(o.id, r.digest)
+			o.unverified = false
+		}
+	}
+	o.wanted = false
+	if o.mark < o.head {
+		if !progress {
+			p.failed(o, now)
+			return
+		}
+		o.fails = 0
+		p.want(o, now, "")
+		return
+	}
+	o.fails = 0
+	p.verify(o, now)
+}
+
+// failed has a pull tried again later, from somebody else every other time.
+func (p *protocol) failed(o *origin, now time.Duration) {
+	back := min(firstBackOff<<min(o.fails, 10), maxBackOff)
+	o.fails++
+	o.wanted, o.wantAt = true, now+back+p.jitter()
+	if o.fails > 8 && !p.alive(o) {
+		o.wanted, o.full, o.fails = false, false, 0 // nobody has it; an exchange will say who does
+	}
+}
+
+// ticked takes note of the sequence that this node's store has just closed.
+func (p *protocol) ticked() {
+	sequence := p.store.Sequence()
+	p.own = status{p.self, sequence, sequence, p.store.Digest(p.self), true}
+}
+
+// alive reports whether an origin is the running one of a member.
+func (p *protocol) alive(o *origin) bool {
+	return o.id.Incarnation >= o.node.newest && o.node.peer.alive() &&
+		(o.node.peer.incarnation == 0 || o.node.peer.incarnation == o.id.Incarnation)
+}
+
+// remember begins with what a checkpoint brought back.
+func (p *protocol) remember(now time.Duration, r Remembered) {
+	for _, s := range r.list {
+		if s.id == p.self {
+			continue
+		}
+		if o := p.origin(s.id, now-r.age); o != nil {
+			o.mark, o.ahead, o.unverified = s.mark, s.ahead, !s.verified
+		}
+	}
+}

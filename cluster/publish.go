@@ -1,0 +1,156 @@
+package cluster
+
+import (
+	"slices"
+
+	"remuda/store"
+)
+
+// A publisher turns what a tick closed into the user events of a delta.
+//
+// A delta holds everything since a sequence some ticks before: whoever missed the
+// one before is complete all the same. So a lost event costs nothing but its share
+// in the next ones, and needs no pull.
+type publisher struct {
+	store *store.Store
+	id    store.OriginID
+
+	numbers rowNumbers
+	tokens  float64 // events that may be sent beyond one a tick
+	backlog []store.Stamped[store.DecisionRecord]
+	offered uint64 // decisions up to this sequence were put into the backlog
+}
+
+const (
+	// reach is how many sequences a delta covers when there is room for them;
+	// generous is the share of the room that more than one may take.
+	reach    = 3
+	generous = 0.6
+	// maxBurst is how many ticks' worth of events may be saved up for a burst.
+	maxBurst = 4
+	// maxBacklog bounds decisions that wait for room; the oldest give way.
+	maxBacklog = 50
+)
+
+// publish returns the payloads of the events of the last tick.
+func (p *publisher) publish(b budget, headOnly bool) [][]byte {
+	h := head{
+		id: p.id, sequence: p.store.Sequence(), wall: p.store.Now(), digest: p.store.Digest(p.id), rows: true, parts: 1,
+	}
+	p.offerDecisions(h.sequence)
+	p.tokens = min(p.tokens+b.parts, maxBurst*b.parts)
+	parts := max(1, min(int(p.tokens), maxParts))
+	var packed [][]byte
+	notes := p.store.ChangedNotes(p.id, h.sequence-min(reach, h.sequence))
+	if !headOnly {
+		packed = p.changes(&h, notes, b.payload, parts)
+	}
+	if packed == nil {
+		h.rows, h.after = false, h.sequence-1
+		packed = p.latest(&h, notes, b.payload)
+	}
+	packed = p.decisions(&h, packed, b.payload)
+	p.tokens -= float64(len(packed))
+	events := make([][]byte, len(packed))
+	for i, body := range packed {
+		h.part, h.parts = i, len(packed)
+		events[i] = append(h.append(nil), body...)
+	}
+	return events
+}
+
+// changes packs all that changed since some sequences ago, nil when there is no
+// room for it.
+func (p *publisher) changes(h *head, notes *store.Notes, payload, parts int) [][]byte {
+	for back := uint64(min(reach, h.sequence)); back > 0; back-- {
+		h.after = h.sequence - back
+		limit := payload * parts
+		if back > 1 {
+			limit = int(float64(limit) * generous)
+		}
+		pk := packer{size: payload - h.size(), limit: limit, parts: parts}
+		if p.pack(&pk, notes, h) {
+			return pk.bodies
+		}
+	}
+	return nil
+}
+
+func (p *publisher) pack(pk *packer, notes *store.Notes, h *head) bool {
+	pk.next()
+	if !eachLatest(notes, h.after, pk.add) || !eachOther(notes, h.after, pk.add) {
+		return false
+	}
+	fits := true
+	var entry []byte
+	p.store.Changed(p.id, h.after, store.AllTiers, func(s *store.RowState) bool {
+		entry = appendRow(entry[:0], s, p.numbers.name(s.Key, s.Born, h.sequence), true, h)
+		fits = pk.add(entry)
+		return fits
+	})
+	return fits
+}
+
+// latest packs as many of the latest values as one event takes.
+func (p *publisher) latest(h *head, notes *store.Notes, payload int) [][]byte {
+	pk := packer{size: payload - h.size(), limit: payload, parts: 1}
+	pk.next()
+	eachLatest(notes, h.after, pk.add)
+	return pk.bodies
+}
+
+// offerDecisions adds what was decided since the last call to the backlog. The
+// store has chosen a few of each tick.
+func (p *publisher) offerDecisions(sequence uint64) {
+	p.backlog = append(p.backlog, p.store.ChangedDecisions(p.id, p.offered)...)
+	p.offered = sequence
+	if n := len(p.backlog) - maxBacklog; n > 0 {
+		p.backlog = slices.Delete(p.backlog, 0, n)
+	}
+}
+
+// decisions fills what room is left.
+func (p *publisher) decisions(h *head, bodies [][]byte, payload int) [][]byte {
+	last := len(bodies) - 1
+	for len(p.backlog) > 0 {
+		entry := appendDecision(nil, &p.backlog[0])
+		if len(bodies[last])+len(entry) > payload-h.size() {
+			if len(entry) <= payload-h.size() {
+				break
+			}
+		} else {
+			bodies[last] = append(bodies[last], entry...)
+		}
+		p.backlog = slices.Delete(p.backlog, 0, 1) // it had its chance, or never fits
+	}
+	return bodies
+}
+
+// A packer fills the bodies of some events with entries.
+type packer struct {
+	bodies [][]byte
+	size   int // of a body
+	limit  int // of all
+	parts  int
+	used   int
+}
+
+func (pk *packer) next() { pk.bodies = append(pk.bodies, nil) }
+
+// add reports whether there was room for an entry.
+func (pk *packer) add(entry []byte) bool {
+	last := len(pk.bodies) - 1
+	if len(pk.bodies[last])+len(entry) > pk.size {
+		if len(pk.bodies) == pk.parts || len(entry) > pk.size {
+			return false
+		}
+		pk.next()
+		last++
+	}
+	pk.used += len(entry)
+	if pk.used > pk.limit {
+		return false
+	}
+	pk.bodies[last] = append(pk.bodies[last], entry...)
+	return true
+}

@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// Members prove to each other that they know the cluster's secret, and nobody
+// else can read or change what they say. Keys for gossip, requests and answers are
+// derived from it. A file may hold several secrets, one a line: the first is used,
+// all are accepted, so that it can be changed node by node.
+//
+// A request carries a nonce and a MAC of itself; its answer is sealed with the
+// nonce, so that an old answer is none to a new request. Requests only read, or
+// tell what somebody has: to repeat one is of no use.
+type secrets []secretKeys
+
+type secretKeys struct {
+	gossip, request []byte
+	answer          cipher.AEAD
+}
+
+const (
+	minSecret = 16
+	nonceSize = 16
+
+	clusterHeader = "Remuda-Cluster"
+	nonceHeader   = "Remuda-Nonce"
+	macHeader     = "Remuda-Mac"
+)
+
+// readSecrets reads the file of secrets of a cluster.
+func readSecrets(path, cluster string) (secrets, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the secret: %w", err)
+	}
+	var list secrets
+	for line := range strings.Lines(string(content)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if len(line) < minSecret {
+			return nil, fmt.Errorf("secret file %s: a secret has %d characters at least; openssl rand -base64 32 makes a good one", path, minSecret)
+		}
+		k, err := deriveKeys(line, cluster)
+		if err != nil {
+			return nil, fmt.Errorf("derive keys of the secret: %w", err)
+		}
+		list = append(list, k)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("secret file %s: there is no secret in it", path)
+	}
+	return list, nil
+}
+
+func deriveKeys(secret, cluster string) (k secretKeys, err error) {
+	derive := func(use string) []byte {
+		key, derr := hkdf.Key(sha256.New, []byte(secret), []byte("remuda "+cluster), use, 32)
+		err = errors.Join(err, derr)
+		return key
+	}
+	k.gossip, k.request = derive("gossip"), derive("request")
+	block, berr := aes.NewCipher(derive("answer"))
+	if err = errors.Join(err, berr); err != nil {
+		return k, err
+	}
+	k.answer, err = cipher.NewGCM(block)
+	return k, err
+}
+
+// sign adds what an internal request needs.
+func (s secrets) sign(r *http.Request, cluster string, body []byte) (nonce []byte) {
+	r.Header.Set(clusterHeader, cluster)
+	if len(s) == 0 {
+		return nil
+	}
+	nonce = make([]byte, nonceSize)
+	_, _ = rand.Read(nonce) // it never fails
+	r.Header.Set(nonceHeader, base64.RawURLEncoding.EncodeToString(nonce))
+	r.Header.Set(macHeader, base64.RawURLEncoding.EncodeToString(s[0].mac(r, cluster, nonce, body)))
+	return nonce
+}
+
+func (k *secretKeys) mac(r *http.Request, cluster string, nonce, body []byte) []byte {
+	sum := sha256.Sum256(body)
+	m := hmac.New(sha256.New, k.request)
+	for _, part := range [][]byte{[]byte(r.Method), []byte(r.URL.RequestURI()), []byte(cluster), nonce, sum[:]} {
+		_ = binary.Write(m, binary.BigEndian, uint32(len(part)))
+		m.Write(part)
+	}
+	return m.Sum(nil)
+}
+
+// errForbidden is the answer to a request that does not come from a member.
+var errForbidden = errors.New("not a member of this cluster")
+
+// check admits a request of a member and returns what its answer is sealed with;
+// without secrets that is nothing, and only this machine is admitted.
+func (s secrets) check(r *http.Request, cluster string, body []byte) (*seal, error) {
+	if r.Header.Get(clusterHeader) != cluster {
+		return nil, errForbidden
+	}
+	if len(s) == 0 {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			return nil, errForbidden
+		}
+		return nil, nil
+	}
+	nonce, err := base64.RawURLEncoding.DecodeString(r.Header.Get(nonceHeader))
+	mac, merr := base64.RawURLEncoding.DecodeString(r.Header.Get(macHeader))
+	if err != nil || merr != nil || len(nonce) != nonceSize {
+		return nil, errForbidden
+	}
+	for i := range s {
+		if hmac.Equal(mac, s[i].mac(r, cluster, nonce, body)) {
+			return &seal{keys: s[i : i+1], nonce: nonce}, nil
+		}
+	}
+	return nil, errForbidden
+}
+
+// A seal encrypts the frames of one answer, or opens them: each with its place in
+// the answer, so that none can be left out or moved.
+type seal struct {
+	keys  []secretKeys // the first seals, any opens
+	nonce []byte       // of the request
+	frame uint64
+}
+
+func (s *seal) seal(plain []byte) []byte {
+	if s == nil {
+		return plain
+	}
+	box := make([]byte, s.keys[0].answer.NonceSize(), len(plain)+64)
+	_, _ = rand.Read(box)
+	return s.keys[0].answer.Seal(box, box, plain, s.place())
+}
+
+func (s *seal) open(box []byte) ([]byte, error) {
+	if s == nil {
+		return box, nil
+	}
+	place := s.place()
+	for i := range s.keys {
+		aead := s.keys[i].answer
+		if n := aead.NonceSize(); len(box) > n {
+			if plain, err := aead.Open(nil, box[:n], box[n:], place); err == nil {
+				return plain, nil
+			}
+		}
+	}
+	return nil, errForbidden
+}
+
+func (s *seal) place() []byte {
+	s.frame++
+	return binary.BigEndian.AppendUint64(s.nonce[:nonceSize:nonceSize], s.frame)
+}

@@ -1,0 +1,226 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
+)
+
+// Tags of a member in serf.
+const (
+	regionTag      = "region"
+	httpTag        = "http"
+	incarnationTag = "incarnation"
+)
+
+// serfConfig is how this program uses serf.
+//
+// Conflicts of names are left to rule R10: serf's own vote would shut down a node
+// that was moved to another address, before its former run is seen to have failed.
+func serfConfig(o *Options, w *wire, keys secrets, events chan<- serf.Event) (*serf.Config, error) {
+	host, port, err := splitAddress(o.Gossip)
+	if err != nil {
+		return nil, err
+	}
+	m := memberlist.DefaultLANConfig()
+	m.Name = o.Node
+	m.Label = o.Cluster
+	m.BindAddr, m.BindPort = host, port
+	if o.Advertise != "" {
+		ip, err := resolve(o.Advertise)
+		if err != nil {
+			return nil, err
+		}
+		m.AdvertiseAddr, m.AdvertisePort = ip.String(), port
+	}
+	m.GossipInterval, m.GossipNodes, m.RetransmitMult = gossipInterval, gossipNodes, retransmitMult
+	m.UDPBufferSize = w.packet
+	m.EnableCompression = false
+	m.TCPTimeout = 2 * time.Second
+	m.PushPullInterval = 15 * time.Second
+	m.DeadNodeReclaimTime = 10 * time.Second
+	m.QueueCheckInterval = 5 * time.Second
+	m.Transport = o.transport
+	if len(keys) > 0 {
+		all := make([][]byte, len(keys))
+		for i := range keys {
+			all[i] = keys[i].gossip
+		}
+		if m.Keyring, err = memberlist.NewKeyring(all, all[0]); err != nil {
+			return nil, fmt.Errorf("use the secret for gossip: %w", err)
+		}
+	}
+	c := serf.DefaultConfig()
+	c.NodeName = o.Node
+	c.MemberlistConfig = m
+	c.Tags = map[string]string{regionTag: o.Region}
+	c.EventCh = events
+	c.EventBuffer = 256
+	c.UserEventSizeLimit = min(w.room(1)+64, serfLimit)
+	c.BroadcastTimeout = 2 * time.Second
+	c.LeavePropagateDelay = 500 * time.Millisecond
+	c.ReconnectInterval = 5 * time.Second
+	c.QueueCheckInterval = 5 * time.Second
+	c.EnableNameConflictResolution = false
+	logger := log.New(serfLog{o.Logger}, "", 0)
+	c.Logger, m.Logger = logger, logger
+	return c, nil
+}
+
+// serfLog passes what serf logs on to slog.
+type serfLog struct{ log *slog.Logger }
+
+func (l serfLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	level := slog.LevelDebug
+	for name, is := range map[string]slog.Level{"[INFO] ": slog.LevelDebug, "[WARN] ": slog.LevelInfo, "[ERR] ": slog.LevelWarn} {
+		if rest, ok := strings.CutPrefix(text, name); ok {
+			text, level = rest, is
+		}
+	}
+	l.log.Log(context.Background(), level, strings.TrimPrefix(text, "[DEBUG] "))
+	return len(line), nil
+}
+
+func splitAddress(address string) (host string, port int, err error) {
+	host, service, err := net.SplitHostPort(address)
+	if err == nil {
+		port, err = net.LookupPort("tcp", service)
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("--gossip %s: want host:port, such as 127.0.0.1:7401", address)
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	ip, err := resolve(host)
+	if err != nil {
+		return "", 0, err
+	}
+	return ip.String(), port, nil
+}
+
+func resolve(host string) (net.IP, error) {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	list, err := net.DefaultResolver.LookupIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", host, err)
+	}
+	return list[0], nil
+}
+
+// checkReach refuses addresses with which members could not reach each other, or
+// with which more than members could.
+func checkReach(o *Options, keys secrets) error {
+	host, _, err := splitAddress(o.Gossip)
+	if err != nil {
+		return err
+	}
+	local := net.ParseIP(host).IsLoopback()
+	if !local && len(keys) == 0 {
+		return fmt.Errorf("--gossip %s can be reached from other machines: it needs --secret-file", o.Gossip)
+	}
+	told := host
+	if o.Advertise != "" {
+		ip, err := resolve(o.Advertise)
+		if err != nil {
+			return err
+		}
+		if told = ip.String(); !ip.IsLoopback() && len(keys) == 0 {
+			return fmt.Errorf("--advertise %s is for other machines: it needs --secret-file", o.Advertise)
+		}
+	}
+	toldIP := net.ParseIP(told)
+	if !toldIP.IsLoopback() {
+		if h, _, err := net.SplitHostPort(o.HTTPAddr); err == nil && net.ParseIP(h).IsLoopback() {
+			return fmt.Errorf("members pull over HTTP, and --http %s cannot be reached from other machines", o.HTTPAddr)
+		}
+		return nil
+	}
+	for _, seed := range o.Join {
+		h, _, err := net.SplitHostPort(seed)
+		if err != nil {
+			return fmt.Errorf("--join %s: want host:port", seed)
+		}
+		if ip, err := resolve(h); err == nil && !ip.IsLoopback() {
+			return fmt.Errorf("members would be told to reach this node at %s, and %s is another machine: "+
+				"give --gossip an address of the network, or --advertise", told, seed)
+		}
+	}
+	return nil
+}
+
+// httpAddress is where members reach this node over HTTP.
+func httpAddress(o *Options, local net.IP) (string, error) {
+	host, port, err := net.SplitHostPort(o.HTTPAddr)
+	if err != nil {
+		return "", fmt.Errorf("address for members: %w", err)
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case o.Advertise != "":
+		if ip, err = resolve(o.Advertise); err != nil {
+			return "", err
+		}
+	case ip == nil || ip.IsUnspecified():
+		ip = local
+	}
+	return net.JoinHostPort(ip.String(), port), nil
+}
+
+// peers is serf's list of members, in this program's words.
+func peers(list []serf.Member) []peer {
+	out := make([]peer, 0, len(list))
+	for i := range list {
+		m := &list[i]
+		if m.Status == serf.StatusNone {
+			continue
+		}
+		incarnation, _ := strconv.ParseUint(m.Tags[incarnationTag], 10, 53)
+		out = append(out, peer{
+			name: m.Name, region: m.Tags[regionTag], httpAddr: m.Tags[httpTag], incarnation: incarnation, state: m.Status.String(),
+		})
+	}
+	return out
+}
+
+// atAnyMember reports whether a running member has an address.
+func atAnyMember(s *serf.Serf, seed string) bool {
+	address, err := net.ResolveTCPAddr("tcp", seed)
+	if err != nil {
+		return false
+	}
+	for _, m := range s.Members() {
+		if m.Status == serf.StatusAlive && m.Addr.Equal(address.IP) && int(m.Port) == address.Port {
+			return true
+		}
+	}
+	return false
+}
+
+// queued is how many events wait to be gossiped.
+func queued(s *serf.Serf) int {
+	n, _ := strconv.Atoi(s.Stats()["event_queue"])
+	return n
+}
+
+var errNoMember = errors.New("no such member")
+
+// Address is where this node gossips, for others to join.
+func (c *Cluster) Address() string {
+	m := c.serf.LocalMember()
+	return net.JoinHostPort(m.Addr.String(), strconv.Itoa(int(m.Port)))
+}
