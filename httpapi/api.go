@@ -35,6 +35,18 @@ type Ingester interface {
 	Limits() (body, inflated int64, line int)
 }
 
+// A Cluster is this node's part in a cluster.
+type Cluster interface {
+	// Handler answers what other members ask under /internal/.
+	Handler() http.Handler
+	// Reasons says why this node should not be asked yet, nil when it may be.
+	Reasons() []string
+	// Find has the store learn what members know of a request.
+	Find(ctx context.Context, requestID string)
+	// Figures calls yield with the figures for the exposition: names of metrics.go.
+	Figures(yield func(name string, value float64))
+}
+
 // Options configure an API. Store and Ingester are required; the zero value of a
 // limit takes its default.
 type Options struct {
@@ -42,16 +54,16 @@ type Options struct {
 	Ingester       Ingester
 	UI             http.Handler // serves everything that is not the API; default: nothing
 	Version        string
-	Members        func() []store.Member // nodes of the cluster; default: this one
-	Logger         *slog.Logger          // default slog.Default()
-	AllowedHosts   []string              // names besides IP literals and localhost that Host may have
-	WriteTimeout   time.Duration         // for one frame of a stream; default 10 s
-	Heartbeat      time.Duration         // of silence before a comment is sent; default 15 s
-	BodyTimeout    time.Duration         // for the body of a request; default 15 s
-	MaxSubscribers int                   // open streams; default 20,000
-	MaxViews       int                   // different queries that are streamed; default 1,000
-	CacheBytes     int64                 // of rendered bodies; default 32 MiB
-	MaxConnections int                   // as the listener enforces it, for /limits
+	Cluster        Cluster       // default: this node is alone
+	Logger         *slog.Logger  // default slog.Default()
+	AllowedHosts   []string      // names besides IP literals and localhost that Host may have
+	WriteTimeout   time.Duration // for one frame of a stream; default 10 s
+	Heartbeat      time.Duration // of silence before a comment is sent; default 15 s
+	BodyTimeout    time.Duration // for the body of a request; default 15 s
+	MaxSubscribers int           // open streams; default 20,000
+	MaxViews       int           // different queries that are streamed; default 1,000
+	CacheBytes     int64         // of rendered bodies; default 32 MiB
+	MaxConnections int           // as the listener enforces it, for /limits
 }
 
 // API is the HTTP face of a node. See the package documentation.
@@ -75,9 +87,6 @@ func New(o Options) (*API, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
-	}
-	if o.Members == nil {
-		o.Members = o.Store.Members
 	}
 	defaultTo(&o.WriteTimeout, 10*time.Second)
 	defaultTo(&o.Heartbeat, 15*time.Second)
@@ -115,8 +124,6 @@ func (a *API) Close() {
 	a.bodies.close()
 }
 
-func (a *API) members() []store.Member { return a.options.Members() }
-
 // routes is the table of contents of the API.
 func (a *API) routes() *chi.Mux {
 	r := chi.NewRouter()
@@ -131,6 +138,9 @@ func (a *API) routes() *chi.Mux {
 	} {
 		r.Get(path, handler)
 		r.Head(path, handler)
+	}
+	if a.options.Cluster != nil {
+		r.Handle("/internal/*", a.options.Cluster.Handler())
 	}
 	r.NotFound(a.notFound)
 	r.MethodNotAllowed(a.methodNotAllowed)
@@ -206,6 +216,9 @@ func (a *API) read(res *resource) http.HandlerFunc {
 		if err != nil {
 			a.fail(w, r, err)
 			return
+		}
+		if res == decisionResource && a.options.Cluster != nil && !a.decisionKnown(p) {
+			a.options.Cluster.Find(r.Context(), p.requestID)
 		}
 		if format == "sse" || format == "ndjson" && p.watch {
 			a.stream(w, r, res, p, format)

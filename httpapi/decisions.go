@@ -36,6 +36,11 @@ func (d *decisionSource) query() store.DecisionQuery {
 	}
 }
 
+// decisionKnown reports whether the store has a decision of a request.
+func (a *API) decisionKnown(p *params) bool {
+	return len(a.store.Decisions(store.DecisionQuery{Filter: p.filter, RequestID: p.requestID, Limit: 1}).Rows) > 0
+}
+
 func (d *decisionSource) refresh() meta {
 	m := plainMeta(d.api, d.params)
 	d.fresh.clear()

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 //go:embed openapi.json
@@ -25,6 +26,12 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	if a.draining.Load() {
 		a.small(w, r, http.StatusServiceUnavailable, `{"ready":false,"reasons":["shutting_down"]}`+"\n")
 		return
+	}
+	if a.options.Cluster != nil {
+		if reasons := a.options.Cluster.Reasons(); len(reasons) > 0 {
+			a.small(w, r, http.StatusServiceUnavailable, `{"ready":false,"reasons":["`+strings.Join(reasons, `","`)+`"]}`+"\n")
+			return
+		}
 	}
 	a.small(w, r, http.StatusOK, `{"ready":true,"reasons":[]}`+"\n")
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,40 +30,55 @@ func newMetrics(a *API) http.Handler {
 		help   string
 		labels []string
 	}{
-		"remuda_calls_total":                 {"Calls counted by this node, by weight.", callLabels},
-		"remuda_call_errors_total":           {"Calls that failed, by weight.", callLabels},
-		"remuda_provider_errors_total":       {"Calls that failed by fault of the provider, by weight.", callLabels},
-		"remuda_requests_total":              {"Requests that ended at the provider, by weight.", callLabels},
-		"remuda_request_errors_total":        {"Requests that ended in an error, by weight.", callLabels},
-		"remuda_failovers_total":             {"Failovers before requests ended, by weight.", callLabels},
-		"remuda_samples_total":               {"Calls as they were sent, without weight.", callLabels},
-		"remuda_call_latency_seconds_sum":    {"Sum of the latencies of successful calls, by weight.", callLabels},
-		"remuda_exposition_truncated":        {"1 when there are more series than are exposed.", nil},
-		"remuda_events_accepted_total":       {"Events accepted.", nil},
-		"remuda_events_duplicate_total":      {"Events that were known already.", nil},
-		"remuda_events_rejected_total":       {"Events refused.", []string{"code"}},
-		"remuda_ingest_requests_total":       {"Bodies of events received.", nil},
-		"remuda_ingest_refused_bodies_total": {"Bodies refused as a whole.", []string{"code"}},
-		"remuda_ingest_bytes_total":          {"Bytes of bodies of events of announced length, as sent.", nil},
-		"remuda_ingest_seconds_total":        {"Time spent on bodies of events.", nil},
-		"remuda_ingest_bytes_in_flight":      {"Bytes of bodies being worked on.", nil},
-		"remuda_store_series":                {"Series held.", nil},
-		"remuda_store_series_limit":          {"Series that may be held.", nil},
-		"remuda_store_latest_values":         {"Circuits, heights and health reports held.", nil},
-		"remuda_store_senders":               {"Senders known.", nil},
-		"remuda_store_revision":              {"Changes of the store.", nil},
-		"remuda_overflow_calls_total":        {"Calls that lost dimensions to a cap, by weight.", nil},
-		"remuda_dedup_bytes":                 {"Memory of identities.", nil},
-		"remuda_dedup_identities":            {"Identities held.", nil},
-		"remuda_dedup_period_seconds":        {"For how long every repeat is found.", nil},
-		"remuda_clock_steps_total":           {"Times that the store's clock followed a jump of the wall clock.", nil},
-		"remuda_subscribers":                 {"Open streams.", nil},
-		"remuda_subscribers_cut_total":       {"Streams cut because they did not take a frame in time.", nil},
-		"remuda_views":                       {"Different queries being streamed.", nil},
-		"remuda_frames_computed_total":       {"Frames computed; each is shared by all subscribers of its view.", nil},
-		"remuda_frames_written_total":        {"Frames written to subscribers.", nil},
-		"remuda_stream_bytes_total":          {"Bytes written to subscribers.", nil},
-		"remuda_build_info":                  {"1, labelled with what runs.", []string{"version", "go_version", "node"}},
+		"remuda_calls_total":                  {"Calls counted by this node, by weight.", callLabels},
+		"remuda_call_errors_total":            {"Calls that failed, by weight.", callLabels},
+		"remuda_provider_errors_total":        {"Calls that failed by fault of the provider, by weight.", callLabels},
+		"remuda_requests_total":               {"Requests that ended at the provider, by weight.", callLabels},
+		"remuda_request_errors_total":         {"Requests that ended in an error, by weight.", callLabels},
+		"remuda_failovers_total":              {"Failovers before requests ended, by weight.", callLabels},
+		"remuda_samples_total":                {"Calls as they were sent, without weight.", callLabels},
+		"remuda_call_latency_seconds_sum":     {"Sum of the latencies of successful calls, by weight.", callLabels},
+		"remuda_exposition_truncated":         {"1 when there are more series than are exposed.", nil},
+		"remuda_events_accepted_total":        {"Events accepted.", nil},
+		"remuda_events_duplicate_total":       {"Events that were known already.", nil},
+		"remuda_events_rejected_total":        {"Events refused.", []string{"code"}},
+		"remuda_ingest_requests_total":        {"Bodies of events received.", nil},
+		"remuda_ingest_refused_bodies_total":  {"Bodies refused as a whole.", []string{"code"}},
+		"remuda_ingest_bytes_total":           {"Bytes of bodies of events of announced length, as sent.", nil},
+		"remuda_ingest_seconds_total":         {"Time spent on bodies of events.", nil},
+		"remuda_ingest_bytes_in_flight":       {"Bytes of bodies being worked on.", nil},
+		"remuda_store_series":                 {"Series held.", nil},
+		"remuda_store_series_limit":           {"Series that may be held.", nil},
+		"remuda_store_latest_values":          {"Circuits, heights and health reports held.", nil},
+		"remuda_store_senders":                {"Senders known.", nil},
+		"remuda_store_revision":               {"Changes of the store.", nil},
+		"remuda_overflow_calls_total":         {"Calls that lost dimensions to a cap, by weight.", nil},
+		"remuda_dedup_bytes":                  {"Memory of identities.", nil},
+		"remuda_dedup_identities":             {"Identities held.", nil},
+		"remuda_dedup_period_seconds":         {"For how long every repeat is found.", nil},
+		"remuda_clock_steps_total":            {"Times that the store's clock followed a jump of the wall clock.", nil},
+		"remuda_subscribers":                  {"Open streams.", nil},
+		"remuda_subscribers_cut_total":        {"Streams cut because they did not take a frame in time.", nil},
+		"remuda_views":                        {"Different queries being streamed.", nil},
+		"remuda_frames_computed_total":        {"Frames computed; each is shared by all subscribers of its view.", nil},
+		"remuda_frames_written_total":         {"Frames written to subscribers.", nil},
+		"remuda_stream_bytes_total":           {"Bytes written to subscribers.", nil},
+		"remuda_cluster_members":              {"Members that are up, this node included.", nil},
+		"remuda_cluster_inline_total":         {"Sequences of other nodes that came whole by gossip.", nil},
+		"remuda_cluster_pulled_total":         {"Sequences of other nodes that were pulled.", nil},
+		"remuda_cluster_pulls_total":          {"Pulls from other nodes.", nil},
+		"remuda_cluster_gaps_total":           {"Sequences of other nodes found missing.", nil},
+		"remuda_cluster_divergence_total":     {"Times that this node and another had different totals of one sequence: 0 unless there is a fault.", nil},
+		"remuda_cluster_gossiped_bytes_total": {"Bytes of this node's deltas, before gossip repeats them.", nil},
+		"remuda_cluster_received_bytes_total": {"Bytes of deltas, marks and states received.", nil},
+		"remuda_cluster_answered_bytes_total": {"Bytes of marks and states sent to members who asked.", nil},
+		"remuda_cluster_heads_only_total":     {"Sequences of which only the head was gossiped, because of what was waiting.", nil},
+		"remuda_cluster_skipped_total":        {"Sequences that were not gossiped at all, because of what was waiting.", nil},
+		"remuda_cluster_ignored_total":        {"Messages of members that could not be read, of another version or dropped.", nil},
+		"remuda_cluster_refused_total":        {"Internal requests refused because they did not come from a member.", nil},
+		"remuda_cluster_queued_events":        {"Events waiting to be gossiped.", nil},
+		"remuda_cluster_inline_budget_bytes":  {"What an event may carry inline.", nil},
+		"remuda_build_info":                   {"1, labelled with what runs.", []string{"version", "go_version", "node"}},
 	} {
 		e.descs[name] = prometheus.NewDesc(name, d.help, d.labels, nil)
 	}
@@ -139,5 +155,14 @@ func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	counter("remuda_frames_computed_total", float64(a.streams.computed.Load()))
 	counter("remuda_frames_written_total", float64(a.streams.written.Load()))
 	counter("remuda_stream_bytes_total", float64(a.streams.bytes.Load()))
+	if a.options.Cluster != nil {
+		a.options.Cluster.Figures(func(name string, v float64) {
+			if strings.HasSuffix(name, "_total") {
+				counter(name, v)
+			} else {
+				gauge(name, v)
+			}
+		})
+	}
 	gauge("remuda_build_info", 1, a.options.Version, runtime.Version(), a.store.Node())
 }

@@ -144,7 +144,7 @@ func newSenderSource(a *API, p *params) source {
 func newMemberSource(a *API, p *params) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
-		for _, row := range a.members() {
+		for _, row := range a.store.Members() {
 			r := c.add(row.Name)
 			r.text("name", row.Name)
 			r.text("state", row.State)
