@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -13,7 +16,7 @@ import (
 )
 
 type demoCommand struct {
-	HTTP string `name:"http" default:"127.0.0.1:0" help:"Address to serve on; port 0 takes a free one."`
+	HTTP string `name:"http" default:"127.0.0.1:0" help:"Address of the first node; port 0 takes a free one."`
 	Rate int    `default:"400" help:"Decisions a second."`
 	Seed uint64 `default:"1" help:"Seed of the traffic."`
 }
@@ -22,10 +25,26 @@ type demoCommand struct {
 func (demoCommand) Help() string {
 	return `Example: remuda demo --rate 2000
 
-A real node on a free port of this machine, fed over HTTP. Once a minute
-base_llamarpc fails for 25 seconds: its circuit opens, requests fail over, and it
-comes back. Ctrl-C ends it.`
+Three real nodes of one cluster on free ports of this machine, each fed over HTTP by
+the gateway of its region. Once a minute base_llamarpc fails for 25 seconds: its
+circuit opens, requests fail over, and it comes back. And once a minute the node lhr
+is killed without a word and comes back 10 seconds later: what it had counted stays.
+Ctrl-C ends it.`
 }
+
+// A demoNode is one of the nodes, through all of its runs.
+type demoNode struct {
+	flags   nodeFlags
+	address string
+	url     string
+}
+
+// The third node dies killAfter the start of each killEvery, and is away for killFor.
+const (
+	killEvery = time.Minute
+	killAfter = 40 * time.Second
+	killFor   = 10 * time.Second
+)
 
 // Run runs the demonstration until it is interrupted.
 func (c *demoCommand) Run(ctx context.Context) error {
@@ -35,32 +54,88 @@ func (c *demoCommand) Run(ctx context.Context) error {
 	if err := (&serveCommand{HTTP: c.HTTP}).checkAddresses(); err != nil {
 		return err
 	}
-	flags := nodeFlags{
-		Node: "demo", Region: "us-east-1", Tick: 500 * time.Millisecond, MaxConnections: 1000, WriteTimeout: 10 * time.Second,
+	group, ctx := errgroup.WithContext(ctx)
+	nodes := []*demoNode{
+		newDemoNode("iad", "us-east-1", c.HTTP), newDemoNode("sjc", "us-west-2", "127.0.0.1:0"), newDemoNode("lhr", "eu-west-1", "127.0.0.1:0"),
 	}
-	n, err := newNode(&flags, c.HTTP, "", slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		return err
+	seed := ""
+	for _, d := range nodes {
+		if seed != "" {
+			d.flags.Join = []string{seed}
+		}
+		n, err := d.start(ctx)
+		if err != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if seed == "" {
+			seed = d.flags.Gossip
+		}
+		if d.flags.Node == "lhr" {
+			group.Go(func() error { return d.dieAndReturn(ctx, n) })
+		} else {
+			group.Go(func() error { return n.run(ctx) })
+		}
 	}
-	url := n.url()
-	fmt.Printf(`dashboard  %[1]s/
+	fmt.Printf(`dashboard  %[1]s/     the same on %[2]s/ and %[3]s/
 
   curl '%[1]s/api/v1/providers?format=table'
-  curl '%[1]s/api/v1/rank?chain=base' | jq
+  curl '%[2]s/api/v1/cluster?format=table'
   curl -N '%[1]s/api/v1/circuits?format=sse'
 
-%[2]d decisions a second; base_llamarpc fails for 25 s of every minute. Ctrl-C ends it.
-`, url, c.Rate)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return n.run(ctx) })
-	group.Go(func() error { return c.feed(ctx, url) })
+%[4]d decisions a second from gateways in three regions. Of every minute base_llamarpc
+fails for 25 s, and the node lhr is killed at second 40 and back at 50. Ctrl-C ends it.
+`, nodes[0].url, nodes[1].url, nodes[2].url, c.Rate)
+	group.Go(func() error { return c.feed(ctx, nodes) })
 	return group.Wait()
 }
 
-// feed posts traffic in real time, ten times a second.
-func (c *demoCommand) feed(ctx context.Context, url string) error {
+func newDemoNode(name, region, address string) *demoNode {
+	return &demoNode{address: address, flags: nodeFlags{
+		Node: name, Region: region, Cluster: "demo", Gossip: "127.0.0.1:0", Tick: 500 * time.Millisecond,
+		MaxConnections: 1000, WriteTimeout: 10 * time.Second,
+	}}
+}
+
+// start makes a run of the node. Later ones have the addresses of the first.
+func (d *demoNode) start(ctx context.Context) (*node, error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	n, err := newNode(ctx, &d.flags, d.address, "", log)
+	if err != nil {
+		return nil, err
+	}
+	if d.url == "" {
+		d.flags.Gossip, d.address, d.url = n.cluster.Address(), n.listener.Addr().String(), n.url()
+	}
+	return n, nil
+}
+
+// dieAndReturn runs a node that is killed once a minute.
+func (d *demoNode) dieAndReturn(ctx context.Context, n *node) error {
+	began := time.Now()
+	for round := 0; ; round++ {
+		life, kill := context.WithCancelCause(ctx)
+		death := time.AfterFunc(time.Until(began.Add(time.Duration(round)*killEvery+killAfter)), func() { kill(errKilled) })
+		err := n.run(life)
+		death.Stop()
+		kill(nil)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(killFor):
+		case <-ctx.Done():
+			return nil
+		}
+		if n, err = d.start(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// feed posts traffic in real time, ten times a second, each gateway's to the node of
+// its region, or to the next one that answers.
+func (c *demoCommand) feed(ctx context.Context, nodes []*demoNode) error {
 	g := traffic.New(c.Seed, traffic.DefaultOutage)
-	s := newDemoSender(url)
 	const beats = 10
 	ticker := time.NewTicker(time.Second / beats)
 	defer ticker.Stop()
@@ -72,7 +147,6 @@ func (c *demoCommand) feed(ctx context.Context, url string) error {
 			return nil
 		case now := <-ticker.C:
 			since := now.Sub(began)
-			b := &batch{}
 			var lines []byte
 			if beat%beats == 0 {
 				lines = g.Reports(lines, since, now.UnixMilli())
@@ -80,14 +154,51 @@ func (c *demoCommand) feed(ctx context.Context, url string) error {
 			for due := int(since.Seconds() * float64(c.Rate)); posted < due; posted++ {
 				lines = g.Decision(lines, since, now.UnixMilli())
 			}
-			b.body.Write(lines)
-			if err := s.post(ctx, b); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("feed the demonstration: %w", err)
+			for i, part := range byRegion(lines, nodes) {
+				if err := deliver(ctx, nodes, i, part); err != nil && ctx.Err() == nil {
+					return fmt.Errorf("feed the demonstration: %w", err)
+				}
 			}
 		}
 	}
 }
 
-func newDemoSender(url string) *sender {
-	return &sender{url: url + "/api/v1/events", retries: 3, client: defaultClient(), report: func(string, ...any) {}, pause: pause}
+// byRegion gives each node the lines of its region, and the first those of others.
+func byRegion(lines []byte, nodes []*demoNode) [][]byte {
+	parts := make([][]byte, len(nodes))
+	for line := range bytes.Lines(lines) {
+		to := 0
+		for i, d := range nodes {
+			if bytes.Contains(line, []byte(`"source_region":"`+d.flags.Region+`"`)) {
+				to = i
+			}
+		}
+		parts[to] = append(parts[to], line...)
+	}
+	return parts
+}
+
+// deliver posts lines to a node, or to the next one when it cannot be reached.
+func deliver(ctx context.Context, nodes []*demoNode, first int, lines []byte) (err error) {
+	if len(lines) == 0 {
+		return nil
+	}
+	for i := range nodes {
+		var r *http.Request
+		r, err = http.NewRequestWithContext(ctx, http.MethodPost, nodes[(first+i)%len(nodes)].url+"/api/v1/events", bytes.NewReader(lines))
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Content-Type", "application/x-ndjson")
+		var answer *http.Response
+		if answer, err = defaultClient().Do(r); err != nil {
+			continue
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode == http.StatusAccepted {
+			return nil
+		}
+		err = fmt.Errorf("%s answers %d", r.URL.Host, answer.StatusCode)
+	}
+	return err
 }

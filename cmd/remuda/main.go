@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"remuda/cluster"
 )
 
 // version is set when the program is built from a release.
@@ -20,7 +22,8 @@ var commands struct {
 	Send    sendCommand    `cmd:"" help:"Post events from a file or a pipe to a node."`
 	Top     topCommand     `cmd:"" help:"Show providers live in the terminal."`
 	Watch   watchCommand   `cmd:"" help:"Print the frames of the providers' stream, one JSON object a line."`
-	Demo    demoCommand    `cmd:"" help:"Run a node with synthetic traffic and an outage that comes back."`
+	Members membersCommand `cmd:"" help:"Show the members of a node's cluster."`
+	Demo    demoCommand    `cmd:"" help:"Run three nodes with synthetic traffic, an outage that comes back, and a node that is killed and does."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -49,6 +52,9 @@ func main() {
 	case err == nil:
 	case errors.Is(err, errReported):
 		os.Exit(1)
+	case errors.Is(err, cluster.ErrNameTaken), errors.Is(err, cluster.ErrEvicted):
+		fmt.Fprintln(os.Stderr, "remuda: "+err.Error())
+		os.Exit(3)
 	default:
 		fmt.Fprintln(os.Stderr, "remuda: "+err.Error())
 		os.Exit(1)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
+	"remuda/cluster"
 	"remuda/httpapi"
 	"remuda/ingest"
 	"remuda/store"
@@ -29,6 +30,10 @@ type node struct {
 	log      *slog.Logger
 	tick     time.Duration
 	store    *store.Store
+	cluster  *cluster.Cluster // nil for a node alone
+	ran      chan struct{}    // closed when the cluster's loop has ended
+	dir      *cluster.Dir     // nil without --data-dir
+	found    cluster.Remembered
 	api      *httpapi.API
 	listener net.Listener
 	server   *http.Server
@@ -37,73 +42,161 @@ type node struct {
 
 var idForm = regexp.MustCompile(`^[A-Za-z0-9._:@#=+~-]{1,128}$`)
 
-// newNode makes a node that listens but does not serve yet.
-func newNode(f *nodeFlags, address, admin string, log *slog.Logger) (*node, error) {
+func (f *nodeFlags) validate() error {
 	if f.Node == "" {
 		f.Node = hostName()
 	}
 	for flag, id := range map[string]string{"--node": f.Node, "--region": f.Region} {
 		if !idForm.MatchString(id) {
-			return nil, fmt.Errorf("%s %q: letters, digits and ._:@#=+~- only, at most 128", flag, id)
+			return fmt.Errorf("%s %q: letters, digits and ._:@#=+~- only, at most 128", flag, id)
 		}
 	}
 	if f.Tick < 10*time.Millisecond || f.Tick > 5*time.Second {
-		return nil, fmt.Errorf("--tick %v: must be from 10ms to 5s", f.Tick)
+		return fmt.Errorf("--tick %v: must be from 10ms to 5s", f.Tick)
 	}
-	st, err := store.New(store.Options{
-		Node: f.Node, Region: f.Region, MaxSeries: f.MaxSeries, MaxSeriesPerProfile: f.MaxSeriesPerProfile,
-		MaxLatestValues: f.MaxLatestValues, DedupBytes: f.DedupBytes,
-	})
-	if err != nil {
+	return nil
+}
+
+func (f *nodeFlags) clustered() bool { return f.Cluster != "" || len(f.Join) > 0 }
+
+// newNode makes a node that listens but does not serve yet.
+func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog.Logger) (_ *node, err error) {
+	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	in, err := ingest.New(ingest.Options{
-		Store: st, MaxBody: f.MaxBody, MaxInflated: f.MaxInflated, MaxLine: f.MaxLine, MaxInFlight: f.MaxInFlight,
-		ChainAliases: f.ChainAlias,
-	})
-	if err != nil {
-		return nil, err
-	}
-	api, err := httpapi.New(httpapi.Options{
-		Store: st, Ingester: in, UI: ui.Handler(), Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
-		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
-	})
-	if err != nil {
-		return nil, err
-	}
-	n := &node{log: log, tick: f.Tick, store: st, api: api}
+	n := &node{log: log, tick: f.Tick, ran: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		api.Close()
 		return nil, fmt.Errorf("--http: %w", err)
 	}
 	n.listener = netutil.LimitListener(listener, f.MaxConnections)
 	if admin != "" {
 		if n.admin, err = net.Listen("tcp", admin); err != nil {
-			_ = listener.Close()
-			api.Close()
 			return nil, fmt.Errorf("--admin: %w", err)
 		}
 	}
+	if err := n.makeStore(ctx, f); err != nil {
+		return nil, err
+	}
+	in, err := ingest.New(ingest.Options{
+		Store: n.store, MaxBody: f.MaxBody, MaxInflated: f.MaxInflated, MaxLine: f.MaxLine, MaxInFlight: f.MaxInFlight,
+		ChainAliases: f.ChainAlias,
+	})
+	if err != nil {
+		return nil, err
+	}
+	options := httpapi.Options{
+		Store: n.store, Ingester: in, UI: ui.Handler(), Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
+		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
+	}
+	if n.cluster != nil {
+		options.Cluster = n.cluster
+	}
+	if n.api, err = httpapi.New(options); err != nil {
+		return nil, err
+	}
 	n.server = &http.Server{
-		Handler: api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: n.api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return n, nil
 }
 
+// makeStore makes the store of this run. Its number comes first: from the disk,
+// the members, or the clock.
+func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
+	least := uint64(0)
+	if f.DataDir != "" {
+		if n.dir, err = cluster.OpenDir(f.DataDir, n.log); err != nil {
+			return err
+		}
+		least = n.dir.NextIncarnation()
+	}
+	incarnation := max(least, uint64(time.Now().UnixMilli()))
+	if f.clustered() {
+		n.cluster, err = cluster.Join(ctx, cluster.Options{
+			Node: f.Node, Region: f.Region, Cluster: f.Cluster, Gossip: f.Gossip, Join: f.Join, Advertise: f.Advertise,
+			HTTPAddr: n.listener.Addr().String(), SecretFile: f.SecretFile, Packet: f.GossipPacket, Tick: f.Tick,
+			Incarnation: least, Logger: n.log,
+		})
+		if err != nil {
+			return err
+		}
+		incarnation = n.cluster.Incarnation()
+	}
+	if n.dir != nil {
+		if err := n.dir.Begin(incarnation); err != nil {
+			return err
+		}
+	}
+	n.store, err = store.New(store.Options{
+		Node: f.Node, Region: f.Region, Incarnation: incarnation, MaxSeries: f.MaxSeries,
+		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: f.DedupBytes,
+	})
+	if err != nil {
+		return err
+	}
+	if n.dir != nil {
+		n.found, err = n.dir.Restore(n.store)
+	}
+	return err
+}
+
+// close frees what newNode made, as far as it came.
+func (n *node) close() {
+	if n.api != nil {
+		n.api.Close()
+	}
+	if n.cluster != nil {
+		if err := n.cluster.Close(); err != nil {
+			n.log.Warn("the cluster did not end well", "error", err)
+		}
+	}
+	for _, l := range []net.Listener{n.listener, n.admin} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if n.dir != nil {
+		if err := n.dir.Close(); err != nil {
+			n.log.Warn("the data directory did not close", "error", err)
+		}
+	}
+}
+
 // url is where the node is reached.
 func (n *node) url() string { return "http://" + n.listener.Addr().String() }
 
+// errKilled, as the cause of the end of a run's context, ends it as kill -9 would:
+// nobody is told.
+var errKilled = errors.New("killed")
+
 // run serves until the context ends, and then drains.
 func (n *node) run(ctx context.Context) error {
-	defer n.api.Close()
+	defer n.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ignoreClosed(n.server.Serve(n.listener)) })
-	group.Go(func() error { return n.ticks(ctx) })
+	group.Go(func() error {
+		defer close(n.ran)
+		if n.cluster != nil {
+			return n.cluster.Run(ctx, n.store, n.found)
+		}
+		return n.ticks(ctx)
+	})
+	if n.dir != nil {
+		group.Go(func() error { return n.checkpoints(ctx) })
+	}
 	group.Go(func() error {
 		<-ctx.Done()
-		return n.drain()
+		if errors.Is(context.Cause(ctx), errKilled) {
+			return n.server.Close()
+		}
+		return n.drain(context.Cause(ctx))
 	})
 	if n.admin != nil {
 		profiler := &http.Server{Handler: profilerHandler(), ReadHeaderTimeout: 5 * time.Second}
@@ -132,18 +225,50 @@ func (n *node) ticks(ctx context.Context) error {
 	}
 }
 
-// drain ends streams with a bye, lets requests under way end, and closes what is
-// left when its time is up.
-func (n *node) drain() error {
+// checkpoints writes one every minute. That one cannot be written is no reason to
+// stop counting.
+func (n *node) checkpoints(ctx context.Context) error {
+	ticker := time.NewTicker(cluster.CheckpointEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			n.checkpoint()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (n *node) checkpoint() {
+	if err := n.dir.Save(n.store, n.cluster); err != nil {
+		n.log.Warn("the checkpoint could not be written; the one before stays", "error", err)
+	}
+}
+
+// drain ends streams with a bye, hands the last to the members, lets requests under
+// way end, and closes what is left when its time is up.
+func (n *node) drain(cause error) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if err := n.api.Shutdown(ctx); err != nil {
 		n.log.Warn("streams did not end in time", "error", err)
 	}
+	<-n.ran
+	if n.cluster != nil && !errors.Is(cause, cluster.ErrNameTaken) && !errors.Is(cause, cluster.ErrEvicted) {
+		// Members fetch the last from here, so the server still serves. A node whose
+		// name is another's does not say goodbye in that name.
+		if err := n.cluster.Leave(ctx); err != nil {
+			n.log.Warn("the members could not be told", "error", err)
+		}
+	}
 	if err := n.server.Shutdown(ctx); err != nil {
 		n.log.Warn("requests did not end in time", "error", err)
 		_ = n.server.Close()
+	}
+	if n.dir != nil {
+		n.checkpoint()
 	}
 	n.log.Info("drained", "took", time.Since(began).Round(time.Millisecond))
 	return nil

@@ -24,7 +24,14 @@ type serveCommand struct {
 type nodeFlags struct {
 	Node                string            `help:"Name of this node (default: the host name)."`
 	Region              string            `default:"local" help:"Region of this node, and of events that name none."`
-	Tick                time.Duration     `default:"500ms" help:"How often changes are packed."`
+	Cluster             string            `help:"Name of the cluster; with it, or with --join, this node is part of one (default: remuda)."`
+	Join                []string          `placeholder:"HOST:PORT" help:"Gossip addresses of members to join."`
+	Gossip              string            `default:"127.0.0.1:7401" help:"Address to gossip on, UDP and TCP."`
+	Advertise           string            `placeholder:"HOST" help:"Where members reach this node, if not at the address of --gossip."`
+	SecretFile          string            `placeholder:"FILE" help:"Secret of the cluster; needed beyond this machine. Several lines: the first is used, all are accepted."`
+	GossipPacket        int               `default:"1400" help:"Largest UDP packet in bytes, as far as the network carries it."`
+	DataDir             string            `placeholder:"DIR" help:"Where to keep checkpoints, so that windows survive a stop."`
+	Tick                time.Duration     `default:"500ms" help:"How often changes are packed and told to members; 25ms for each member if that is more."`
 	MaxSeries           int               `default:"100000" help:"Series held; beyond it new ones lose their method."`
 	MaxSeriesPerProfile int               `help:"The same for each profile (default: --max-series)."`
 	MaxLatestValues     int               `default:"100000" help:"Circuits, heights and health reports held."`
@@ -44,9 +51,12 @@ type nodeFlags struct {
 // Help is the long help of the command.
 func (serveCommand) Help() string {
 	return `Example: remuda serve --node iad-1 --region us-east-1
+         remuda serve --node lhr-1 --region eu-west-1 --http 127.0.0.1:7410 \
+           --gossip 127.0.0.1:7411 --join 127.0.0.1:7401
 
 SIGTERM and SIGINT end the node: streams are told, requests under way are
-answered, and it exits with status 0 within 10 s. A second signal ends it at once.`
+answered, members get the last that was counted, and it exits with status 0 within
+10 s. A second signal ends it at once. Status 3: another node has the same name.`
 }
 
 // Run runs a node.
@@ -63,7 +73,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if c.LogFormat == "json" {
 		log = slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
-	n, err := newNode(&c.nodeFlags, c.HTTP, c.Admin, log)
+	n, err := newNode(ctx, &c.nodeFlags, c.HTTP, c.Admin, log)
 	if err != nil {
 		return err
 	}
