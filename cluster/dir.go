@@ -137,29 +137,34 @@ func (d *Dir) setAside(name string) string {
 // Save makes a checkpoint of all that a store holds. c, nil for a node alone, says
 // how much of each origin that is.
 func (d *Dir) Save(st *store.Store, c *Cluster) error {
-	return d.replace(checkpointFile, func(file io.Writer) error {
-		sum := sha256.New()
-		w := bufio.NewWriterSize(io.MultiWriter(file, sum), 64<<10)
-		if _, err := w.WriteString(checkpointMagic); err != nil {
-			return err
-		}
-		if err := binary.Write(w, binary.LittleEndian, st.Now()); err != nil {
-			return err
-		}
-		frames := &frameWriter{w: w}
-		state := stateWriter{store: st, emit: frames.write}
-		for _, id := range st.Origins() {
-			wall := st.Now() + st.Skew(id).Milliseconds()
-			if err := state.write(id, 0, wall, func() status { return d.statusOf(st, c, id) }); err != nil {
-				return err
-			}
-		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-		_, err := file.Write(sum.Sum(nil))
-		return err
+	return d.replace(checkpointFile, func(w io.Writer) error {
+		return writeCheckpoint(w, st, func(id store.OriginID) status { return d.statusOf(st, c, id) })
 	})
+}
+
+// writeCheckpoint writes the time, the state of every origin, and a checksum.
+func writeCheckpoint(out io.Writer, st *store.Store, statusOf func(store.OriginID) status) error {
+	sum := sha256.New()
+	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 64<<10)
+	if _, err := w.WriteString(checkpointMagic); err != nil {
+		return err
+	}
+	if err := binary.Write(w, binary.LittleEndian, st.Now()); err != nil {
+		return err
+	}
+	frames := &frameWriter{w: w}
+	state := stateWriter{store: st, emit: frames.write}
+	for _, id := range st.Origins() {
+		wall := st.Now() + st.Skew(id).Milliseconds()
+		if err := state.write(id, 0, wall, func() status { return statusOf(id) }); err != nil {
+			return err
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := out.Write(sum.Sum(nil))
+	return err
 }
 
 func (d *Dir) statusOf(st *store.Store, c *Cluster, id store.OriginID) status {

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"remuda/store"
@@ -41,6 +43,7 @@ type origin struct {
 	ahead uint64 // newest stamp of anything that is
 	head  uint64 // newest sequence announced, and its digest
 	is    uint64
+	clock uint64 // sequence at which the origin last told its clock
 
 	headAt, markAt time.Duration // last sign of life; last advance of the mark
 
@@ -175,8 +178,8 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 	if !superseded {
 		o.heard(now)
 		o.node.newest = h.id.Incarnation
+		p.setClock(o, h.sequence, h.wall)
 		if h.sequence > o.head {
-			p.store.SetClock(h.id, h.wall)
 			if h.rows && h.after > max(o.mark, o.head) {
 				o.node.gaps++
 			}
@@ -213,9 +216,9 @@ func (p *protocol) patience(h *head) time.Duration {
 	return wait
 }
 
-// merge puts entries into the store and reports whether all could be. Rows that
-// build on what is not here are left out.
-func (p *protocol) merge(o *origin, e *entries, builds bool) (whole bool) {
+// merge puts entries into the store and reports whether all could be. complete says
+// that what they build on is here; otherwise rows that need it are left out.
+func (p *protocol) merge(o *origin, e *entries, complete bool) (whole bool) {
 	whole = e.unknown == 0
 	if newest := e.notes.Newest(); newest > 0 || e.notes.Len() > 0 {
 		if err := p.store.MergeNotes(o.id, &e.notes); err != nil {
@@ -225,7 +228,7 @@ func (p *protocol) merge(o *origin, e *entries, builds bool) (whole bool) {
 	}
 	for i := range e.rows {
 		s := &e.rows[i].state
-		if s.Even && !builds {
+		if !complete && derived(s) {
 			whole = false
 			continue
 		}
@@ -239,6 +242,12 @@ func (p *protocol) merge(o *origin, e *entries, builds bool) (whole bool) {
 		}
 	}
 	return whole
+}
+
+// derived reports whether something of a row was left out, for the receiver to work
+// out from what it has.
+func derived(s *store.RowState) bool {
+	return s.Even || slices.ContainsFunc(s.Cells, func(c store.CellState) bool { return c.Summed })
 }
 
 func (o *origin) heard(now time.Duration) { o.headAt = max(o.headAt, now) }
@@ -331,8 +340,8 @@ type task struct {
 // due returns what is to be asked now. Each task wants an answer: exchanged, or
 // pulled.
 func (p *protocol) due(now time.Duration) (tasks []task) {
-	for _, o := range p.origins {
-		if o.wanted && !o.pulling && now >= o.wantAt && p.pulls < maxPulls {
+	for _, o := range p.wanted() {
+		if !o.pulling && now >= o.wantAt && p.pulls < maxPulls {
 			if t, ok := p.pullTask(o, now); ok {
 				o.pulling = true
 				p.pulls++
@@ -341,6 +350,19 @@ func (p *protocol) due(now time.Duration) (tasks []task) {
 		}
 	}
 	return append(tasks, p.dueExchanges(now)...)
+}
+
+// wanted lists the origins to pull, those that have waited longest first.
+func (p *protocol) wanted() (list []*origin) {
+	for _, o := range p.origins {
+		if o.wanted {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b *origin) int {
+		return cmp.Or(cmp.Compare(a.wantAt, b.wantAt), cmp.Compare(a.id.Node, b.id.Node), cmp.Compare(a.id.Incarnation, b.id.Incarnation))
+	})
+	return list
 }
 
 func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
@@ -392,7 +414,17 @@ func (p *protocol) pulling(t task, s *status, wall int64) {
 	if o == nil || s.id != t.id {
 		return
 	}
-	if t.member == t.id.Node && s.mark > o.head || o.head == 0 && o.mark == 0 {
+	if t.member == t.id.Node {
+		p.setClock(o, s.mark, wall)
+	} else if o.clock == 0 {
+		p.store.SetClock(o.id, wall)
+	}
+}
+
+// setClock takes over what an origin's clock said at a sequence.
+func (p *protocol) setClock(o *origin, sequence uint64, wall int64) {
+	if sequence > o.clock {
+		o.clock = sequence
 		p.store.SetClock(o.id, wall)
 	}
 }

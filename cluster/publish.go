@@ -62,7 +62,7 @@ func (p *publisher) publish(b budget, headOnly bool) [][]byte {
 // changes packs all that changed since some sequences ago, nil when there is no
 // room for it.
 func (p *publisher) changes(h *head, notes *store.Notes, payload, parts int) [][]byte {
-	for back := uint64(min(reach, h.sequence)); back > 0; back-- {
+	for back := min(reach, h.sequence); back > 0; back-- {
 		h.after = h.sequence - back
 		limit := payload * parts
 		if back > 1 {

@@ -1,0 +1,751 @@
+package cluster
+
+import (
+	"bytes"
+	"container/heap"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"remuda/store"
+)
+
+var (
+	simSeed    = flag.Uint64("sim.seed", 0, "seed of one simulation to run again")
+	simTrace   = flag.Bool("sim.trace", false, "log what happens to every delta")
+	simSeconds = flag.Int("sim.seconds", 0, "simulated seconds in all; 0 is a short run")
+)
+
+// TestSimulation runs clusters of real stores through faults: messages lost,
+// repeated, late and out of order, partitions of gossip and of HTTP, kills with and
+// without a checkpoint, frozen processes, clocks an hour off. After each bout of
+// faults everything heals, and within ten seconds all nodes must hold the same
+// cells of every origin, to the byte. Time, messages and faults come from a seed.
+func TestSimulation(t *testing.T) {
+	if *simSeed != 0 {
+		simulate(t, *simSeed, max(*simSeconds, 600))
+		return
+	}
+	total := *simSeconds
+	if total == 0 {
+		total = 6_000
+		if testing.Short() {
+			total = 1_200
+		}
+	}
+	const each = 600
+	first := uint64(time.Now().UnixNano())
+	for i := range max(total/each, 1) {
+		seed := first + uint64(i)
+		ok := t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { simulate(t, seed, each) })
+		if !ok {
+			t.Logf("again: go test ./cluster -run TestSimulation -sim.seed=%d", seed)
+			return
+		}
+	}
+}
+
+// simBase is when simulations begin, in unix ms.
+const simBase = 1_800_000_000_000
+
+type simulation struct {
+	t     *testing.T
+	seed  uint64
+	rng   *rand.Rand // of the faults; nodes and messages have their own, so that little depends on what came before
+	now   time.Duration
+	queue simQueue
+	order int
+	nodes []*simNode
+
+	loss, repeat       float64
+	slow               time.Duration
+	noGossip, noHTTP   map[[2]string]bool // from, to
+	traffic            bool
+	payload            int
+	parts              float64
+	kills, pulls, gaps int
+	inline             uint64
+}
+
+type rowID struct {
+	id  store.OriginID
+	key string
+}
+
+// A simNode is a node through all of its runs.
+type simNode struct {
+	name   string
+	run    int // tells events of a former run from those of this one
+	up     bool
+	frozen bool
+	offset time.Duration // of its wall clock
+
+	store      *store.Store
+	protocol   *protocol
+	publisher  *publisher
+	rng        *rand.Rand
+	since      time.Duration // when the run began
+	mail       [][]byte
+	checkpoint []byte
+	serial     int
+	counted    uint64           // calls of this run: the oracle
+	lifetimes  map[rowID]uint64 // seen here, to watch that they never go back
+}
+
+type simEvent struct {
+	at    time.Duration
+	order int
+	do    func()
+}
+
+type simQueue []simEvent
+
+func (q simQueue) Len() int { return len(q) }
+func (q simQueue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
+}
+func (q simQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *simQueue) Push(x any)   { *q = append(*q, x.(simEvent)) }
+func (q *simQueue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return e
+}
+
+func (s *simulation) after(d time.Duration, do func()) {
+	s.order++
+	heap.Push(&s.queue, simEvent{s.now + d, s.order, do})
+}
+
+func (s *simulation) runFor(d time.Duration) {
+	end := s.now + d
+	for len(s.queue) > 0 && s.queue[0].at <= end {
+		e := heap.Pop(&s.queue).(simEvent)
+		s.now = e.at
+		e.do()
+	}
+	s.now = end
+}
+
+// between is a random time.
+func (s *simulation) between(from, to time.Duration) time.Duration { return between(s.rng, from, to) }
+
+func between(rng *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(rng.Int64N(int64(to-from)+1))
+}
+
+func (n *simNode) between(from, to time.Duration) time.Duration { return between(n.rng, from, to) }
+
+func simulate(t *testing.T, seed uint64, seconds int) {
+	s := &simulation{
+		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), noGossip: make(map[[2]string]bool), noHTTP: make(map[[2]string]bool),
+	}
+	s.payload, s.parts = 200+s.rng.IntN(1200), 1+s.rng.Float64()*2
+	for i := range 2 + s.rng.IntN(4) {
+		n := &simNode{name: string(rune('a' + i))}
+		s.nodes = append(s.nodes, n)
+		s.start(n)
+	}
+	for s.now < time.Duration(seconds)*time.Second {
+		s.bout()
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d nodes, payload %d B × %.1f: %d kills, %d pulls, %d gaps, %d sequences inline", len(s.nodes), s.payload, s.parts, s.kills, s.pulls, s.gaps, s.inline)
+}
+
+// start begins a run of a node.
+func (s *simulation) start(n *simNode) {
+	n.run++
+	n.rng = rand.New(rand.NewPCG(s.seed, uint64(n.name[0])<<32|uint64(n.run)))
+	n.up, n.frozen, n.mail, n.since = true, false, nil, s.now
+	n.lifetimes, n.counted = make(map[rowID]uint64), 0
+	if n.run == 1 || n.rng.IntN(4) == 0 {
+		offset := []time.Duration{0, 0, 0, time.Hour, -time.Hour, 90 * time.Second}[n.rng.IntN(6)]
+		if offset != n.offset { // how old a checkpoint is could not be told
+			n.offset, n.checkpoint = offset, nil
+		}
+	}
+	incarnation := uint64(s.wall(n).UnixMilli())
+	for _, m := range s.nodes { // R9: of the first that answers
+		if m != n && m.up && !m.frozen {
+			for _, st := range m.protocol.marks() {
+				if st.id.Node == n.name {
+					incarnation = max(incarnation, st.id.Incarnation+1)
+				}
+			}
+			break
+		}
+	}
+	var err error
+	n.store, err = store.New(store.Options{Node: n.name, Incarnation: incarnation, Now: func() time.Time { return s.wall(n) }, DedupBytes: 1 << 20})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var found Remembered
+	if n.checkpoint != nil {
+		if found, err = restore(n.store, n.checkpoint); err != nil {
+			found = Remembered{}
+		}
+	}
+	n.protocol = newProtocol(n.store, func(int) time.Duration { return 500 * time.Millisecond }, n.rng.Uint64())
+	n.protocol.remember(0, found)
+	n.publisher = &publisher{store: n.store, id: n.protocol.self}
+	run := n.run
+	s.after(n.between(50*time.Millisecond, 500*time.Millisecond), func() { // the members hear of it
+		for _, m := range s.nodes {
+			if m.up {
+				s.refresh(m)
+			}
+		}
+	})
+	s.refresh(n)
+	s.every(n, run, 500*time.Millisecond, s.tick)
+	s.every(n, run, 100*time.Millisecond, s.look)
+}
+
+func (s *simulation) wall(n *simNode) time.Time {
+	return time.UnixMilli(simBase).Add(s.now + n.offset)
+}
+
+// every repeats do while a run lasts; a frozen process does nothing.
+func (s *simulation) every(n *simNode, run int, period time.Duration, do func(*simNode)) {
+	var again func()
+	again = func() {
+		if n.run != run || !n.up {
+			return
+		}
+		if !n.frozen {
+			do(n)
+		}
+		s.after(period+n.between(0, 5*time.Millisecond), again)
+	}
+	s.after(n.between(0, period), again)
+}
+
+func (s *simulation) elapsed(n *simNode) time.Duration { return s.now - n.since }
+
+// refresh gives a node serf's view of the others: failures are seen late.
+func (s *simulation) refresh(n *simNode) {
+	var list []peer
+	for _, m := range s.nodes {
+		if m.store == nil {
+			continue
+		}
+		p := peer{name: m.name, httpAddr: m.name, incarnation: m.store.Incarnation(), state: "alive"}
+		if !m.up {
+			p.state = "failed"
+		}
+		list = append(list, p)
+	}
+	n.protocol.setPeers(list)
+}
+
+// tick has events come in, closes a sequence and gossips it.
+func (s *simulation) tick(n *simNode) {
+	if s.traffic {
+		events := make([]store.Event, n.rng.IntN(30))
+		at := s.wall(n).UnixMilli()
+		for i := range events {
+			n.serial++
+			events[i] = store.Event{
+				Sent: store.FieldTS, TS: at - int64(n.rng.IntN(400)), SentTS: at, Profile: "default", Chain: "base", Method: []string{"eth_call", "eth_getLogs"}[n.rng.IntN(2)],
+				Strategy: "fastest", ProviderID: fmt.Sprint("p", n.rng.IntN(6)), SourceNode: "gw@" + n.name, SourceRegion: "r", Weight: 1,
+				DurationMicros: 1000 + n.rng.Uint64N(1<<17), UpstreamMicros: 5000, Failed: n.rng.IntN(20) == 0,
+			}
+			e := &events[i]
+			switch n.rng.IntN(60) {
+			case 0:
+				e.TS -= n.rng.Int64N(3_000_000) // late
+			case 1:
+				*e = store.Event{Kind: store.Circuit, Sent: store.FieldTS, TS: at, Profile: "default", Chain: "base", ProviderID: "p1", SourceNode: "gw@" + n.name, SourceRegion: "r", To: store.CircuitOpen}
+			case 2:
+				*e = store.Event{Kind: store.Block, Sent: store.FieldTS, TS: at, Profile: "default", Chain: "base", ProviderID: "p2", SourceNode: "gw@" + n.name, SourceRegion: "r", Height: uint64(n.serial)}
+			}
+			if e.Failed {
+				e.ErrorCategory = "timeout"
+			}
+		}
+		refused := make(map[int]bool)
+		for _, f := range n.store.Apply(events).Refusals {
+			refused[f.Index] = true
+		}
+		for i := range events {
+			if events[i].Kind == store.Decision && !refused[i] {
+				n.counted++
+			}
+		}
+	}
+	n.store.Tick()
+	n.protocol.ticked()
+	n.protocol.forget(s.elapsed(n))
+	n.store.SetMembers(n.protocol.members(s.elapsed(n)))
+	for _, event := range n.publisher.publish(budget{s.payload, s.parts}, false) {
+		for _, m := range s.nodes {
+			if m != n {
+				s.gossip(n, m, event)
+			}
+		}
+	}
+}
+
+func (s *simulation) gossip(n, m *simNode, event []byte) {
+	r := reader{rest: event}
+	h, _ := r.head()
+	rng := rand.New(rand.NewPCG(s.seed, uint64(n.name[0])<<56|uint64(m.name[0])<<48|h.sequence<<8|uint64(h.part)))
+	copies := 1
+	if rng.Float64() < s.repeat {
+		copies = 2
+	}
+	for range copies {
+		if rng.Float64() < s.loss {
+			continue
+		}
+		run := m.run
+		s.after(between(rng, 5*time.Millisecond, 60*time.Millisecond+s.slow), func() {
+			if m.up && m.run == run && !s.noGossip[[2]string{n.name, m.name}] {
+				if len(m.mail) >= 64 {
+					m.mail = m.mail[1:]
+				}
+				m.mail = append(m.mail, event)
+				if !m.frozen {
+					s.read(m)
+				}
+			}
+		})
+	}
+}
+
+func (s *simulation) read(n *simNode) {
+	for _, event := range n.mail {
+		n.protocol.receive(s.elapsed(n), event)
+		if *simTrace {
+			s.trace(n, event)
+		}
+	}
+	n.mail = nil
+}
+
+// look begins what is due.
+func (s *simulation) look(n *simNode) {
+	s.read(n)
+	for _, t := range n.protocol.due(s.elapsed(n)) {
+		if t.pull {
+			s.pull(n, t)
+		} else {
+			s.exchange(n, t)
+		}
+	}
+	if n.protocol.yields() {
+		s.t.Errorf("%v: %s thinks that its name is taken", s.now, n.name)
+	}
+}
+
+// trace tells of every delta how it was taken, and stops at the first fault.
+func (s *simulation) trace(n *simNode, event []byte) {
+	r := reader{rest: event}
+	h, _ := r.head()
+	s.t.Logf("%v: %s receives %d after %d part %d/%d rows %v: %s", s.now, n.name, h.sequence, h.after, h.part, h.parts, h.rows, s.describe(n, h.id))
+	origin := s.find(h.id.Node)
+	if origin.protocol.self != h.id {
+		return
+	}
+	x, xl := s.cells(origin, h.id)
+	y, yl := s.cells(n, h.id)
+	bad := n.protocol.nodes[h.id.Node].divergence > 0
+	for c, v := range y {
+		if w := x[c]; w.stamp == v.stamp && w.packed != v.packed && !bad {
+			s.t.Logf("%v stamped %d: there %x, here %x", c, v.stamp, w.packed, v.packed)
+			bad = true
+		}
+	}
+	if bad {
+		for key := range xl {
+			if xl[key] != yl[key] {
+				s.t.Logf("%q: there %v, here %v", key, xl[key], yl[key])
+			}
+		}
+		for c := range x {
+			if x[c] != y[c] {
+				s.t.Logf("%v: there %d, here %d", c, x[c].stamp, y[c].stamp)
+			}
+		}
+		s.t.FailNow()
+	}
+}
+
+func (s *simulation) find(name string) *simNode {
+	for _, n := range s.nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func (s *simulation) reaches(from, to *simNode) bool {
+	return to.up && !to.frozen && !s.noHTTP[[2]string{from.name, to.name}]
+}
+
+// exchange of marks, with a delay either way.
+func (s *simulation) exchange(n *simNode, t task) {
+	m, run := s.find(t.member), n.run
+	mine := appendMarks(nil, n.name, n.protocol.marks())
+	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
+		var theirs []byte
+		if s.reaches(n, m) {
+			r := reader{rest: mine}
+			from, list := r.marks()
+			if !r.end() {
+				s.t.Fatal("marks cannot be read")
+			}
+			m.protocol.compare(s.elapsed(m), from, list)
+			theirs = appendMarks(nil, m.name, m.protocol.marks())
+		}
+		s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
+			if n.run != run || !n.up {
+				return
+			}
+			if theirs == nil {
+				n.protocol.exchanged(s.elapsed(n), t.member, nil, 0, errNoMember)
+				return
+			}
+			r := reader{rest: theirs}
+			_, list := r.marks()
+			n.protocol.exchanged(s.elapsed(n), t.member, list, len(theirs), nil)
+		})
+	})
+}
+
+// pull a state: it is read when the request arrives, and merged frame by frame.
+func (s *simulation) pull(n *simNode, t task) {
+	m, run := s.find(t.member), n.run
+	s.pulls++
+	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
+		var frames [][]byte
+		if s.reaches(n, m) && (t.id == m.protocol.self || m.protocol.origins[t.id] != nil) {
+			w := stateWriter{store: m.store, emit: func(frame []byte) error {
+				frames = append(frames, bytes.Clone(frame))
+				return nil
+			}}
+			if t.id == m.protocol.self {
+				w.numbers = &m.publisher.numbers
+			}
+			status := func() status {
+				if t.id == m.protocol.self {
+					return m.protocol.own
+				}
+				return m.protocol.status(m.protocol.origins[t.id])
+			}
+			if err := w.write(t.id, t.after, m.store.Now()+m.store.Skew(t.id).Milliseconds(), status); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		cut := n.rng.IntN(12) == 0 && len(frames) > 0 // the connection breaks
+		if cut {
+			frames = frames[:n.rng.IntN(len(frames))]
+		}
+		in := stateReader{
+			begin: func(st *status, wall int64) { n.protocol.pulling(t, st, wall) },
+			merge: func(e *entries) bool { return n.protocol.merged(t, e) },
+		}
+		var next func()
+		next = func() {
+			if n.run != run || !n.up {
+				return
+			}
+			if len(frames) == 0 {
+				if !in.done {
+					in.result.err = errDamaged
+				}
+				n.protocol.pulled(s.elapsed(n), t, in.result)
+				return
+			}
+			frame := frames[0]
+			frames = frames[1:]
+			if err := in.take(frame); err != nil {
+				s.t.Errorf("%v: %s cannot take a frame of %v from %s: %v", s.now, n.name, t.id, m.name, err)
+				in.result.err, frames = err, nil
+			}
+			s.after(n.between(time.Millisecond, 30*time.Millisecond), next)
+		}
+		s.after(n.between(time.Millisecond, 40*time.Millisecond), next)
+	})
+}
+
+// bout is some faults with traffic, a heal, and the check that all nodes agree.
+func (s *simulation) bout() {
+	s.traffic = true
+	s.loss = []float64{0, 0, 0.05, 0.1, 0.3, 1}[s.rng.IntN(6)]
+	s.repeat = s.rng.Float64() * 0.5
+	s.slow = []time.Duration{0, 200 * time.Millisecond, 1200 * time.Millisecond}[s.rng.IntN(3)]
+	for range s.rng.IntN(5) {
+		s.fault()
+		s.runFor(s.between(100*time.Millisecond, 8*time.Second))
+		s.watch()
+	}
+	s.runFor(s.between(time.Second, 40*time.Second))
+	if s.rng.IntN(12) == 0 {
+		s.runFor(s.between(time.Minute, 20*time.Minute)) // things age out
+	}
+	s.watch()
+	s.heal()
+	s.runFor(s.between(time.Second, 5*time.Second))
+	s.traffic = false
+	s.runFor(10 * time.Second)
+	s.agree()
+}
+
+func (s *simulation) fault() {
+	n, m := s.nodes[s.rng.IntN(len(s.nodes))], s.nodes[s.rng.IntN(len(s.nodes))]
+	switch s.rng.IntN(7) {
+	case 0, 1:
+		if n.up && !n.frozen {
+			s.kill(n)
+		}
+	case 2:
+		if n.up && n.run > 0 {
+			n.frozen = true
+			run := n.run
+			s.after(s.between(3*time.Second, 90*time.Second), func() {
+				if n.run == run {
+					n.frozen = false
+				}
+			})
+		}
+	case 3: // nothing gets from one to the other
+		s.noGossip[[2]string{n.name, m.name}] = true
+		s.noHTTP[[2]string{n.name, m.name}] = true
+	case 4:
+		s.noGossip[[2]string{n.name, m.name}] = true
+	case 5:
+		s.noHTTP[[2]string{n.name, m.name}] = true
+	case 6: // a partition
+		for _, a := range s.nodes {
+			for _, b := range s.nodes {
+				if (a.name < n.name) != (b.name < n.name) {
+					s.noGossip[[2]string{a.name, b.name}] = true
+					s.noHTTP[[2]string{a.name, b.name}] = true
+				}
+			}
+		}
+	}
+}
+
+// kill ends a run as kill -9 does. It comes back soon, or in a while, with what a
+// checkpoint had, or nothing.
+func (s *simulation) kill(n *simNode) {
+	s.kills++
+	if s.rng.IntN(2) == 0 {
+		var b bytes.Buffer
+		if err := writeCheckpoint(&b, n.store, func(id store.OriginID) status {
+			if id == n.protocol.self {
+				return n.protocol.own
+			}
+			if o := n.protocol.origins[id]; o != nil {
+				return n.protocol.status(o)
+			}
+			return status{id: id}
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+		n.checkpoint = b.Bytes()
+	} else if s.rng.IntN(2) == 0 {
+		n.checkpoint = nil
+	}
+	n.up = false
+	run := n.run
+	s.after(s.between(time.Second, 6*time.Second), func() {
+		for _, m := range s.nodes {
+			if m.up {
+				s.refresh(m)
+			}
+		}
+	})
+	s.after(s.between(300*time.Millisecond, 30*time.Second), func() {
+		if n.run == run && !n.up {
+			s.start(n)
+		}
+	})
+}
+
+func (s *simulation) heal() {
+	s.loss, s.repeat, s.slow = 0, 0, 0
+	clear(s.noGossip)
+	clear(s.noHTTP)
+	for _, n := range s.nodes {
+		n.frozen = false
+		if !n.up {
+			s.start(n)
+		}
+	}
+}
+
+// watch checks that no lifetime total of a row goes back, on any node.
+func (s *simulation) watch() {
+	for _, n := range s.nodes {
+		if !n.up {
+			continue
+		}
+		for _, id := range n.store.Origins() {
+			n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
+				row := rowID{id, fmt.Sprint(r.Key, r.Born)}
+				if r.Lifetime[0] < n.lifetimes[row] {
+					s.t.Errorf("%v: on %s, calls of %v %q went from %d back to %d", s.now, n.name, id, r.Key, n.lifetimes[row], r.Lifetime[0])
+				}
+				n.lifetimes[row] = r.Lifetime[0]
+				return true
+			})
+		}
+	}
+}
+
+// agree checks that all nodes hold the same of every origin.
+func (s *simulation) agree() {
+	s.watch()
+	first := s.nodes[0]
+	for _, n := range s.nodes {
+		for name, known := range n.protocol.nodes {
+			if known.divergence > 0 {
+				s.t.Errorf("%v: %s counts %d divergences of %s", s.now, n.name, known.divergence, name)
+			}
+			s.gaps += int(known.gaps)
+			s.inline += known.inline
+			known.gaps, known.inline = 0, 0
+		}
+		if n == first {
+			continue
+		}
+		ids := make(map[store.OriginID]bool)
+		for _, id := range append(first.store.Origins(), n.store.Origins()...) {
+			ids[id] = true
+		}
+		for id := range ids {
+			s.same(id, first, n)
+		}
+	}
+	for _, n := range s.nodes {
+		for _, m := range s.nodes {
+			calls := uint64(0)
+			m.store.Changed(n.protocol.self, 0, store.AllTiers, func(r *store.RowState) bool {
+				calls += r.Lifetime[0]
+				return true
+			})
+			if calls != n.counted {
+				s.t.Errorf("%v: %s counted %d calls, and %s has %d of it", s.now, n.name, n.counted, m.name, calls)
+			}
+		}
+		for _, m := range n.protocol.members(s.elapsed(n)) {
+			if m.Stale || m.Restarting || !m.Reporting {
+				s.t.Errorf("%v: on %s, %s is stale=%v restarting=%v reporting=%v", s.now, n.name, m.Name, m.Stale, m.Restarting, m.Reporting)
+			}
+		}
+	}
+}
+
+type cellID struct {
+	key  string
+	tier int
+	step int64
+}
+
+type cellValue struct {
+	stamp  uint64
+	packed string
+	aging  bool // it may be gone on one node and not yet on the other
+}
+
+// cells are all of an origin.
+func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string][9]uint64) {
+	cells, lifetimes = make(map[cellID]cellValue), make(map[string][9]uint64)
+	second := n.store.Now()/1000 + int64(n.store.Skew(id)/time.Second)
+	kept := [...]int64{74, 900, 3500}
+	n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
+		for _, c := range r.Cells {
+			aging := c.Step*tierLength[c.Tier] < second-kept[c.Tier]
+			cells[cellID{r.Key, c.Tier, c.Step}] = cellValue{c.Stamp, string(c.Packed), aging}
+			if !aging {
+				lifetimes[r.Key] = r.Lifetime
+			}
+		}
+		return true
+	})
+	return cells, lifetimes
+}
+
+type simPair struct {
+	mine, theirs map[cellID]cellValue
+	has, lacks   *simNode
+}
+
+func (p *simPair) hasFiner(c cellID) bool {
+	for other := range p.theirs {
+		if other.key == c.key && other.tier < c.tier && other.step*tierLength[other.tier]/tierLength[c.tier] == c.step {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *simulation) same(id store.OriginID, a, b *simNode) {
+	x, xl := s.cells(a, id)
+	y, yl := s.cells(b, id)
+	settled := min(s.mark(a, id), s.mark(b, id)) // what came later may be on its way
+	for _, pair := range []simPair{{x, y, a, b}, {y, x, b, a}} {
+		for cell, v := range pair.mine {
+			if v.aging || v.stamp > settled {
+				continue
+			}
+			w, ok := pair.theirs[cell]
+			if !ok && pair.hasFiner(cell) {
+				continue // a run that ended: each sums the last steps itself, in its time
+			}
+			if !ok || w.packed != v.packed {
+				s.t.Errorf("%v: of %v, %s has %q %d·%d stamped %d, %s has %v stamped %d\n%s\n%s", s.now, id, pair.has.name, cell.key, cell.tier, cell.step,
+					v.stamp, pair.lacks.name, ok, w.stamp, s.describe(a, id), s.describe(b, id))
+				return
+			}
+		}
+	}
+	for key, l := range xl {
+		if m, ok := yl[key]; ok && l != m {
+			s.t.Errorf("%v: of %v %q, %s has lifetime %v, %s %v", s.now, id, key, a.name, l, b.name, m)
+			return
+		}
+	}
+	if len(x) > 0 && a.store.Digest(id) != b.store.Digest(id) {
+		s.t.Errorf("%v: of %v, %s has digest %x, %s %x\n%s\n%s", s.now, id, a.name, a.store.Digest(id), b.name, b.store.Digest(id), s.describe(a, id), s.describe(b, id))
+	}
+}
+
+func (s *simulation) mark(n *simNode, id store.OriginID) uint64 {
+	if id == n.protocol.self {
+		return n.protocol.own.mark
+	}
+	if o := n.protocol.origins[id]; o != nil {
+		return max(o.mark, o.ahead)
+	}
+	return maxSequence
+}
+
+func (s *simulation) describe(n *simNode, id store.OriginID) string {
+	if id == n.protocol.self {
+		return fmt.Sprintf("%s: %+v", n.name, n.protocol.own)
+	}
+	o := n.protocol.origins[id]
+	if o == nil {
+		return n.name + ": unknown"
+	}
+	names := make([]string, 0, 4)
+	for _, m := range n.protocol.sorted() {
+		names = append(names, fmt.Sprintf("%s:%s/%d", m.name, m.peer.state, m.newest))
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%s: %+v head %d heard %v unverified %v refused %v wanted %v at %v full %v from %s fails %d, since start %v; %v", n.name, n.protocol.status(o), o.head,
+		o.headAt, o.unverified, o.refused, o.wanted, o.wantAt, o.full, o.from, o.fails, s.elapsed(n), names)
+}
