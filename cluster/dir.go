@@ -231,7 +231,9 @@ func restore(st *store.Store, content []byte) (found Remembered, err error) {
 		}
 		if origin == nil {
 			origin = &stateReader{
-				begin: func(s *status, wall int64) { st.SetClock(s.id, wall+age) },
+				// The clock first stands where it was, so that what is too old to be kept
+				// as it is goes into sums when it jumps to the present.
+				begin: func(s *status, wall int64) { st.SetClock(s.id, wall) },
 				merge: func(e *entries) bool { return mergeAll(st, origin.result.id, e) },
 			}
 		}
@@ -240,6 +242,7 @@ func restore(st *store.Store, content []byte) (found Remembered, err error) {
 		}
 		if origin.done {
 			s := origin.result.status
+			st.SetClock(s.id, origin.result.wall+age)
 			st.Calibrate(s.id, s.digest)
 			s.verified = s.verified && origin.result.exact
 			found.list = append(found.list, s)

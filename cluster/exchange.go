@@ -64,13 +64,13 @@ func (p *protocol) size() (n int) {
 	return n
 }
 
-// newestOf is the newest origin that has been heard of a node, nil when none has.
-func (p *protocol) newestOf(n *node) *origin {
-	return p.origins[store.OriginID{Node: n.name, Incarnation: n.newest}]
+// currentOf is the origin that is heard of a node, nil when none is.
+func (p *protocol) currentOf(n *node) *origin {
+	return p.origins[store.OriginID{Node: n.name, Incarnation: n.current}]
 }
 
 func (p *protocol) lastHeard(n *node) time.Duration {
-	if o := p.newestOf(n); o != nil {
+	if o := p.currentOf(n); o != nil {
 		return o.headAt
 	}
 	return never
@@ -116,8 +116,9 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 		if o == nil {
 			continue
 		}
-		if t.id.Node == member && t.id.Incarnation >= o.node.newest {
-			o.node.newest = t.id.Incarnation
+		direct := i == 0 && t.id.Node == member // its own run comes first
+		if direct && !p.superseded(o, now) {
+			o.node.current = t.id.Incarnation
 			o.heard(now)
 			if t.mark > o.head {
 				o.head, o.is = t.mark, t.digest
@@ -126,7 +127,7 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 		// What a living origin has just sent is on its way; its heads say what is missing.
 		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
 		switch {
-		case t.mark > o.mark && t.id.Node == member:
+		case t.mark > o.mark && direct:
 			at := now
 			if heard {
 				at += 2*gapPatience + p.jitter()
@@ -138,7 +139,7 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 		case t.mark == o.mark && t.ahead == o.ahead && !o.pulling:
 			p.compareDigests(o, now, member, t)
 		}
-		if t.id.Node == member {
+		if direct {
 			p.verify(o, now)
 		}
 	}
@@ -176,7 +177,7 @@ func (p *protocol) forget(now time.Duration) {
 		}
 	}
 	for name, n := range p.nodes {
-		if !n.own && n.peer.state == "" && p.newestOf(n) == nil && !p.known(n) {
+		if !n.own && n.peer.state == "" && p.currentOf(n) == nil && !p.known(n) {
 			delete(p.nodes, name)
 		}
 	}

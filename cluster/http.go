@@ -257,7 +257,7 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 		begin: func(s *status, wall int64) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.protocol.pulling(t, s, wall)
+			c.protocol.pulling(c.since(), t, s, wall)
 		},
 		merge: func(e *entries) bool {
 			c.mu.Lock()

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"time"
 
 	"remuda/store"
@@ -70,9 +71,9 @@ func (p *protocol) members(now time.Duration) []store.Member {
 		if total := n.inline + n.pulled; total > 0 {
 			m.HasInlineShare, m.InlineShare = true, float64(n.inline)/float64(total)
 		}
-		m.Incarnation = max(n.peer.incarnation, n.newest)
-		o := p.newestOf(n)
-		m.Restarting = n.peer.alive() && n.peer.incarnation > n.newest && p.holds(n)
+		m.Incarnation = cmp.Or(n.peer.incarnation, n.current)
+		o := p.currentOf(n)
+		m.Restarting = n.peer.alive() && n.peer.incarnation > n.current && p.holds(n)
 		m.Stale = true
 		if o != nil {
 			m.Sequence = o.mark

@@ -45,6 +45,11 @@ type origin struct {
 	is    uint64
 	clock uint64 // sequence at which the origin last told its clock
 
+	// By how much its clock is ahead of this node's, in ms, and since when less has
+	// been told.
+	fast   int64
+	slower time.Duration
+
 	headAt, markAt time.Duration // last sign of life; last advance of the mark
 
 	part struct { // what has come of a delta of several events
@@ -68,10 +73,10 @@ type origin struct {
 
 // A node is a name, and what serf says of it.
 type node struct {
-	name   string
-	peer   peer
-	newest uint64 // incarnation of the newest origin heard of
-	own    bool
+	name    string
+	peer    peer
+	current uint64 // incarnation of the run that is heard of
+	own     bool
 
 	asking    bool // an exchange is running
 	greeted   uint64
@@ -98,12 +103,13 @@ const (
 	maxPulls     = 4 // at a time
 	maxExchanges = 8
 	firstBackOff = 100 * time.Millisecond
-	maxBackOff   = 5 * time.Second
+	maxBackOff   = 3 * time.Second
 
 	exchangeEvery = 5 * time.Second
 	askEvery      = time.Second
 	staleTicks    = 3
 	silentAfter   = 60 * time.Second
+	supersedes    = 10 * time.Second // of silence until an older run may be the current one
 
 	// farBehind is how old a mark may be for what came after it to be asked for.
 	// Older, something may have aged out at the origin meanwhile.
@@ -120,7 +126,7 @@ func newProtocol(st *store.Store, tick func(int) time.Duration, seed uint64) *pr
 		origins: make(map[store.OriginID]*origin), nodes: make(map[string]*node),
 	}
 	own := p.node(st.Node())
-	own.own, own.newest = true, p.self.Incarnation
+	own.own, own.current = true, p.self.Incarnation
 	p.ticked()
 	return p
 }
@@ -174,11 +180,11 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 		return
 	}
 	o.node.bytesIn += uint64(len(message))
-	superseded := h.id.Incarnation < o.node.newest // R1
+	superseded := p.superseded(o, now)
 	if !superseded {
 		o.heard(now)
-		o.node.newest = h.id.Incarnation
-		p.setClock(o, h.sequence, h.wall)
+		o.node.current = h.id.Incarnation
+		p.setClock(o, now, h.sequence, h.wall)
 		if h.sequence > o.head {
 			if h.rows && h.after > max(o.mark, o.head) {
 				o.node.gaps++
@@ -204,6 +210,20 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 		p.want(o, now+p.patience(&h), "")
 	}
 	p.verify(o, now)
+}
+
+// superseded reports whether a newer run of the node is there (R1). A run whose
+// number is lower because a clock went back is, once the newer one is silent, the
+// current one all the same.
+func (p *protocol) superseded(o *origin, now time.Duration) bool {
+	if o.id.Incarnation >= o.node.current {
+		return false
+	}
+	if o.node.own {
+		return true
+	}
+	newer := p.currentOf(o.node)
+	return newer != nil && now-newer.headAt < supersedes
 }
 
 // patience is how long to wait for the missing part of a delta. When it reached
@@ -409,24 +429,38 @@ type status struct {
 
 // pulling takes the header of a pull under way. The clock of an origin has to be
 // known before its cells come, since it decides which of them still count.
-func (p *protocol) pulling(t task, s *status, wall int64) {
+func (p *protocol) pulling(now time.Duration, t task, s *status, wall int64) {
 	o := p.origins[t.id]
 	if o == nil || s.id != t.id {
 		return
 	}
 	if t.member == t.id.Node {
-		p.setClock(o, s.mark, wall)
+		p.setClock(o, now, s.mark, wall)
 	} else if o.clock == 0 {
 		p.store.SetClock(o.id, wall)
 	}
 }
 
-// setClock takes over what an origin's clock said at a sequence.
-func (p *protocol) setClock(o *origin, sequence uint64, wall int64) {
-	if sequence > o.clock {
-		o.clock = sequence
-		p.store.SetClock(o.id, wall)
+// setClock takes over what an origin's clock said at a sequence. What was long on
+// its way makes the clock seem slow, never fast: the fastest is right, unless the
+// clock seems slower for a while.
+func (p *protocol) setClock(o *origin, now time.Duration, sequence uint64, wall int64) {
+	const patience = 5 * time.Second
+	if sequence <= o.clock {
+		return
 	}
+	fast := wall - p.store.Now()
+	if o.clock > 0 && fast < o.fast {
+		if o.slower == 0 {
+			o.slower = now
+		}
+		if now-o.slower < patience {
+			o.clock = sequence
+			return
+		}
+	}
+	o.clock, o.fast, o.slower = sequence, fast, 0
+	p.store.SetClock(o.id, wall)
 }
 
 // merged takes entries of a pull under way and reports whether they could be merged.
@@ -467,9 +501,9 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 		return
 	}
 	o.node.pulls++
-	if o.id.Node == t.member {
+	if o.id.Node == t.member && !p.superseded(o, now) {
 		o.heard(now)
-		o.node.newest = max(o.node.newest, o.id.Incarnation)
+		o.node.current = o.id.Incarnation
 		if r.mark > o.head {
 			o.head, o.is = r.mark, r.digest
 		}
@@ -520,7 +554,7 @@ func (p *protocol) ticked() {
 
 // alive reports whether an origin is the running one of a member.
 func (p *protocol) alive(o *origin) bool {
-	return o.id.Incarnation >= o.node.newest && o.node.peer.alive() &&
+	return o.id.Incarnation == o.node.current && o.node.peer.alive() &&
 		(o.node.peer.incarnation == 0 || o.node.peer.incarnation == o.id.Incarnation)
 }
 

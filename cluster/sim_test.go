@@ -60,10 +60,11 @@ type simulation struct {
 	order int
 	nodes []*simNode
 
+	offsets            map[store.OriginID]time.Duration // of clocks, of every run
 	loss, repeat       float64
 	slow               time.Duration
 	noGossip, noHTTP   map[[2]string]bool // from, to
-	traffic            bool
+	traffic, cuts      bool
 	payload            int
 	parts              float64
 	kills, pulls, gaps int
@@ -144,6 +145,7 @@ func simulate(t *testing.T, seed uint64, seconds int) {
 	s := &simulation{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), noGossip: make(map[[2]string]bool), noHTTP: make(map[[2]string]bool),
 	}
+	s.offsets = make(map[store.OriginID]time.Duration)
 	s.payload, s.parts = 200+s.rng.IntN(1200), 1+s.rng.Float64()*2
 	for i := range 2 + s.rng.IntN(4) {
 		n := &simNode{name: string(rune('a' + i))}
@@ -195,6 +197,7 @@ func (s *simulation) start(n *simNode) {
 	}
 	n.protocol = newProtocol(n.store, func(int) time.Duration { return 500 * time.Millisecond }, n.rng.Uint64())
 	n.protocol.remember(0, found)
+	s.offsets[n.protocol.self] = n.offset
 	n.publisher = &publisher{store: n.store, id: n.protocol.self}
 	run := n.run
 	s.after(n.between(50*time.Millisecond, 500*time.Millisecond), func() { // the members hear of it
@@ -446,12 +449,12 @@ func (s *simulation) pull(n *simNode, t task) {
 				s.t.Fatal(err)
 			}
 		}
-		cut := n.rng.IntN(12) == 0 && len(frames) > 0 // the connection breaks
+		cut := s.cuts && n.rng.IntN(12) == 0 && len(frames) > 0 // the connection breaks
 		if cut {
 			frames = frames[:n.rng.IntN(len(frames))]
 		}
 		in := stateReader{
-			begin: func(st *status, wall int64) { n.protocol.pulling(t, st, wall) },
+			begin: func(st *status, wall int64) { n.protocol.pulling(s.elapsed(n), t, st, wall) },
 			merge: func(e *entries) bool { return n.protocol.merged(t, e) },
 		}
 		var next func()
@@ -480,7 +483,7 @@ func (s *simulation) pull(n *simNode, t task) {
 
 // bout is some faults with traffic, a heal, and the check that all nodes agree.
 func (s *simulation) bout() {
-	s.traffic = true
+	s.traffic, s.cuts = true, true
 	s.loss = []float64{0, 0, 0.05, 0.1, 0.3, 1}[s.rng.IntN(6)]
 	s.repeat = s.rng.Float64() * 0.5
 	s.slow = []time.Duration{0, 200 * time.Millisecond, 1200 * time.Millisecond}[s.rng.IntN(3)]
@@ -575,7 +578,7 @@ func (s *simulation) kill(n *simNode) {
 }
 
 func (s *simulation) heal() {
-	s.loss, s.repeat, s.slow = 0, 0, 0
+	s.loss, s.repeat, s.slow, s.cuts = 0, 0, 0, false
 	clear(s.noGossip)
 	clear(s.noHTTP)
 	for _, n := range s.nodes {
@@ -642,7 +645,8 @@ func (s *simulation) agree() {
 		}
 		for _, m := range n.protocol.members(s.elapsed(n)) {
 			if m.Stale || m.Restarting || !m.Reporting {
-				s.t.Errorf("%v: on %s, %s is stale=%v restarting=%v reporting=%v", s.now, n.name, m.Name, m.Stale, m.Restarting, m.Reporting)
+				id := store.OriginID{Node: m.Name, Incarnation: m.Incarnation}
+				s.t.Errorf("%v: on %s, %s is stale=%v restarting=%v reporting=%v\n%s", s.now, n.name, m.Name, m.Stale, m.Restarting, m.Reporting, s.describe(n, id))
 			}
 		}
 	}
@@ -663,8 +667,8 @@ type cellValue struct {
 // cells are all of an origin.
 func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string][9]uint64) {
 	cells, lifetimes = make(map[cellID]cellValue), make(map[string][9]uint64)
-	second := n.store.Now()/1000 + int64(n.store.Skew(id)/time.Second)
-	kept := [...]int64{74, 900, 3500}
+	second := (simBase + (s.now + s.offsets[id]).Milliseconds()) / 1000
+	kept := [...]int64{70, 880, 3400}
 	n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
 		for _, c := range r.Cells {
 			aging := c.Step*tierLength[c.Tier] < second-kept[c.Tier]
@@ -743,7 +747,7 @@ func (s *simulation) describe(n *simNode, id store.OriginID) string {
 	}
 	names := make([]string, 0, 4)
 	for _, m := range n.protocol.sorted() {
-		names = append(names, fmt.Sprintf("%s:%s/%d", m.name, m.peer.state, m.newest))
+		names = append(names, fmt.Sprintf("%s:%s/%d", m.name, m.peer.state, m.current))
 	}
 	slices.Sort(names)
 	return fmt.Sprintf("%s: %+v head %d heard %v unverified %v refused %v wanted %v at %v full %v from %s fails %d, since start %v; %v", n.name, n.protocol.status(o), o.head,

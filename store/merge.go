@@ -160,6 +160,11 @@ func (s *Store) Merge(id OriginID, state *RowState) error {
 	return s.mergeRow(p, part, r, hash, state)
 }
 
+// mergeGrace is by how many steps a cell may be too old to be kept and is taken all
+// the same, by tier: when it is part of no sum yet, the row makes one of it before
+// it goes. Clocks and delays make nodes differ by less.
+var mergeGrace = [numTiers]int64{10, 2, 0}
+
 func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, state *RowState) error {
 	sh := part.shard
 	content := part.scratch()
@@ -177,7 +182,7 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 				return ErrDamaged
 			}
 		}
-		if c.Step < keptStart(c.Tier, part.now) {
+		if c.Step < keptStart(c.Tier, part.now)-mergeGrace[c.Tier] {
 			if state.derived() && c.Tier == tier1s {
 				gap = ErrGap // it has aged out on the way; what it grew by cannot be told
 			}
