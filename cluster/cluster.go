@@ -15,7 +15,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -423,7 +425,7 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 	for len(missing) > 0 {
 		var mu sync.Mutex
 		var asked sync.WaitGroup
-		for name := range missing {
+		for _, name := range slices.Collect(maps.Keys(missing)) {
 			asked.Go(func() {
 				theirs, _, err := c.exchange(ctx, name)
 				mu.Lock()

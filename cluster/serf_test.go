@@ -1,0 +1,471 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"go.uber.org/goleak"
+
+	"remuda/store"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// memberlist's transport and serf's delegates end in their own time after Shutdown.
+		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/serf/serf.(*Serf).checkQueueDepth"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).checkBroadcastQueueDepth"),
+		goleak.IgnoreAnyFunction("github.com/klauspost/compress/zstd.(*Decoder).startStreamDecoder"),
+	)
+}
+
+// lossy is a transport that loses, repeats and delays packets.
+type lossy struct {
+	memberlist.Transport
+	loss, repeat float64
+	delay        time.Duration
+	noEvents     atomic.Bool // no user event gets through
+
+	mu     sync.Mutex
+	rng    *rand.Rand
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *lossy) WriteTo(b []byte, addr string) (time.Time, error) {
+	l.mu.Lock()
+	lost, twice := l.rng.Float64() < l.loss, l.rng.Float64() < l.repeat
+	delay := time.Duration(0)
+	if l.delay > 0 {
+		delay = time.Duration(l.rng.Int64N(int64(l.delay)))
+	}
+	l.mu.Unlock()
+	// serf's user events are maps with this key; gossip is not encrypted here.
+	if lost || l.noEvents.Load() && bytes.Contains(b, []byte("Payload")) {
+		return time.Now(), nil
+	}
+	send := func() { _, _ = l.Transport.WriteTo(b, addr) }
+	if delay == 0 {
+		send()
+	} else {
+		b = bytes.Clone(b)
+		time.AfterFunc(delay, func() {
+			select {
+			case <-l.closed:
+			default:
+				send()
+			}
+		})
+	}
+	if twice {
+		send()
+	}
+	return time.Now(), nil
+}
+
+func (l *lossy) Shutdown() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Transport.Shutdown()
+}
+
+// A testNode is a member with a real socket for gossip and one for HTTP.
+type testNode struct {
+	*Cluster
+	t       *testing.T
+	net     *lossy
+	noHTTP  atomic.Bool
+	server  *httptest.Server
+	handler atomic.Pointer[http.Handler]
+	store   *store.Store
+	stop    context.CancelFunc
+	ended   chan error
+	serial  int
+}
+
+type testOptions struct {
+	name, join, secret string
+	loss, repeat       float64
+	delay              time.Duration
+	incarnation        uint64
+}
+
+// tickLength makes tests short.
+const tickLength = 200 * time.Millisecond
+
+func newTestNode(t *testing.T, o testOptions) *testNode {
+	t.Helper()
+	quiet := log.New(io.Discard, "", 0)
+	inner, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{"127.0.0.1"}, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &testNode{t: t, ended: make(chan error, 1), net: &lossy{
+		Transport: inner, loss: o.loss, repeat: o.repeat, delay: o.delay, rng: rand.New(rand.NewPCG(uint64(len(o.name)), 1)), closed: make(chan struct{}),
+	}}
+	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := n.handler.Load()
+		if h == nil || n.noHTTP.Load() {
+			http.Error(w, "blocked", http.StatusServiceUnavailable)
+			return
+		}
+		(*h).ServeHTTP(w, r)
+	}))
+	options := Options{
+		Node: o.name, Region: "r-" + o.name, Gossip: "127.0.0.1:0", HTTPAddr: n.server.Listener.Addr().String(), Tick: tickLength,
+		Logger: slog.New(slog.DiscardHandler), transport: n.net, Incarnation: o.incarnation,
+	}
+	if o.join != "" {
+		options.Join = []string{o.join}
+	}
+	if o.secret != "" {
+		options.SecretFile = filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(options.SecretFile, []byte(o.secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n.Cluster, err = Join(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	n.store, err = store.New(store.Options{Node: o.name, Incarnation: n.Incarnation(), DedupBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := n.Handler()
+	n.handler.Store(&h)
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	go func() { n.ended <- n.Run(ctx, n.store, Remembered{}) }()
+	t.Cleanup(n.kill)
+	return n
+}
+
+// kill ends a node without a word.
+func (n *testNode) kill() {
+	n.stop()
+	if err := n.Close(); err != nil {
+		n.t.Error(err)
+	}
+	n.server.CloseClientConnections()
+	n.server.Close()
+}
+
+// testCluster starts nodes and waits until each sees all.
+func testCluster(t *testing.T, size int, o testOptions) []*testNode {
+	t.Helper()
+	var nodes []*testNode
+	for i := range size {
+		o.name = string(rune('a' + i))
+		if i > 0 {
+			o.join = nodes[0].Address()
+		}
+		nodes = append(nodes, newTestNode(t, o))
+	}
+	eventually(t, 20*time.Second, "all see all", func() bool {
+		for _, n := range nodes {
+			alive := 0
+			for _, m := range n.store.Members() {
+				if m.State == "alive" && (m.Sequence > 0 || m.Name == n.options.Node) {
+					alive++
+				}
+			}
+			if alive != size {
+				return false
+			}
+		}
+		return true
+	})
+	return nodes
+}
+
+// eventually waits until something holds, and returns how long that took.
+func eventually(t *testing.T, patience time.Duration, what string, holds func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for !holds() {
+		if time.Since(began) > patience {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+		<-poll.C
+	}
+	return time.Since(began)
+}
+
+// count has calls counted on a node.
+func (n *testNode) count(calls, series int) {
+	events := make([]store.Event, calls)
+	at := n.store.Now()
+	for i := range events {
+		n.serial++
+		events[i] = store.Event{
+			Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "eth_call", Strategy: "fastest",
+			ProviderID: fmt.Sprint("p", n.serial%series), SourceNode: "gw@" + n.options.Node, SourceRegion: "r", Weight: 1,
+			DurationMicros: uint64(1000 + n.serial*37%90_000), UpstreamMicros: uint64(1000 + n.serial*37%90_000),
+		}
+	}
+	n.store.Apply(events)
+}
+
+// rows renders what readers see of the last five minutes, but for the instants,
+// which others know to the step.
+func (n *testNode) rows() string {
+	table := n.store.NewTable(store.Query{By: []store.Dim{store.ChainDim, store.ProviderDim}, Window: store.Window5m})
+	table.Refresh()
+	var b strings.Builder
+	for _, r := range table.Rows() {
+		fmt.Fprintln(&b, r.Key, r.Calls, r.Errors, r.Requests, r.P50, r.P90, r.P99, r.Max)
+	}
+	return b.String()
+}
+
+func (n *testNode) calls() (sum uint64) {
+	table := n.store.NewTable(store.Query{By: []store.Dim{store.ChainDim}, Window: store.Window5m})
+	table.Refresh()
+	for _, r := range table.Rows() {
+		sum += r.Calls
+	}
+	return sum
+}
+
+func (n *testNode) divergence() (sum uint64) {
+	for _, m := range n.store.Members() {
+		sum += m.DivergenceTotal
+	}
+	return sum
+}
+
+// agree reports whether all nodes have counted a number of calls and give the same rows.
+func agree(nodes []*testNode, calls uint64) bool {
+	want := nodes[0].rows()
+	for _, n := range nodes {
+		if n.calls() != calls || n.rows() != want {
+			return false
+		}
+	}
+	return true
+}
+
+// TestRealGossip has real clusters count while packets are lost, repeated and out
+// of order. All nodes end with the same rows, percentiles included.
+func TestRealGossip(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		nodes    int
+		o        testOptions
+		noEvents bool
+		patience time.Duration
+	}{
+		{name: "three", nodes: 3, patience: 3 * time.Second},
+		{name: "seven", nodes: 7, patience: 3 * time.Second},
+		{name: "a tenth lost", nodes: 5, o: testOptions{loss: 0.1, repeat: 0.2, delay: 100 * time.Millisecond}, patience: 6 * time.Second},
+		{name: "a third lost", nodes: 3, o: testOptions{loss: 0.3, repeat: 0.2, delay: 300 * time.Millisecond}, patience: 10 * time.Second},
+		{name: "no user event", nodes: 3, noEvents: true, patience: 6 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if testing.Short() && test.nodes > 3 {
+				t.Skip("short")
+			}
+			nodes := testCluster(t, test.nodes, test.o)
+			for _, n := range nodes {
+				n.net.noEvents.Store(test.noEvents)
+			}
+			total := uint64(0)
+			beat := time.NewTicker(50 * time.Millisecond)
+			defer beat.Stop()
+			for i := range 40 {
+				<-beat.C
+				for j, n := range nodes {
+					n.count(10+j, 20+i*j)
+					total += uint64(10 + j)
+				}
+			}
+			took := eventually(t, test.patience+10*time.Second, "all agree", func() bool { return agree(nodes, total) })
+			if took > test.patience {
+				t.Errorf("agreed after %v, want %v", took, test.patience)
+			}
+			for _, n := range nodes {
+				if d := n.divergence(); d > 0 {
+					t.Errorf("%s counts %d divergences", n.options.Node, d)
+				}
+			}
+			t.Logf("%d nodes agreed on %d calls %v after the last", len(nodes), total, took.Round(time.Millisecond))
+		})
+	}
+}
+
+// TestHTTPBlocked: without pulls heads and latest values still come, what is missing
+// is marked, and all is repaired afterwards.
+func TestHTTPBlocked(t *testing.T) {
+	nodes := testCluster(t, 3, testOptions{})
+	a, b := nodes[0], nodes[1]
+	for _, n := range nodes {
+		n.noHTTP.Store(true)
+	}
+	a.count(3000, 1000) // far more than gossip carries
+	at := a.store.Now()
+	a.store.Apply([]store.Event{{
+		Kind: store.Circuit, Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", ProviderID: "p1", SourceNode: "gw", SourceRegion: "r",
+		From: store.CircuitClosed, To: store.CircuitOpen,
+	}})
+	eventually(t, 3*time.Second, "the circuit is known", func() bool {
+		list := b.store.Circuits(store.Filter{})
+		return len(list) == 1 && list[0].State == store.CircuitOpen
+	})
+	member := func() (m store.Member) {
+		for _, m = range b.store.Members() {
+			if m.Name == "a" {
+				return m
+			}
+		}
+		t.Fatal("a is not listed")
+		return m
+	}
+	eventually(t, 5*time.Second, "the rest is stale", func() bool { return member().Stale && member().Reporting })
+	if calls := b.calls(); calls != 0 {
+		t.Errorf("%d calls came without a pull", calls)
+	}
+	for _, n := range nodes {
+		n.noHTTP.Store(false)
+	}
+	eventually(t, 10*time.Second, "all agree again", func() bool { return agree(nodes, 3000) && !member().Stale })
+	if d := b.divergence(); d > 0 {
+		t.Errorf("%d divergences", d)
+	}
+}
+
+// TestBudgetBoundary: a payload of just the budget reaches the other; a byte more
+// is what memberlist drops without a word, so the budget must not be larger.
+func TestBudgetBoundary(t *testing.T) {
+	for _, secret := range []string{"", "0123456789abcdef"} {
+		t.Run(fmt.Sprint("encrypted=", secret != ""), func(t *testing.T) {
+			nodes := testCluster(t, 2, testOptions{secret: secret})
+			a, b := nodes[0], nodes[1]
+			room := a.wire.room(1)
+			arrived := func(size int) bool {
+				message := (&head{id: store.OriginID{Node: fmt.Sprint("x", size), Incarnation: 1}, sequence: 1, parts: 1, wall: a.store.Now()}).append(nil)
+				message = append(message, make([]byte, size-len(message))...) // no entry has kind 0: it is counted as unreadable
+				ignored := func() uint64 { b.mu.Lock(); defer b.mu.Unlock(); return b.protocol.ignored }
+				before := ignored()
+				if err := a.serf.UserEvent(eventName, message, false); err != nil {
+					return false
+				}
+				deadline := time.Now().Add(2 * time.Second)
+				poll := time.NewTicker(10 * time.Millisecond)
+				defer poll.Stop()
+				for ignored() == before && time.Now().Before(deadline) {
+					<-poll.C
+				}
+				return ignored() > before
+			}
+			if !arrived(room) {
+				t.Errorf("a payload of %d bytes, the whole budget, did not arrive", room)
+			}
+			if arrived(room + 24) {
+				t.Errorf("a payload of %d bytes arrived: the budget is too small by more than slack", room+24)
+			}
+		})
+	}
+}
+
+// TestSecrets: members that know the secret form a cluster, while one that does not
+// gets in neither by gossip nor by HTTP. Secrets can be changed one node at a time.
+func TestSecrets(t *testing.T) {
+	const old, fresh = "the old secret of the cluster", "the new secret of the cluster"
+	nodes := []*testNode{newTestNode(t, testOptions{name: "a", secret: old + "\n" + fresh})}
+	nodes = append(nodes,
+		newTestNode(t, testOptions{name: "b", secret: fresh + "\n" + old, join: nodes[0].Address()}),
+		newTestNode(t, testOptions{name: "c", secret: old + "\n" + fresh, join: nodes[0].Address()}))
+	nodes[0].count(2000, 500) // so that there are pulls
+	eventually(t, 10*time.Second, "all agree", func() bool { return agree(nodes, 2000) })
+
+	stranger := newTestNode(t, testOptions{name: "s", secret: "some other secret", join: nodes[0].Address()})
+	if n := len(stranger.serf.Members()); n != 1 {
+		t.Errorf("the stranger sees %d members", n)
+	}
+	for name, prepare := range map[string]func(*http.Request){
+		"nothing":     func(*http.Request) {},
+		"the name":    func(r *http.Request) { r.Header.Set(clusterHeader, "remuda") },
+		"a bad mac":   func(r *http.Request) { stranger.secrets.sign(r, "remuda", nil) },
+		"other query": func(r *http.Request) { nodes[1].secrets.sign(r, "remuda", nil); r.URL.RawQuery += "&x=1" },
+	} {
+		r, err := http.NewRequest(http.MethodGet, nodes[0].server.URL+statePath+"?origin=a&incarnation=1&after=0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepare(r)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusForbidden {
+			t.Errorf("with %s: status %d", name, answer.StatusCode)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestR10 starts a second node of a name that is in use: the younger one ends, and
+// the older one goes on.
+func TestR10(t *testing.T) {
+	nodes := testCluster(t, 3, testOptions{})
+	second := newTestNode(t, testOptions{name: "b", join: nodes[0].Address()})
+	select {
+	case err := <-second.ended:
+		if !errors.Is(err, ErrNameTaken) {
+			t.Errorf("the younger ends with %v", err)
+		}
+	case err := <-nodes[1].ended:
+		t.Fatalf("the older ends: %v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody yields")
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	nodes[1].count(100, 5)
+	eventually(t, 20*time.Second, "the older is heard again", func() bool { return nodes[0].calls() == 100 && nodes[2].calls() == 100 })
+}
+
+// TestLeave: the last that was counted is with the others before a node has left.
+func TestLeave(t *testing.T) {
+	nodes := testCluster(t, 3, testOptions{})
+	nodes[2].count(5000, 800)
+	nodes[2].stop()
+	if err := <-nodes[2].ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := nodes[2].Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes[:2] {
+		if got := n.calls(); got != 5000 {
+			t.Errorf("%s has %d calls when the node has left, want 5000", n.options.Node, got)
+		}
+	}
+	eventually(t, 5*time.Second, "it has left", func() bool {
+		for _, m := range nodes[0].store.Members() {
+			if m.Name == "c" {
+				return m.State == "left" && !m.Known && !m.Stale
+			}
+		}
+		return false
+	})
+}
