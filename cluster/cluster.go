@@ -300,12 +300,11 @@ func (c *Cluster) tick() {
 	if c.gone || c.protocol.yields() {
 		return
 	}
-	waiting := queued(c.serf)
-	if waiting > maxQueuedHeads {
+	headOnly, skip := backPressure(queued(c.serf))
+	if skip {
 		c.skipped.Add(1)
 		return
 	}
-	headOnly := waiting > maxQueued
 	events := c.publisher.publish(c.wire.budget(c.protocol.size()), headOnly)
 	if headOnly {
 		c.headsOnly.Add(1)
@@ -316,6 +315,11 @@ func (c *Cluster) tick() {
 		}
 		c.gossiped.Add(uint64(len(event)))
 	}
+}
+
+// backPressure says what to leave out when so many events wait (R12).
+func backPressure(waiting int) (headOnly, skip bool) {
+	return waiting > maxQueued, waiting > maxQueuedHeads
 }
 
 func (c *Cluster) takeMail() {

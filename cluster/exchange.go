@@ -116,6 +116,8 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 		if o == nil {
 			continue
 		}
+		// What a living origin has just sent is on its way; its heads say what is missing.
+		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
 		direct := i == 0 && t.id.Node == member // its own run comes first
 		if direct && !p.superseded(o, now) {
 			o.node.current = t.id.Incarnation
@@ -124,8 +126,6 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 				o.head, o.is = t.mark, t.digest
 			}
 		}
-		// What a living origin has just sent is on its way; its heads say what is missing.
-		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
 		switch {
 		case t.mark > o.mark && direct:
 			at := now

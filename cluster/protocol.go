@@ -181,10 +181,10 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 	}
 	o.node.bytesIn += uint64(len(message))
 	superseded := p.superseded(o, now)
+	p.setClock(o, now, h.sequence, h.wall)
 	if !superseded {
 		o.heard(now)
 		o.node.current = h.id.Incarnation
-		p.setClock(o, now, h.sequence, h.wall)
 		if h.sequence > o.head {
 			if h.rows && h.after > max(o.mark, o.head) {
 				o.node.gaps++

@@ -253,3 +253,49 @@ func TestMergeDerived(t *testing.T) {
 		}
 	}
 }
+
+// TestClockOfAnotherNode: cells are aged by their origin's clock, also when that
+// turns out to be an hour behind only after it had been taken for right.
+func TestClockOfAnotherNode(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	node := func(name string, behind time.Duration) *Store {
+		s, err := New(Options{Node: name, Incarnation: 1, Now: func() time.Time { return now.Add(-behind) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	a, b := node("a", time.Hour), node("b", 0)
+	id := OriginID{"a", 1}
+	at := a.Now()
+	a.Apply([]Event{{Sent: FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "c", ProviderID: "p", Method: "m", Strategy: "s", SourceNode: "g", SourceRegion: "r", Weight: 1}})
+	a.Tick()
+	calls := func() (sum uint64) {
+		a.Changed(id, 0, AllTiers, func(s *RowState) bool {
+			if err := b.Merge(id, s); err != nil {
+				t.Fatal(err)
+			}
+			return true
+		})
+		table := b.NewTable(Query{By: []Dim{ChainDim}, Window: Window1m})
+		table.Refresh()
+		for _, r := range table.Rows() {
+			sum += r.Calls
+		}
+		return sum
+	}
+	b.SetClock(id, b.Now())
+	if got := calls(); got != 0 {
+		t.Errorf("with the wrong clock, %d calls count", got)
+	}
+	b.SetClock(id, a.Now())
+	b.Tick()
+	if got := calls(); got != 1 {
+		t.Errorf("with the right clock, %d calls count, want 1", got)
+	}
+	now = now.Add(75 * time.Second)
+	b.Tick()
+	if got := calls(); got != 0 {
+		t.Errorf("after 75 s, %d calls count", got)
+	}
+}

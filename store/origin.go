@@ -178,8 +178,31 @@ func (o *originPart) schedule(r *row, due int64) {
 	*slot = append(*slot, r.slot)
 }
 
+// maxRewind is by how many seconds a clock may go back without notice.
+const maxRewind = 3
+
+// rewind goes back to a second, since the origin's clock turned out to be slower
+// than it seemed. What was dropped as too old stays so.
+func (o *originPart) rewind(second int64) {
+	o.now = second
+	for i := range o.wheel {
+		o.wheel[i] = o.wheel[i][:0]
+	}
+	for _, r := range o.rows {
+		if r != nil {
+			r.due, r.totals = 0, [NumWindows]*windowTotal{}
+			o.schedule(r, second+1)
+			o.shard.touch(r.series)
+		}
+	}
+}
+
 // advance settles what is due up to a second. It reports whether any row changed.
 func (o *originPart) advance(second int64) (changed bool) {
+	if second < o.now-maxRewind {
+		o.rewind(second)
+		return true
+	}
 	if second <= o.now {
 		return false
 	}

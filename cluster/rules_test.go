@@ -1,0 +1,454 @@
+package cluster
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"remuda/store"
+)
+
+// A world is one node, the one under test, and others that are only a store and a
+// publisher. Nothing travels but by the hand of the test.
+type world struct {
+	t     *testing.T
+	now   time.Duration
+	store *store.Store
+	p     *protocol
+}
+
+type teller struct {
+	w *world
+	*publisher
+	name   string
+	serial int
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, now: time.Second}
+	w.store = w.newStore("me", 1000)
+	w.p = newProtocol(w.store, func(int) time.Duration { return 500 * time.Millisecond }, 1)
+	return w
+}
+
+func (w *world) newStore(name string, incarnation uint64) *store.Store {
+	s, err := store.New(store.Options{
+		Node: name, Incarnation: incarnation, DedupBytes: 1 << 20,
+		Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now) },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) node(name string, incarnation uint64) *teller {
+	st := w.newStore(name, incarnation)
+	return &teller{w: w, name: name, publisher: &publisher{store: st, id: store.OriginID{Node: name, Incarnation: incarnation}}}
+}
+
+func (w *world) meet(peers ...peer) {
+	for i := range peers {
+		peers[i].state = "alive"
+	}
+	w.p.setPeers(peers)
+}
+
+// tick counts calls, closes a sequence and returns its events.
+func (n *teller) tick(calls int, b budget) [][]byte {
+	n.w.now += 500 * time.Millisecond
+	events := make([]store.Event, calls)
+	at := n.store.Now()
+	for i := range events {
+		n.serial++
+		events[i] = store.Event{
+			Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: fmt.Sprint("p", n.serial%50),
+			SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: 1000, UpstreamMicros: 1000,
+		}
+	}
+	n.store.Apply(events)
+	n.store.Tick()
+	return n.publish(b, false)
+}
+
+var (
+	wide   = budget{payload: 1300, parts: 4}
+	narrow = budget{payload: 60, parts: 1} // nothing but heads
+)
+
+func (w *world) receive(events [][]byte) {
+	for _, e := range events {
+		w.p.receive(w.now, e)
+	}
+}
+
+func (w *world) of(n *teller) *origin {
+	o := w.p.origins[n.id]
+	if o == nil {
+		w.t.Fatalf("%v is not known", n.id)
+	}
+	return o
+}
+
+// serve answers a pull from a node's own store.
+func (w *world) serve(n *teller, t task) {
+	w.t.Helper()
+	if !t.pull || t.id != n.id {
+		w.t.Fatalf("%+v is not a pull of %v", t, n.id)
+	}
+	in := stateReader{
+		begin: func(s *status, wall int64) { w.p.pulling(w.now, t, s, wall) },
+		merge: func(e *entries) bool { return w.p.merged(t, e) },
+	}
+	out := stateWriter{store: n.store, numbers: &n.numbers, emit: func(frame []byte) error { return in.take(bytes.Clone(frame)) }}
+	sequence := n.store.Sequence()
+	own := status{n.id, sequence, sequence, n.store.Digest(n.id), true}
+	if err := out.write(n.id, t.after, n.store.Now(), func() status { return own }); err != nil {
+		w.t.Fatal(err)
+	}
+	w.p.pulled(w.now, t, in.result)
+}
+
+func (w *world) pulls() (list []task) {
+	for _, t := range w.p.due(w.now) {
+		if t.pull {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+func (w *world) calls() (sum uint64) {
+	table := w.store.NewTable(store.Query{By: []store.Dim{store.ChainDim}, Window: store.Window5m})
+	table.Refresh()
+	for _, r := range table.Rows() {
+		sum += r.Calls
+	}
+	return sum
+}
+
+func (w *world) want(what string, got, want any) {
+	w.t.Helper()
+	if got != want {
+		w.t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func (w *world) member(name string) store.Member {
+	i := slices.IndexFunc(w.p.members(w.now), func(m store.Member) bool { return m.Name == name })
+	if i < 0 {
+		w.t.Fatalf("%s is not listed", name)
+	}
+	return w.p.members(w.now)[i]
+}
+
+// A head of an older incarnation moves no mark; what comes with it and needs nothing
+// else is merged.
+func TestR1(t *testing.T) {
+	w := newWorld(t)
+	old, fresh := w.node("a", 1), w.node("a", 2)
+	w.receive(old.tick(10, wide))
+	w.receive(fresh.tick(3, wide))
+	mark := w.of(old).mark
+	at := old.store.Now()
+	old.store.Apply([]store.Event{{
+		Kind: store.Block, Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", ProviderID: "p", SourceNode: "gw", SourceRegion: "r", Height: 7,
+	}})
+	w.receive(old.tick(10, wide))
+	w.want("mark of the older run", w.of(old).mark, mark)
+	w.want("heights", len(w.store.Blocks(store.Filter{})), 1)
+	w.want("current run", w.p.nodes["a"].current, uint64(2))
+}
+
+// A run whose number is lower because a clock went back is heard once the newer one
+// has been silent.
+func TestR1AfterAClockWentBack(t *testing.T) {
+	w := newWorld(t)
+	ended, running := w.node("a", 900), w.node("a", 5)
+	w.receive(ended.tick(1, wide))
+	w.receive(running.tick(1, wide))
+	w.want("mark at first", w.of(running).mark, uint64(0))
+	w.now += supersedes
+	w.receive(running.tick(1, wide))
+	w.want("mark after the silence", w.of(running).mark, uint64(2))
+	w.want("calls", w.calls(), uint64(3))
+}
+
+// A newer incarnation starts empty, and the older one's counts stay. restarting
+// lasts until the first head of the new one.
+func TestR2(t *testing.T) {
+	w := newWorld(t)
+	old, fresh := w.node("a", 1), w.node("a", 2)
+	w.meet(peer{name: "a", incarnation: 1})
+	w.receive(old.tick(10, wide))
+	w.want("restarting while the first run goes on", w.member("a").Restarting, false)
+	w.meet(peer{name: "a", incarnation: 2})
+	w.want("restarting once the tag says so", w.member("a").Restarting, true)
+	w.want("calls meanwhile", w.calls(), uint64(10))
+	w.receive(fresh.tick(3, wide))
+	w.want("restarting after the first head", w.member("a").Restarting, false)
+	w.want("calls of both", w.calls(), uint64(13))
+}
+
+// A sequence that is not newer brings nothing, but is a sign of life.
+func TestR3(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	events := a.tick(10, wide)
+	w.receive(events)
+	digest, revision := w.store.Digest(a.id), w.store.Revision()
+	w.now += 900 * time.Millisecond
+	w.receive(events)
+	w.want("digest", w.store.Digest(a.id), digest)
+	w.want("revision", w.store.Revision(), revision)
+	w.want("heard", w.of(a).headAt, w.now)
+}
+
+// What is next in sequence is merged and moves the mark, without a pull; so does
+// what reaches back over an event that was lost.
+func TestR4(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	for i := range 5 {
+		events := a.tick(4, wide)
+		if i != 2 {
+			w.receive(events)
+			w.want("mark", w.of(a).mark, uint64(i+1))
+		}
+	}
+	w.want("calls", w.calls(), uint64(20))
+	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
+	w.now += time.Minute
+	w.want("pulls", len(w.pulls()), 0)
+}
+
+// A gap keeps the mark and is pulled once, after the event had time to come; a head
+// that announces what it does not carry is pulled at once. At most four pulls run.
+func TestR5(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	w.receive(a.tick(4, wide))
+	for range reach {
+		a.tick(4, wide)
+	}
+	w.receive(a.tick(4, wide))
+	w.want("mark after a gap", w.of(a).mark, uint64(1))
+	w.want("pulls at once", len(w.pulls()), 0)
+	w.now += gapPatience + maxJitter + 500*time.Millisecond
+	pulls := w.pulls()
+	w.want("pulls after a while", len(pulls), 1)
+	w.want("pulls while one runs", len(w.pulls()), 0)
+	w.want("pulled from", pulls[0].after, uint64(1))
+	w.p.pulled(w.now, pulls[0], pullResult{err: errNoMember})
+	w.want("pulls just after a failure", len(w.pulls()), 0)
+	w.now += firstBackOff + maxJitter
+	again := w.pulls()
+	w.want("pulls after the back-off", len(again), 1)
+	w.serve(a, again[0])
+	w.want("mark after the pull", w.of(a).mark, uint64(5))
+	w.want("calls", w.calls(), uint64(20))
+	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
+
+	w.receive(a.tick(4, narrow))
+	w.want("pulls after a head that announces", len(w.pulls()), 1)
+
+	crowd := newWorld(t)
+	var peers []peer
+	for i := range 10 {
+		n := crowd.node(fmt.Sprint("n", i), 1)
+		peers = append(peers, peer{name: n.name, incarnation: 1})
+		crowd.meet(peers...)
+		crowd.receive(n.tick(4, narrow))
+	}
+	crowd.want("pulls at a time", len(crowd.pulls()), maxPulls)
+}
+
+// Marks are exchanged: with each member once, with a random one every five seconds,
+// every second with one that is silent. What is behind is pulled; another digest of
+// the same sequence is counted, and all is pulled.
+func TestR6(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	exchanges := func() (n int) {
+		for _, t := range w.p.due(w.now) {
+			if !t.pull {
+				n++
+				w.p.exchanged(w.now, t.member, nil, 0, errNoMember)
+			}
+		}
+		return n
+	}
+	w.want("exchanges with a new member", exchanges(), 1)
+	w.now += 400 * time.Millisecond
+	w.want("exchanges within a second", exchanges(), 0)
+	w.now += askEvery
+	w.want("exchanges with a silent member after a second", exchanges(), 1)
+
+	a.tick(10, wide)
+	theirs := []status{{a.id, 1, 1, a.store.Digest(a.id), true}}
+	w.p.exchanged(w.now, "a", theirs, 0, nil)
+	pulls := w.pulls()
+	w.want("pulls of what a member has more", len(pulls), 1)
+	w.serve(a, pulls[0])
+	w.want("calls", w.calls(), uint64(10))
+
+	w.store.Calibrate(a.id, 42) // as if something had been merged wrongly
+	w.receive(a.tick(1, wide))
+	w.want("divergences", w.p.nodes["a"].divergence, uint64(1))
+	pulls = w.pulls()
+	w.want("pulls after a divergence", len(pulls), 1)
+	w.want("of everything", pulls[0].after, uint64(0))
+	w.serve(a, pulls[0])
+	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
+	w.receive(a.tick(1, wide))
+	w.want("divergences afterwards", w.p.nodes["a"].divergence, uint64(1))
+}
+
+// A run that is not known yet, or not for long, is pulled whole.
+func TestR7(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	for range 9 {
+		a.tick(4, wide)
+	}
+	w.receive(a.tick(4, wide))
+	w.now += time.Second
+	pulls := w.pulls()
+	w.want("pulls", len(pulls), 1)
+	w.want("after", pulls[0].after, uint64(0))
+	w.serve(a, pulls[0])
+	w.want("calls", w.calls(), uint64(40))
+
+	w.now += farBehind + time.Minute
+	for range reach + 1 {
+		a.tick(4, wide)
+	}
+	w.receive(a.tick(4, wide))
+	w.now += time.Second
+	pulls = w.pulls()
+	w.want("pulls after a long silence", len(pulls), 1)
+	w.want("after", pulls[0].after, uint64(0))
+	w.serve(a, pulls[0])
+	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
+}
+
+// Staleness is judged by what came and when: silent for three ticks is stale, for a
+// minute not reporting. Counts stay, and a run that is over is forgotten when none
+// are left.
+func TestR8(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	state := func() string {
+		m := w.member("a")
+		return fmt.Sprintf("stale %v reporting %v known %v", m.Stale, m.Reporting, m.Known)
+	}
+	w.receive(a.tick(10, wide))
+	w.want("at once", state(), "stale false reporting true known true")
+	w.now += 1600 * time.Millisecond
+	w.want("after three ticks", state(), "stale true reporting true known true")
+	w.receive(a.tick(1, narrow)) // a head, and what it announces does not come
+	w.want("after a head", state(), "stale true reporting true known true")
+	w.now += silentAfter + time.Second
+	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}})
+	w.want("after a minute", state(), "stale true reporting false known true")
+	w.want("calls", w.calls(), uint64(10))
+	w.now += 2 * time.Hour
+	w.store.Tick()
+	w.p.forget(w.now)
+	w.want("origins known after two hours", len(w.p.origins), 0)
+	w.want("coverage", w.member("a").Known, false)
+}
+
+// A run is younger than all that the members have seen of its name, whatever the
+// clock says.
+func TestR9(t *testing.T) {
+	future := uint64(time.Now().Add(48 * time.Hour).UnixMilli())
+	a := newTestNode(t, testOptions{name: "a"})
+	b := newTestNode(t, testOptions{name: "b", join: a.Address(), incarnation: future})
+	b.count(10, 1)
+	eventually(t, 10*time.Second, "b is heard", func() bool { return a.calls() == 10 })
+	address := b.Address()
+	b.kill()
+	again := newTestNode(t, testOptions{name: "b", join: a.Address()})
+	if again.Incarnation() <= future {
+		t.Errorf("after a run of %d comes one of %d", future, again.Incarnation())
+	}
+	if again.Address() == address {
+		t.Errorf("the address is the same: %s", address)
+	}
+	eventually(t, 20*time.Second, "it has what it counted before", func() bool { return again.calls() == 10 })
+}
+
+// The mailbox always has room, for the latest of each origin.
+func TestR11(t *testing.T) {
+	m := newMailbox()
+	events, done := make(chan serf.Event), make(chan struct{})
+	ended := make(chan struct{})
+	go func() { m.run(events, done); close(ended) }()
+	for i := range 3 * mailPerOrigin {
+		for _, node := range []string{"a", "b"} {
+			h := head{id: store.OriginID{Node: node, Incarnation: 1}, sequence: uint64(i + 1), parts: 1}
+			events <- serf.UserEvent{Name: eventName, Payload: h.append(nil)} // nobody empties the mailbox
+		}
+	}
+	close(done)
+	<-ended
+	for id, list := range m.take() {
+		if len(list) != mailPerOrigin {
+			t.Errorf("%v: %d messages are kept, want %d", id, len(list), mailPerOrigin)
+		}
+		r := reader{rest: list[len(list)-1]}
+		if h, _ := r.head(); h.sequence != 3*mailPerOrigin {
+			t.Errorf("%v: the last kept is %d, want the newest", id, h.sequence)
+		}
+	}
+}
+
+// When events queue up, only heads are sent, and then nothing.
+func TestR12(t *testing.T) {
+	for waiting, want := range map[int][2]bool{0: {}, 64: {}, 65: {true, false}, 256: {true, false}, 257: {true, true}} {
+		headOnly, skip := backPressure(waiting)
+		if got := [2]bool{headOnly, skip}; got != want {
+			t.Errorf("%d waiting: head only, skip = %v, want %v", waiting, got, want)
+		}
+	}
+	w := newWorld(t)
+	a := w.node("a", 1)
+	a.tick(10, wide)
+	events := a.publish(wide, true)
+	w.receive(events)
+	w.want("events", len(events), 1)
+	w.want("calls", w.calls(), uint64(0))
+	w.want("wanted", w.of(a).wanted, true)
+}
+
+// What cannot be read is counted and does no harm: another version, damage, too
+// many runs.
+func TestR13(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	event := a.tick(10, wide)[0]
+	later := bytes.Clone(event)
+	later[0] = wireVersion + 1
+	w.p.receive(w.now, later)
+	w.p.receive(w.now, event[:len(event)-3])
+	w.p.receive(w.now, nil)
+	w.want("ignored", w.p.ignored, uint64(3))
+	w.want("calls", w.calls(), uint64(0))
+	for i := range maxOrigins + 5 {
+		h := head{id: store.OriginID{Node: fmt.Sprint("x", i), Incarnation: 1}, sequence: 1, parts: 1, wall: w.store.Now()}
+		w.p.receive(w.now, h.append(nil))
+	}
+	if n := len(w.p.origins); n > maxOrigins {
+		t.Errorf("%d runs are known, want at most %d", n, maxOrigins)
+	}
+}
