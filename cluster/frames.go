@@ -34,8 +34,14 @@ func (f *frameWriter) write(frame []byte) error {
 	return err
 }
 
+// byteAndReader is a bufio.Reader or alike.
+type byteAndReader interface {
+	io.Reader
+	io.ByteReader
+}
+
 type frameReader struct {
-	r    *bufio.Reader
+	r    byteAndReader
 	seal *seal
 	read int // bytes
 	box  []byte
