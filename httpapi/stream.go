@@ -103,10 +103,15 @@ func (s *streams) enter(sub *subscriber, key string, build func() source) (*view
 		return nil, retry("too_many_views", "this node streams as many different queries as it may")
 	}
 	if v == nil {
-		v = &view{key: key, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1, computed: &s.computed}
+		v = &view{
+			key: key, path: sub.path, query: sub.query, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1,
+			computed: &s.computed, pace: newPace(sub.interval, s.api.options.Heartbeat),
+		}
 		s.views[key] = v
 	}
+	sub.path, sub.query = v.path, v.query // one copy for all
 	v.readers++
+	v.pace.run(true)
 	if v.idle != nil {
 		v.idle.Stop()
 		v.idle = nil
@@ -123,8 +128,11 @@ func (s *streams) leave(sub *subscriber, v *view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.subscribers, sub.id)
-	if v.readers--; v.readers == 0 && !s.ended {
-		v.idle = time.AfterFunc(viewKept, func() { s.drop(v) })
+	if v.readers--; v.readers == 0 {
+		v.pace.run(false)
+		if !s.ended {
+			v.idle = time.AfterFunc(viewKept, func() { s.drop(v) })
+		}
 	}
 	s.open.Done()
 }
@@ -148,6 +156,7 @@ func (s *streams) shutdown(ctx context.Context) error {
 		if v.idle != nil {
 			v.idle.Stop()
 		}
+		v.pace.stroke()
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
@@ -258,32 +267,30 @@ func (f *feeder) run(gone <-chan struct{}, out sink) error {
 		return err
 	}
 	most := framesKept // a reader that comes back may catch up with all that is kept
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for due := time.Now(); ; {
+	for {
+		wake := f.view.pace.next()
 		select {
-		case <-gone:
-			return context.Canceled
 		case <-f.api.streams.ending:
 			return out.bye("shutdown", f.cursor)
-		case <-timer.C:
+		default:
 		}
-		now := time.Now()
-		if now.Before(due) {
+		before := f.seen
+		if err := f.send(out, time.Now(), most); errors.Is(err, errDone) {
+			return out.bye("done", f.cursor)
+		} else if err != nil {
+			return err
+		}
+		most = maxBehindLive
+		if f.seen == before {
 			if err := out.beat(); err != nil {
 				return err
 			}
-		} else {
-			if err := f.send(out, now, most); errors.Is(err, errDone) {
-				return out.bye("done", f.cursor)
-			} else if err != nil {
-				return err
-			}
-			most = maxBehindLive
-			now = time.Now()
-			due = now.Truncate(f.view.interval).Add(f.view.interval)
 		}
-		timer.Reset(min(due.Sub(now), f.api.options.Heartbeat))
+		select {
+		case <-gone:
+			return context.Canceled
+		case <-wake:
+		}
 	}
 }
 

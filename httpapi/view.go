@@ -16,7 +16,10 @@ import (
 // viewKept, so that a reader who lost its connection can go on where it was.
 type view struct {
 	key      string
+	path     string
+	query    string // canonical
 	interval time.Duration
+	pace     *pace
 	computed *atomic.Uint64
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
