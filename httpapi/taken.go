@@ -45,13 +45,20 @@ type takenSink struct {
 	conn     net.Conn
 	head     http.Header // nil once written
 	interval time.Duration
+	deadline time.Time
 }
 
 // write returns when the bytes are the kernel's. A reader that is gone is noticed
 // by the second write after that.
 func (s *takenSink) write(wire []byte) error {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.api.options.WriteTimeout)); err != nil {
-		return err
+	// A deadline that is mostly still ahead will do: setting one is a tenth of the
+	// work beside the system call.
+	timeout := s.api.options.WriteTimeout
+	if now := time.Now(); s.deadline.Sub(now) < timeout-timeout/8 {
+		s.deadline = now.Add(timeout)
+		if err := s.conn.SetWriteDeadline(s.deadline); err != nil {
+			return err
+		}
 	}
 	_, err := s.conn.Write(wire)
 	return slowOr(err)

@@ -125,4 +125,3 @@ func compareCounting() error {
 		})},
 	})
 }
-

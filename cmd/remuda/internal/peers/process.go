@@ -103,4 +103,3 @@ func startRemuda(flags ...string) (address string, pid int, stop func(), err err
 	pid, stop, err = start(address, *remuda, append([]string{"serve", "--http", address, "--log-level", "error"}, flags...)...)
 	return address, pid, stop, err
 }
-

@@ -66,7 +66,7 @@ func streamNchan() ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a temporary one
+	defer func() { _ = os.RemoveAll(dir) }()                                  // a temporary one
 	modules, _ := filepath.Glob("/usr/lib/nginx/modules/ngx_nchan_module.so") // the pattern is good
 	if len(modules) == 0 {
 		return nil, fmt.Errorf("%w: nchan is not installed: apt-get install libnginx-mod-nchan", errSkip)
