@@ -14,7 +14,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo test check fmt bench fuzz clean help
+.PHONY: run build demo test check fmt bench bench-peers fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)
@@ -39,6 +39,7 @@ check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, li
 	$(BIN)/golangci-lint run ./...
 	go mod tidy -diff
 	cd ui/browser && go mod tidy -diff
+	cd cmd/remuda/internal/peers && go mod tidy -diff && go vet .
 	@out=$$($(BIN)/govulncheck ./... 2>&1); status=$$?; echo "$$out" | tail -n 5; case "$$out" in \
 	  *'fetching vulnerabilities'*) echo '*** vulnerabilities NOT checked: their database cannot be reached ***' ;; \
 	  *) exit $$status ;; esac
@@ -49,6 +50,9 @@ fmt: $(BIN)/gofumpt ## format the code
 bench: $(BIN)/benchstat ## benchmarks, COUNT times each, with medians; BENCH selects
 	go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./store ./ingest ./httpapi | tee bench.txt
 	$(BIN)/benchstat bench.txt
+
+bench-peers: build ## side by side with client_golang, xsync, Redis and nchan, in one run; ARGS are its flags
+	cd cmd/remuda/internal/peers && go run . $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for package in $$(go list ./...); do \
@@ -62,7 +66,7 @@ clean: ## remove what was built
 	rm -rf bin .bin bench.txt
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A tool is installed once for each version.
 define tool

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,7 +41,28 @@ type testNode struct {
 	ahead  atomic.Int64 // ns added to the clock
 }
 
+// bothWays runs a test of streams on connections that are taken over and on those
+// that are not: HTTP/2 by TLS, and HTTP/1.1 by TLS for what the test sends itself.
+func bothWays(t *testing.T, test func(t *testing.T, start starter)) {
+	t.Run("taken", func(t *testing.T) { test(t, newTestNode) })
+	t.Run("h2", func(t *testing.T) {
+		test(t, func(tb testing.TB, change func(*httpapi.Options)) *testNode {
+			return startTestNode(tb, change, func(s *httptest.Server) {
+				s.EnableHTTP2 = true
+				s.StartTLS()
+			})
+		})
+	})
+}
+
+type starter = func(testing.TB, func(*httpapi.Options)) *testNode
+
 func newTestNode(tb testing.TB, change func(*httpapi.Options)) *testNode {
+	tb.Helper()
+	return startTestNode(tb, change, (*httptest.Server).Start)
+}
+
+func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*httptest.Server)) *testNode {
 	tb.Helper()
 	n := &testNode{tb: tb}
 	var err error
@@ -61,7 +84,9 @@ func newTestNode(tb testing.TB, change func(*httpapi.Options)) *testNode {
 	if n.api, err = httpapi.New(o); err != nil {
 		tb.Fatal(err)
 	}
-	n.server = httptest.NewServer(n.api)
+	n.server = httptest.NewUnstartedServer(n.api)
+	n.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	serve(n.server)
 	ctx, cancel := context.WithCancel(context.Background())
 	ticking := make(chan struct{})
 	go func() {
@@ -280,6 +305,9 @@ func (n *testNode) rawConn(text string) net.Conn {
 	conn, err := net.Dial("tcp", n.server.Listener.Addr().String())
 	if err != nil {
 		n.tb.Fatal(err)
+	}
+	if n.server.TLS != nil {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the server's own certificate
 	}
 	if _, err := conn.Write([]byte(text)); err != nil {
 		n.tb.Fatal(err)

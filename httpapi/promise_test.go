@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -33,8 +35,10 @@ func byKey(rows []map[string]any) map[string]map[string]any {
 // some of them slow and some of them losing their connection. Whenever the
 // writers pause, what each reader has put together equals what REST says at that
 // revision; expiry included, for the clock is moved as well.
-func TestStreamsEqualREST(t *testing.T) {
-	n := newTestNode(t, nil)
+func TestStreamsEqualREST(t *testing.T) { bothWays(t, testStreamsEqualREST) }
+
+func testStreamsEqualREST(t *testing.T, start starter) {
+	n := start(t, nil)
 	queries := []string{
 		"/api/v1/providers?window=10s&expand=by_region,methods",
 		"/api/v1/providers?window=5m&sort=-total_calls&limit=5",
@@ -129,8 +133,10 @@ func TestStreamsEqualREST(t *testing.T) {
 
 // TestCountsAreExact: 8 writers and 50 readers; in the end every view sums to
 // what the answers to the writers said.
-func TestCountsAreExact(t *testing.T) {
-	n := newTestNode(t, nil)
+func TestCountsAreExact(t *testing.T) { bothWays(t, testCountsAreExact) }
+
+func testCountsAreExact(t *testing.T, start starter) {
+	n := start(t, nil)
 	n.server.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = 64
 	stop := make(chan struct{})
 	var readers, writers sync.WaitGroup
@@ -199,8 +205,10 @@ func TestCountsAreExact(t *testing.T) {
 
 // TestIdleWindowDecays: what is not written any more leaves its window; a
 // conditional GET says so, and a stream does.
-func TestIdleWindowDecays(t *testing.T) {
-	n := newTestNode(t, nil)
+func TestIdleWindowDecays(t *testing.T) { bothWays(t, testIdleWindowDecays) }
+
+func testIdleWindowDecays(t *testing.T, start starter) {
+	n := start(t, nil)
 	n.post(http.StatusAccepted, decision("c", "p", ""))
 	_, head, _ := n.get("/api/v1/providers?window=10s")
 	etag := head.Get("ETag")
@@ -262,8 +270,10 @@ func TestAbsence(t *testing.T) {
 
 // TestReaderThatNeverReads: it is cut within its deadline, the others' frames go
 // on coming, and nothing of it is left.
-func TestReaderThatNeverReads(t *testing.T) {
-	n := newTestNode(t, func(o *httpapi.Options) { o.WriteTimeout = 500 * time.Millisecond })
+func TestReaderThatNeverReads(t *testing.T) { bothWays(t, testReaderThatNeverReads) }
+
+func testReaderThatNeverReads(t *testing.T, start starter) {
+	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = 500 * time.Millisecond })
 	var lines []string
 	for i := range 600 { // a large view fills the buffers of the connection soon
 		lines = append(lines, decision("c", fmt.Sprintf("provider_with_a_rather_long_name_%d", i), ""))
@@ -309,10 +319,68 @@ func TestReaderThatNeverReads(t *testing.T) {
 	}
 }
 
+// TestQuietStreamsLast: a deadline is for writing a frame, not for the time between
+// two.
+func TestQuietStreamsLast(t *testing.T) { bothWays(t, testQuietStreamsLast) }
+
+func testQuietStreamsLast(t *testing.T, start starter) {
+	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = 200 * time.Millisecond })
+	for _, format := range []string{"sse", "ndjson&watch=1"} {
+		r := n.open("/api/v1/providers?interval=1s&format="+format, "")
+		for range 3 {
+			if _, err := r.lines.ReadBytes('}'); err != nil {
+				t.Fatal(format, err)
+			}
+			if _, err := r.lines.ReadBytes('\n'); err != nil {
+				t.Fatal(format, err)
+			}
+		}
+		r.close()
+	}
+}
+
+// TestEndWithoutBye: readers that take nothing are let go when the time for the
+// node's end is over, and nothing of them is left.
+func TestEndWithoutBye(t *testing.T) { bothWays(t, testEndWithoutBye) }
+
+func testEndWithoutBye(t *testing.T, start starter) {
+	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = time.Minute })
+	var lines []string
+	for i := range 600 {
+		lines = append(lines, decision("c", fmt.Sprintf("provider_with_a_rather_long_name_%d", i), ""))
+	}
+	n.post(http.StatusAccepted, lines...)
+	for range 3 {
+		conn := n.rawConn("GET /api/v1/providers?window=5m&interval=100ms&format=sse HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		defer conn.Close()
+	}
+	stuck := func() (stuck int) {
+		for _, row := range n.rows("/api/v1/subscribers") {
+			if row["lag_ms"].(float64) > 300 {
+				stuck++
+			}
+		}
+		return stuck
+	}
+	for deadline := time.Now().Add(20 * time.Second); stuck() < 3; n.post(http.StatusAccepted, lines...) {
+		if time.Now().After(deadline) {
+			t.Fatal("readers that do not read are not stuck")
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := n.api.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown: %v", err)
+	}
+	n.server.CloseClientConnections() // as a server that ends does with those it knows
+}
+
 // TestShutdownSaysBye: streams of both kinds are told, with their last cursor,
 // and new ones are turned away.
-func TestShutdownSaysBye(t *testing.T) {
-	n := newTestNode(t, nil)
+func TestShutdownSaysBye(t *testing.T) { bothWays(t, testShutdownSaysBye) }
+
+func testShutdownSaysBye(t *testing.T, start starter) {
+	n := start(t, nil)
 	n.post(http.StatusAccepted, decision("c", "p", ""))
 	r := n.open("/api/v1/providers?format=sse&interval=100ms", "")
 	defer r.close()
@@ -350,8 +418,10 @@ func TestReadYourWrites(t *testing.T) {
 }
 
 // TestCursorsFromElsewhere: whatever a Last-Event-ID is, the answer is a stream.
-func TestCursorsFromElsewhere(t *testing.T) {
-	n := newTestNode(t, nil)
+func TestCursorsFromElsewhere(t *testing.T) { bothWays(t, testCursorsFromElsewhere) }
+
+func testCursorsFromElsewhere(t *testing.T, start starter) {
+	n := start(t, nil)
 	n.post(http.StatusAccepted, decision("c", "p", ""))
 	first := n.open("/api/v1/providers?format=sse&interval=100ms", "")
 	first.until(t, "the snapshot", func(e event) bool { return e.name == "snapshot" })
@@ -387,8 +457,10 @@ func TestCursorsFromElsewhere(t *testing.T) {
 }
 
 // TestTopics: several views on one connection, one frame for all.
-func TestTopics(t *testing.T) {
-	n := newTestNode(t, nil)
+func TestTopics(t *testing.T) { bothWays(t, testTopics) }
+
+func testTopics(t *testing.T, start starter) {
+	n := start(t, nil)
 	n.post(http.StatusAccepted, decision("c", "p", `,"request_id":"q1"`))
 	r := n.open("/api/v1/stream?topics=providers,decisions,circuits&interval=100ms", "")
 	defer r.close()

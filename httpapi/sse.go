@@ -13,6 +13,9 @@ import (
 	"github.com/r3labs/sse/v2"
 )
 
+// Slow path of server-sent events, for HTTP/2, TLS and whatever cannot be taken
+// over; the fast one is in taken.go.
+//
 // The SSE library hands an event to the goroutine of a stream, which hands it to
 // each subscriber in turn, waiting for a full one, and it does not look at the
 // errors of writes. So that none of this can be felt, every subscriber has a
@@ -41,13 +44,12 @@ func (a *API) serveSSE(w http.ResponseWriter, r *http.Request, f *feeder) {
 	fed := make(chan error, 1)
 	go func() {
 		defer cancel()
-		fed <- f.run(ctx, out)
+		fed <- f.run(ctx.Done(), out)
 	}()
 	a.streams.server.ServeHTTP(writer, private)
 	cancel()
 	if err := <-fed; errors.Is(err, errSlow) {
-		a.streams.cut.Add(1)
-		a.log.Info("cut a stream that did not take a frame in time", "remote", r.RemoteAddr, "path", r.URL.Path)
+		a.noteCut(f.sub)
 	}
 	a.streams.server.RemoveStream(id)
 }
@@ -89,15 +91,21 @@ func (s *sseSink) hello(lastCursor string) error {
 	if err := s.wait(); err != nil { // the headers
 		return err
 	}
-	st := s.api.store
-	data := fmt.Appendf(nil, `{"api":"v1","node":%s,"incarnation":%d,"interval_ms":%d,"heartbeat_ms":%d,"server_at":%d}`,
-		appendString(nil, st.Node()), st.Incarnation(), s.interval.Milliseconds(), s.api.options.Heartbeat.Milliseconds(), st.Now())
-	retry := strconv.AppendInt(nil, int64(2000+rand.IntN(3001)), 10)
-	return s.publish(&sse.Event{ID: []byte(lastCursor), Event: []byte("hello"), Data: data, Retry: retry})
+	return s.publish(&sse.Event{ID: []byte(lastCursor), Event: []byte("hello"), Data: s.api.helloData(s.interval), Retry: retryMillis()})
 }
 
-func (s *sseSink) frame(event, cursor string, data []byte) error {
-	return s.publish(&sse.Event{ID: []byte(cursor), Event: []byte(event), Data: data})
+// helloData is what a node says of itself when a stream begins.
+func (a *API) helloData(interval time.Duration) []byte {
+	return fmt.Appendf(nil, `{"api":"v1","node":%s,"incarnation":%d,"interval_ms":%d,"heartbeat_ms":%d,"server_at":%d}`,
+		appendString(nil, a.store.Node()), a.store.Incarnation(), interval.Milliseconds(), a.options.Heartbeat.Milliseconds(), a.store.Now())
+}
+
+// retryMillis is when a reader whose connection breaks may come back: not all at
+// the same time.
+func retryMillis() []byte { return strconv.AppendInt(nil, int64(2000+rand.IntN(3001)), 10) }
+
+func (s *sseSink) frame(event string, fr *frame) error {
+	return s.publish(&sse.Event{ID: []byte(fr.cursor), Event: []byte(event), Data: fr.data})
 }
 
 func (s *sseSink) beat() error { return s.publish(&sse.Event{Comment: []byte("keep-alive")}) }
@@ -134,6 +142,8 @@ func (w *flushWriter) Write(b []byte) (int, error) {
 func (w *flushWriter) Flush() {
 	if w.failed == nil {
 		w.note(w.controller.Flush())
+		// HTTP/2 resets a stream whose deadline passes, even if nothing is being written.
+		_ = w.controller.SetWriteDeadline(time.Time{})
 	}
 	select {
 	case w.flushed <- w.failed:

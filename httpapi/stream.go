@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -38,8 +39,9 @@ type subscriber struct {
 	interval                 time.Duration
 	since                    time.Time
 	frames, snapshots, bytes atomic.Uint64
-	lastWrite                atomic.Int64 // ms
-	writing                  atomic.Int64 // since when a frame is being written, ns; 0 = none is
+	lastWrite                atomic.Int64             // ms
+	writing                  atomic.Int64             // since when a frame is being written, ns; 0 = none is
+	connection               atomic.Pointer[net.Conn] // of a stream that has taken its connection over
 }
 
 // lag is for how long the frame being written has been.
@@ -101,10 +103,15 @@ func (s *streams) enter(sub *subscriber, key string, build func() source) (*view
 		return nil, retry("too_many_views", "this node streams as many different queries as it may")
 	}
 	if v == nil {
-		v = &view{key: key, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1, computed: &s.computed}
+		v = &view{
+			key: key, path: sub.path, query: sub.query, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1,
+			computed: &s.computed, pace: newPace(sub.interval, s.api.options.Heartbeat),
+		}
 		s.views[key] = v
 	}
+	sub.path, sub.query = v.path, v.query // one copy for all
 	v.readers++
+	v.pace.run(true)
 	if v.idle != nil {
 		v.idle.Stop()
 		v.idle = nil
@@ -121,8 +128,11 @@ func (s *streams) leave(sub *subscriber, v *view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.subscribers, sub.id)
-	if v.readers--; v.readers == 0 && !s.ended {
-		v.idle = time.AfterFunc(viewKept, func() { s.drop(v) })
+	if v.readers--; v.readers == 0 {
+		v.pace.run(false)
+		if !s.ended {
+			v.idle = time.AfterFunc(viewKept, func() { s.drop(v) })
+		}
 	}
 	s.open.Done()
 }
@@ -146,6 +156,7 @@ func (s *streams) shutdown(ctx context.Context) error {
 		if v.idle != nil {
 			v.idle.Stop()
 		}
+		v.pace.stroke()
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
@@ -157,7 +168,17 @@ func (s *streams) shutdown(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		s.abandon()
 		return ctx.Err()
+	}
+}
+
+// abandon closes the connections that the server does not know any more.
+func (s *streams) abandon() {
+	for _, sub := range s.list() {
+		if conn := sub.connection.Load(); conn != nil {
+			_ = (*conn).Close() // its goroutine is told by a failed write
+		}
 	}
 }
 
@@ -172,7 +193,7 @@ func (s *streams) close() {
 // on the wire, or with an error when the reader is gone or too slow.
 type sink interface {
 	hello(lastCursor string) error
-	frame(event, cursor string, data []byte) error
+	frame(event string, fr *frame) error
 	beat() error
 	bye(reason, cursor string) error
 }
@@ -192,7 +213,6 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 		a.fail(w, r, err)
 		return
 	}
-	defer a.streams.leave(sub, v)
 	cursor := r.Header.Get("Last-Event-ID")
 	seen, known := v.place(cursor, a.store.Incarnation())
 	if !known {
@@ -200,10 +220,29 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 	}
 	f := &feeder{api: a, sub: sub, view: v, seen: seen, cursor: cursor, left: p.maxFrames}
 	if format == "sse" {
+		if conn := take(w, r); conn != nil {
+			// The request's goroutine ends here, and frees what it held.
+			sub.connection.Store(&conn)
+			head := w.Header().Clone()
+			go func() {
+				defer a.streams.leave(sub, v)
+				a.serveTaken(conn, head, f)
+			}()
+			return
+		}
+	}
+	defer a.streams.leave(sub, v)
+	if format == "sse" {
 		a.serveSSE(w, r, f)
 		return
 	}
 	a.serveLines(w, r, f)
+}
+
+// noteCut says that a stream was ended because its reader was too slow.
+func (a *API) noteCut(s *subscriber) {
+	a.streams.cut.Add(1)
+	a.log.Info("cut a stream that did not take a frame in time", "remote", s.remote, "path", s.path)
 }
 
 // feeder is a subscriber's place in its view: a cursor, and no queue.
@@ -214,56 +253,57 @@ type feeder struct {
 	seen   uint64 // sequence of the last frame sent
 	cursor string // of that frame
 	left   int    // frames until max_frames; 0 = as many as there are
+	due    []*frame
 }
 
 // errDone ends a stream that has had all the frames it asked for.
 var errDone = errors.New("done")
 
-// run writes frames until the reader is gone, max_frames is reached or the node
-// drains. A reader that was slow skips what it missed: the view is the queue, and
+// run writes frames until the reader is gone (gone, which may be nil, is closed or
+// a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
 // the latest frame wins.
-func (f *feeder) run(ctx context.Context, out sink) error {
+func (f *feeder) run(gone <-chan struct{}, out sink) error {
 	if err := out.hello(f.cursor); err != nil {
 		return err
 	}
 	most := framesKept // a reader that comes back may catch up with all that is kept
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for due := time.Now(); ; {
+	for {
+		wake := f.view.pace.next()
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
 		case <-f.api.streams.ending:
 			return out.bye("shutdown", f.cursor)
-		case <-timer.C:
+		default:
 		}
-		now := time.Now()
-		if now.Before(due) {
+		before := f.seen
+		if err := f.send(out, time.Now(), most); errors.Is(err, errDone) {
+			return out.bye("done", f.cursor)
+		} else if err != nil {
+			return err
+		}
+		most = maxBehindLive
+		if f.seen == before {
 			if err := out.beat(); err != nil {
 				return err
 			}
-		} else {
-			if err := f.send(out, now, most); errors.Is(err, errDone) {
-				return out.bye("done", f.cursor)
-			} else if err != nil {
-				return err
-			}
-			most = maxBehindLive
-			now = time.Now()
-			due = now.Truncate(f.view.interval).Add(f.view.interval)
 		}
-		timer.Reset(min(due.Sub(now), f.api.options.Heartbeat))
+		select {
+		case <-gone:
+			return context.Canceled
+		case <-wake:
+		}
 	}
 }
 
 // send writes what the reader has not seen.
 func (f *feeder) send(out sink, now time.Time, most int) error {
-	deltas, snapshot := f.view.next(f.seen, most, now, f.api.store.Incarnation())
+	var snapshot *frame
+	f.due, snapshot = f.view.next(f.due[:0], f.seen, most, now, f.api.store.Incarnation())
 	if snapshot != nil {
 		f.sub.snapshots.Add(1)
 		return f.write(out, "snapshot", snapshot)
 	}
-	for _, d := range deltas {
+	defer clear(f.due) // the view alone keeps frames
+	for _, d := range f.due {
 		if err := f.write(out, "delta", d); err != nil {
 			return err
 		}
@@ -273,7 +313,7 @@ func (f *feeder) send(out sink, now time.Time, most int) error {
 
 func (f *feeder) write(out sink, event string, fr *frame) error {
 	f.sub.writing.Store(time.Now().UnixNano())
-	if err := out.frame(event, fr.cursor, fr.data); err != nil {
+	if err := out.frame(event, fr); err != nil {
 		return err
 	}
 	f.sub.writing.Store(0)

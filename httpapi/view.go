@@ -16,7 +16,10 @@ import (
 // viewKept, so that a reader who lost its connection can go on where it was.
 type view struct {
 	key      string
+	path     string
+	query    string // canonical
 	interval time.Duration
+	pace     *pace
 	computed *atomic.Uint64
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
@@ -37,7 +40,23 @@ type view struct {
 type frame struct {
 	sequence uint64
 	cursor   string
-	data     []byte // a JSON document
+	wire     []byte // the whole event as a chunk of HTTP/1.1
+	data     []byte // of wire: the JSON document
+}
+
+// newFrame makes a frame of what content appends. Room is for how many bytes.
+func newFrame(event string, sequence uint64, cursor string, room int, content func([]byte) []byte) *frame {
+	f := &frame{sequence: sequence, cursor: cursor}
+	wire := append(make([]byte, 0, room+len(cursor)+64), chunkHead...)
+	wire = appendEventHead(wire, event, cursor)
+	begin := len(wire)
+	wire = content(wire)
+	end := len(wire)
+	wire = append(wire, "\n\n"...)
+	closeChunk(wire)
+	f.wire = append(wire, "\r\n"...)
+	f.data = f.wire[begin:end:end]
+	return f
 }
 
 const (
@@ -67,9 +86,9 @@ func (v *view) place(cursor string, incarnation uint64) (sequence uint64, ok boo
 }
 
 // next brings the view up to the present slot and returns what a reader who has
-// seen a frame still needs: the deltas after it, or a snapshot when it has seen
-// none, too old a one, or is further behind than most.
-func (v *view) next(seen uint64, most int, now time.Time, incarnation uint64) (deltas []*frame, snapshot *frame) {
+// seen a frame still needs: the deltas after it, appended to dst, or a snapshot when
+// it has seen none, too old a one, or is further behind than most.
+func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnation uint64) (deltas []*frame, snapshot *frame) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if slot := now.UnixNano() / int64(v.interval); slot > v.slot || !v.begun {
@@ -78,14 +97,14 @@ func (v *view) next(seen uint64, most int, now time.Time, incarnation uint64) (d
 	newest := v.deltas[len(v.deltas)-1].sequence
 	oldest := v.deltas[0].sequence
 	if seen > 0 && seen <= newest && seen+1 >= oldest && newest-seen <= uint64(most) {
-		return slices.Clone(v.deltas[seen+1-oldest:]), nil
+		return append(dst, v.deltas[seen+1-oldest:]...), nil
 	}
 	if v.snapshot == nil {
-		data := append(append([]byte{'{'}, v.meta...), ',')
-		data = append(v.source.appendSnapshot(data), '}')
-		v.snapshot = &frame{sequence: newest, cursor: v.deltas[len(v.deltas)-1].cursor, data: data}
+		v.snapshot = newFrame("snapshot", newest, v.deltas[len(v.deltas)-1].cursor, 1024, func(dst []byte) []byte {
+			return append(v.source.appendSnapshot(v.appendMeta(dst)), '}')
+		})
 	}
-	return nil, v.snapshot
+	return dst, v.snapshot
 }
 
 // compute makes the next frame.
@@ -101,13 +120,17 @@ func (v *view) compute(slot int64, incarnation uint64) {
 		sequence = v.deltas[n-1].sequence + 1
 		room = len(v.deltas[n-1].data) + 256 // what deltas of this view usually take
 	}
-	data := append(append(append(make([]byte, 0, room), '{'), v.meta...), ',')
-	data = append(v.source.appendDelta(data), '}')
-	v.deltas = append(v.deltas, &frame{sequence: sequence, cursor: cursorOf(incarnation, v.instance, sequence), data: data})
-	v.held += len(data)
+	f := newFrame("delta", sequence, cursorOf(incarnation, v.instance, sequence), room, func(dst []byte) []byte {
+		return append(v.source.appendDelta(v.appendMeta(dst)), '}')
+	})
+	v.deltas = append(v.deltas, f)
+	v.held += len(f.data)
 	drop := 0
 	for ; len(v.deltas)-drop > 1 && (v.held > frameBytes || len(v.deltas)-drop > framesKept); drop++ {
 		v.held -= len(v.deltas[drop].data)
 	}
 	v.deltas = slices.Delete(v.deltas, 0, drop)
 }
+
+// appendMeta appends the beginning of a document.
+func (v *view) appendMeta(dst []byte) []byte { return append(append(append(dst, '{'), v.meta...), ',') }

@@ -16,9 +16,8 @@ func (a *API) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	out := &lineSink{w: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout}
-	if err := f.run(r.Context(), out); errors.Is(err, errSlow) {
-		a.streams.cut.Add(1)
-		a.log.Info("cut a stream that did not take a frame in time", "remote", r.RemoteAddr, "path", r.URL.Path)
+	if err := f.run(r.Context().Done(), out); errors.Is(err, errSlow) {
+		a.noteCut(f.sub)
 	}
 }
 
@@ -39,12 +38,18 @@ func (s *lineSink) line(event string, data []byte) error {
 	if _, err := s.w.Write([]byte{'\n'}); err != nil {
 		return slowOr(err)
 	}
-	return slowOr(s.controller.Flush())
+	return s.flush()
+}
+
+func (s *lineSink) flush() error {
+	err := slowOr(s.controller.Flush())
+	_ = s.controller.SetWriteDeadline(time.Time{}) // HTTP/2 resets a stream whose deadline passes, written to or not
+	return err
 }
 
 func (s *lineSink) hello(string) error { return nil }
 
-func (s *lineSink) frame(event, _ string, data []byte) error { return s.line(event, data) }
+func (s *lineSink) frame(event string, fr *frame) error { return s.line(event, fr.data) }
 
 // beat writes an empty line, which readers of lines of JSON skip.
 func (s *lineSink) beat() error {
@@ -52,7 +57,7 @@ func (s *lineSink) beat() error {
 	if _, err := s.w.Write([]byte{'\n'}); err != nil {
 		return slowOr(err)
 	}
-	return slowOr(s.controller.Flush())
+	return s.flush()
 }
 
 func (s *lineSink) bye(reason, _ string) error {

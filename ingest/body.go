@@ -56,6 +56,7 @@ const chunkEvents = 512
 type work struct {
 	ingester *Ingester
 	reserved int64 // of the bytes in flight
+	turn     bool  // it is being worked on
 	raw      []byte
 	inflated []byte
 	body     []byte // one of the two

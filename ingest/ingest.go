@@ -35,6 +35,7 @@ type Ingester struct {
 	seed       maphash.Seed
 	chunk      int // events that are applied together
 	inFlight   atomic.Int64
+	turns      turns
 	work       sync.Pool
 }
 
@@ -72,7 +73,7 @@ func New(o Options) (*Ingester, error) {
 			return nil, fmt.Errorf("chain alias %q=%q: the name %s", number, name, f.detail)
 		}
 	}
-	g := &Ingester{options: o, chainNames: maps.Clone(chainNames), seed: maphash.MakeSeed(), chunk: chunkEvents}
+	g := &Ingester{options: o, chainNames: maps.Clone(chainNames), seed: maphash.MakeSeed(), chunk: chunkEvents, turns: newTurns()}
 	maps.Copy(g.chainNames, o.ChainAliases)
 	g.work.New = func() any { return g.newWork() }
 	return g, nil
@@ -113,6 +114,10 @@ func (g *Ingester) Ingest(r *http.Request, strict bool) (store.Receipt, error) {
 	defer func() {
 		g.inFlight.Add(-w.reserved)
 		w.reserved = 0
+		if w.turn {
+			w.turn = false
+			g.turns.end()
+		}
 		w.release()
 		g.work.Put(w)
 	}()

@@ -40,6 +40,10 @@ func (w *work) read(r *http.Request) error {
 	if w.raw, err = w.fill(w.raw[:0], r.Body, max(r.ContentLength, 0), limit); err != nil {
 		return readError(err, tooLarge)
 	}
+	if err := w.ingester.turns.take(r.Context()); err != nil {
+		return err
+	}
+	w.turn = true
 	w.body = w.raw
 	switch encoding {
 	case "gzip", "x-gzip":

@@ -24,6 +24,7 @@ var commands struct {
 	Watch   watchCommand   `cmd:"" help:"Print the frames of the providers' stream, one JSON object a line."`
 	Members membersCommand `cmd:"" help:"Show the members of a node's cluster."`
 	Demo    demoCommand    `cmd:"" help:"Run three nodes with synthetic traffic, an outage that comes back, and a node that is killed and does."`
+	Load    loadCommand    `cmd:"" help:"Put nodes under load and check that every event is counted."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
