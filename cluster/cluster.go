@@ -358,6 +358,7 @@ func (c *Cluster) do(ctx context.Context, t task) {
 	defer c.mail.wake()
 	if t.pull {
 		result := c.pull(ctx, t)
+		c.log.Debug("pulled", "origin", t.id.Node, "member", t.member, "after", t.after, "mark", result.mark, "bytes", result.bytes)
 		if result.err != nil && ctx.Err() == nil {
 			c.log.Debug("a pull failed", "member", t.member, "origin", t.id.Node, "error", result.err)
 		}
@@ -442,6 +443,14 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 			})
 		}
 		asked.Wait()
+		c.mu.Lock()
+		c.refreshLocked()
+		for name := range missing { // they may be leaving too
+			if n := c.protocol.nodes[name]; n == nil || n.peer.state != "alive" {
+				delete(missing, name)
+			}
+		}
+		c.mu.Unlock()
 		if len(missing) == 0 {
 			break
 		}

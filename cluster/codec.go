@@ -35,6 +35,8 @@ func appendBool(b []byte, v bool) []byte {
 type reader struct {
 	rest []byte
 	bad  bool
+
+	keyBefore string // the last key of a series
 }
 
 func (r *reader) fail() {
@@ -116,8 +118,6 @@ func (r *reader) bytes(limit int) []byte {
 	r.rest = r.rest[n:]
 	return v
 }
-
-func (r *reader) string() string { return string(r.bytes(maxText)) }
 
 // end reports whether all was there and nothing is left.
 func (r *reader) end() bool { return !r.bad && len(r.rest) == 0 }

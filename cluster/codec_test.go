@@ -49,8 +49,10 @@ func encode(h *head, n *store.Notes, rows ...store.RowState) []byte {
 	for i := range n.Decisions {
 		b = appendDecision(b, &n.Decisions[i])
 	}
+	before := ""
 	for i := range rows {
-		b = appendRow(b, &rows[i], rowName{uint64(i + 1), true}, true, h)
+		b = appendRow(b, &rows[i], rowName{uint64(i + 1), true}, before, true, h)
+		before = rows[i].Key
 	}
 	return b
 }
@@ -119,23 +121,26 @@ func TestRoundTrip(t *testing.T) {
 // row that comes back is another.
 func TestRowNumbers(t *testing.T) {
 	var n rowNumbers
-	first := n.name("k", 1, 10)
-	if !first.keyed || !n.name("k", 1, 10+tellFor-1).keyed {
+	first := n.name("k", 1, 10, false)
+	if !first.keyed || !n.name("k", 1, 10+tellFor-1, false).keyed {
 		t.Error("the key is not told long enough")
 	}
-	if later := n.name("k", 1, 10+tellFor); later.keyed || later.number != first.number {
+	if n.name("k", 1, 11, true).keyed {
+		t.Error("the key is told again where room is short")
+	}
+	if later := n.name("k", 1, 10+tellFor, false); later.keyed || later.number != first.number {
 		t.Errorf("later it is %+v, first %+v", later, first)
 	}
-	if again := n.name("k", 20, 30); again.number == first.number || !again.keyed {
+	if again := n.name("k", 20, 30, true); again.number == first.number || !again.keyed {
 		t.Errorf("come back it is %+v, before %+v", again, first)
 	}
 	for i := range maxNumbers + 10 {
-		n.name(string(rune('a'+i%26))+string(rune(i)), uint64(i), 40)
+		n.name(string(rune('a'+i%26))+string(rune(i)), uint64(i), 40, false)
 	}
 	if len(n.byKey) > maxNumbers {
 		t.Errorf("%d numbers are kept", len(n.byKey))
 	}
-	if late := n.name("latecomer", 1, 41); !late.keyed {
+	if late := n.name("latecomer", 1, 41, true); !late.keyed {
 		t.Error("a row beyond the numbers lost its key")
 	}
 }

@@ -101,15 +101,16 @@ type rowNumber struct {
 	lastUse uint64
 }
 
-// A number goes with its key for tellFor sequences, so that who misses one event
-// still learns it. maxNumbers bounds the numbers kept; rows beyond keep their key.
+// A number goes with its key for tellFor sequences as far as there is room, so that
+// who misses one event still learns it. maxNumbers bounds the numbers kept; rows beyond keep their key.
 const (
 	tellFor    = 3
 	maxNumbers = 4096
 )
 
-// name is what a row is called in a delta.
-func (n *rowNumbers) name(key string, born, sequence uint64) rowName {
+// name is what a row is called in a delta. thrifty leaves out keys that were told
+// once.
+func (n *rowNumbers) name(key string, born, sequence uint64, thrifty bool) rowName {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.byKey == nil {
@@ -129,7 +130,11 @@ func (n *rowNumbers) name(key string, born, sequence uint64) rowName {
 		}
 	}
 	known.lastUse = sequence
-	return rowName{known.number, sequence < known.told+tellFor}
+	again := uint64(tellFor)
+	if thrifty {
+		again = 1
+	}
+	return rowName{known.number, sequence < known.told+again}
 }
 
 // forget drops the numbers that were not used lately. They are not given again.
@@ -161,9 +166,10 @@ type rowName struct {
 	keyed  bool   // its key goes along
 }
 
-// appendRow writes the entry of a row. An even row's lifetime is left out, and so
-// are sums: the receiver has what they are made of.
-func appendRow(b []byte, s *store.RowState, name rowName, inline bool, h *head) []byte {
+// appendRow writes the entry of a row. Inline, an even row's lifetime is left out,
+// and so are sums: the receiver has what they are made of. before is the last key in
+// the message, of which only the difference is told.
+func appendRow(b []byte, s *store.RowState, name rowName, before string, inline bool, h *head) []byte {
 	kind := byte(entryRow)
 	if name.keyed {
 		kind |= rowKeyed
@@ -174,7 +180,7 @@ func appendRow(b []byte, s *store.RowState, name rowName, inline bool, h *head) 
 	}
 	b = binary.AppendUvarint(append(b, kind), name.number)
 	if name.keyed {
-		b = appendString(b, s.Key)
+		b = appendKey(b, s.Key, before)
 		b = binary.AppendVarint(b, int64(h.sequence-s.Born))
 	}
 	if !even {
@@ -187,6 +193,34 @@ func appendRow(b []byte, s *store.RowState, name rowName, inline bool, h *head) 
 		b = appendCell(b, &s.Cells[i], inline, h)
 	}
 	return b
+}
+
+// appendKey writes how many bytes a key shares with another at its begin and at its
+// end, and those between.
+func appendKey(b []byte, key, other string) []byte {
+	begin, end, most := 0, 0, min(len(key), len(other))
+	for begin < most && key[begin] == other[begin] {
+		begin++
+	}
+	for end < most-begin && key[len(key)-1-end] == other[len(other)-1-end] {
+		end++
+	}
+	b = binary.AppendUvarint(b, uint64(begin))
+	b = binary.AppendUvarint(b, uint64(end))
+	return appendString(b, key[begin:len(key)-end])
+}
+
+// key reads a key; the one before is in the reader.
+func (r *reader) key() string {
+	begin := r.upTo(uint64(len(r.keyBefore)))
+	end := r.upTo(uint64(len(r.keyBefore)) - begin)
+	between := r.bytes(maxText)
+	if r.bad || int(begin+end)+len(between) > maxText {
+		r.fail()
+		return ""
+	}
+	r.keyBefore = r.keyBefore[:begin] + string(between) + r.keyBefore[len(r.keyBefore)-int(end):]
+	return r.keyBefore
 }
 
 // tierLength is the length of a step of a tier in seconds.
@@ -260,7 +294,7 @@ func (r *reader) row(kind byte, h *head, rows *knownRows) (e rowEntry, known boo
 	e.number = r.uint()
 	row, known := rows.get(e.number)
 	if kind&rowKeyed != 0 {
-		row.key = r.string()
+		row.key = r.key()
 		row.born = h.sequence - uint64(r.int())
 		known = true
 		if e.number > 0 && !r.bad {

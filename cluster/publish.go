@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"slices"
+	"strings"
 
 	"remuda/store"
 )
@@ -16,7 +17,8 @@ type publisher struct {
 	id    store.OriginID
 
 	numbers rowNumbers
-	tokens  float64 // events that may be sent beyond one a tick
+	tokens  float64 // events that may be sent now; a start is a burst
+	started bool
 	backlog []store.Stamped[store.DecisionRecord]
 	offered uint64 // decisions up to this sequence were put into the backlog
 }
@@ -39,6 +41,9 @@ func (p *publisher) publish(b budget, headOnly bool) [][]byte {
 	}
 	p.offerDecisions(h.sequence)
 	p.tokens = min(p.tokens+b.parts, maxBurst*b.parts)
+	if !p.started {
+		p.started, p.tokens = true, maxBurst*b.parts
+	}
 	parts := max(1, min(int(p.tokens), maxParts))
 	var packed [][]byte
 	notes := p.store.ChangedNotes(p.id, h.sequence-min(reach, h.sequence))
@@ -82,10 +87,18 @@ func (p *publisher) pack(pk *packer, notes *store.Notes, h *head) bool {
 		return false
 	}
 	fits := true
+	thrifty := h.sequence-h.after == 1
 	var entry []byte
 	p.store.Changed(p.id, h.after, store.AllTiers, func(s *store.RowState) bool {
-		entry = appendRow(entry[:0], s, p.numbers.name(s.Key, s.Born, h.sequence), true, h)
+		name := p.numbers.name(s.Key, s.Born, h.sequence, thrifty)
+		entry = appendRow(entry[:0], s, name, pk.key, true, h)
+		if !pk.fits(entry) { // in the next event there is no key before
+			entry = appendRow(entry[:0], s, name, "", true, h)
+		}
 		fits = pk.add(entry)
+		if name.keyed {
+			pk.key = strings.Clone(s.Key)
+		}
 		return fits
 	})
 	return fits
@@ -133,20 +146,28 @@ type packer struct {
 	limit  int // of all
 	parts  int
 	used   int
+	key    string // the last in the last body
 }
 
-func (pk *packer) next() { pk.bodies = append(pk.bodies, nil) }
+func (pk *packer) next() {
+	pk.bodies = append(pk.bodies, nil)
+	pk.key = ""
+}
+
+// fits reports whether the last body has room for an entry.
+func (pk *packer) fits(entry []byte) bool {
+	return len(pk.bodies[len(pk.bodies)-1])+len(entry) <= pk.size
+}
 
 // add reports whether there was room for an entry.
 func (pk *packer) add(entry []byte) bool {
-	last := len(pk.bodies) - 1
-	if len(pk.bodies[last])+len(entry) > pk.size {
+	if !pk.fits(entry) {
 		if len(pk.bodies) == pk.parts || len(entry) > pk.size {
 			return false
 		}
 		pk.next()
-		last++
 	}
+	last := len(pk.bodies) - 1
 	pk.used += len(entry)
 	if pk.used > pk.limit {
 		return false

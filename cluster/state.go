@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"remuda/store"
 )
@@ -27,6 +28,7 @@ type stateWriter struct {
 
 	head  head
 	frame []byte
+	key   string // the last in the frame
 	err   error
 }
 
@@ -74,7 +76,8 @@ func (w *stateWriter) rows(id store.OriginID, after uint64, tiers store.Tiers) {
 		if len(s.Cells) == 0 {
 			return true
 		}
-		entry = appendRow(entry[:0], s, w.numbers.fullName(s.Key, s.Born), false, &w.head)
+		entry = appendRow(entry[:0], s, w.numbers.fullName(s.Key, s.Born), w.key, false, &w.head)
+		w.key = strings.Clone(s.Key)
 		return w.add(entry)
 	})
 }
@@ -94,7 +97,7 @@ func (w *stateWriter) flush() {
 	if w.err == nil && len(w.frame) > 0 {
 		w.err = w.emit(w.frame)
 	}
-	w.frame = w.frame[:0]
+	w.frame, w.key = w.frame[:0], ""
 }
 
 // stateReader takes the frames of a state in their order.
