@@ -97,7 +97,7 @@ type rival struct {
 
 const (
 	// gapPatience is how long a missing event may still be on its way.
-	gapPatience = 150 * time.Millisecond
+	gapPatience = 300 * time.Millisecond
 	maxJitter   = 50 * time.Millisecond
 
 	maxPulls     = 4 // at a time
@@ -501,7 +501,7 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 		return
 	}
 	o.node.pulls++
-	if o.id.Node == t.member && !p.superseded(o, now) {
+	if o.id.Node == t.member && o.id.Incarnation == o.node.peer.incarnation { // and not a former run of it
 		o.heard(now)
 		o.node.current = o.id.Incarnation
 		if r.mark > o.head {
