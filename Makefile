@@ -14,7 +14,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo test check fmt bench bench-peers fuzz clean help
+.PHONY: run build demo cluster soak test check fmt bench bench-peers fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)
@@ -22,8 +22,18 @@ run: build ## build and start a complete node with its dashboard
 build: ## build bin/remuda, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/remuda ./cmd/remuda
 
-demo: build ## a node with synthetic traffic and an outage
+demo: build ## three nodes with synthetic traffic, an outage, and a node that dies and returns
 	./bin/remuda demo $(ARGS)
+
+cluster: build ## three nodes on this machine, for play: http://127.0.0.1:7400, 7410 and 7420; Ctrl-C ends them
+	@trap 'kill 0' INT TERM EXIT; \
+	./bin/remuda serve --node iad --region us-east-1 --cluster remuda & \
+	./bin/remuda serve --node lhr --region eu-west-1 --http 127.0.0.1:7410 --gossip 127.0.0.1:7411 --join 127.0.0.1:7401 & \
+	./bin/remuda serve --node bom --region ap-south --http 127.0.0.1:7420 --gossip 127.0.0.1:7421 --join 127.0.0.1:7401 & \
+	wait
+
+soak: ## a million simulated seconds of clusters with faults, some two hours
+	go test ./cluster -count=1 -run TestSimulation -timeout 6h -sim.seconds=1000000
 
 test: ## all tests, with the race detector, in a random order; browser tests where there is a Chromium
 ifeq ($(RACE),)

@@ -13,6 +13,7 @@ func TestArrows(t *testing.T) {
 	allowed := map[string][]string{
 		"remuda/store":   nil,
 		"remuda/ingest":  {"remuda/store"},
+		"remuda/cluster": {"remuda/store"},
 		"remuda/httpapi": {"remuda/store"},
 		"remuda/ui":      nil,
 	}
@@ -37,6 +38,7 @@ func TestArrows(t *testing.T) {
 		"github.com/go-chi/":             {"remuda/httpapi"},
 		"github.com/dgraph-io/ristretto": {"remuda/httpapi"},
 		"github.com/prometheus/":         {"remuda/httpapi"},
+		"github.com/hashicorp/":          {"remuda/cluster"},
 		"github.com/r3labs/sse":          {"remuda/httpapi", "remuda/cmd/remuda/internal/client"},
 		"github.com/alecthomas/kong":     {"remuda/cmd/remuda"},
 	}
