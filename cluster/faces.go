@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"remuda/store"
+)
+
+// Reasons says why this node should not be asked yet; nil when it may be.
+func (c *Cluster) Reasons() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.protocol == nil || c.protocol.catchingUp(c.since()):
+		return []string{"catching_up"}
+	case c.protocol.yields():
+		return []string{"name_taken"}
+	}
+	return nil
+}
+
+// Find asks the members for decisions of a request, and merges them into the store.
+func (c *Cluster) Find(ctx context.Context, requestID string) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	c.mu.Lock()
+	if c.protocol == nil {
+		c.mu.Unlock()
+		return
+	}
+	var members []string
+	for _, n := range c.protocol.sorted() {
+		if !n.own && n.peer.alive() {
+			members = append(members, n.name)
+		}
+	}
+	c.mu.Unlock()
+	var asked sync.WaitGroup
+	for _, name := range members {
+		asked.Go(func() {
+			query := map[string][]string{"request_id": {requestID}}
+			_, err := c.ask(ctx, name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
+				r := reader{rest: frame}
+				own := r.status()
+				e := r.entries(&head{id: own.id}, &knownRows{})
+				if !r.end() || len(e.rows) > 0 || own.id.Node != name {
+					return errDamaged
+				}
+				return c.store.MergeNotes(own.id, &store.Notes{Decisions: e.notes.Decisions})
+			})
+			if err != nil {
+				c.log.Debug("a member was asked for a decision in vain", "member", name, "error", err)
+			}
+		})
+	}
+	asked.Wait()
+}
+
+// Figures calls yield with the figures of this node's part in the cluster. Those
+// whose names end in _total count since the start.
+func (c *Cluster) Figures(yield func(name string, value float64)) {
+	waiting := queued(c.serf)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.protocol == nil {
+		return
+	}
+	var all node
+	for _, n := range c.protocol.nodes {
+		all.inline += n.inline
+		all.pulled += n.pulled
+		all.pulls += n.pulls
+		all.gaps += n.gaps
+		all.divergence += n.divergence
+		all.bytesIn += n.bytesIn
+		if !n.own {
+			all.bytesOut += n.bytesOut
+		}
+	}
+	members := c.protocol.size()
+	for name, v := range map[string]uint64{
+		"members":              uint64(members),
+		"inline_total":         all.inline,
+		"pulled_total":         all.pulled,
+		"pulls_total":          all.pulls,
+		"gaps_total":           all.gaps,
+		"divergence_total":     all.divergence,
+		"gossiped_bytes_total": c.gossiped.Load(),
+		"received_bytes_total": all.bytesIn,
+		"answered_bytes_total": all.bytesOut,
+		"heads_only_total":     c.headsOnly.Load(),
+		"skipped_total":        c.skipped.Load(),
+		"ignored_total":        c.protocol.ignored + c.mail.droppedCount(),
+		"refused_total":        c.refused.Load(),
+		"queued_events":        uint64(waiting),
+		"inline_budget_bytes":  uint64(c.wire.budget(members).payload),
+	} {
+		yield("remuda_cluster_"+name, float64(v))
+	}
+}

@@ -1,0 +1,200 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"remuda/store"
+)
+
+// want asks for a pull, at an instant or before, from a member if the origin is
+// not to be asked.
+func (p *protocol) want(o *origin, at time.Duration, from string) {
+	if from != "" {
+		o.from = from
+	}
+	if !o.wanted {
+		o.wanted, o.wantAt = true, at
+		return
+	}
+	if o.fails == 0 {
+		o.wantAt = min(o.wantAt, at)
+	}
+}
+
+// A task is something to be asked of a member: its marks, or the state of an
+// origin after a sequence.
+type task struct {
+	member string
+	pull   bool
+	id     store.OriginID
+	after  uint64
+}
+
+// due returns what is to be asked now. Each task wants an answer: exchanged, or
+// pulled.
+func (p *protocol) due(now time.Duration) (tasks []task) {
+	for _, o := range p.wanted() {
+		if !o.pulling && now >= o.wantAt && p.pulls < maxPulls {
+			if t, ok := p.pullTask(o, now); ok {
+				o.pulling = true
+				p.pulls++
+				tasks = append(tasks, t)
+			}
+		}
+	}
+	return append(tasks, p.dueExchanges(now)...)
+}
+
+// wanted lists the origins to pull, those that have waited longest first.
+func (p *protocol) wanted() (list []*origin) {
+	for _, o := range p.origins {
+		if o.wanted {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b *origin) int {
+		return cmp.Or(cmp.Compare(a.wantAt, b.wantAt), cmp.Compare(a.id.Node, b.id.Node), cmp.Compare(a.id.Incarnation, b.id.Incarnation))
+	})
+	return list
+}
+
+func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
+	t = task{pull: true, id: o.id, after: o.mark}
+	if o.full || now-o.markAt > farBehind {
+		t.after = 0
+	}
+	t.member = o.id.Node
+	if n := p.nodes[t.member]; n.own || !n.peer.alive() || n.peer.incarnation != 0 && n.peer.incarnation != o.id.Incarnation ||
+		o.fails%2 == 1 {
+		t.member = p.somebody(o)
+	}
+	if t.member == "" {
+		o.wantAt = now + askEvery
+		return t, false
+	}
+	return t, true
+}
+
+// somebody picks a member who may have an origin's state.
+func (p *protocol) somebody(o *origin) string {
+	if n := p.nodes[o.from]; n != nil && n.peer.alive() && o.fails%2 == 0 {
+		return o.from
+	}
+	var alive []string
+	for _, n := range p.sorted() {
+		if !n.own && n.peer.alive() {
+			alive = append(alive, n.name)
+		}
+	}
+	if len(alive) == 0 {
+		return ""
+	}
+	return alive[p.random.IntN(len(alive))]
+}
+
+// A status is how much somebody has of an origin.
+type status struct {
+	id          store.OriginID
+	mark, ahead uint64
+	digest      uint64
+	verified    bool // digest is that of mark
+}
+
+// pulling takes the header of a pull under way. The clock of an origin has to be
+// known before its cells come, since it decides which of them still count.
+func (p *protocol) pulling(now time.Duration, t task, s *status, wall int64) {
+	o := p.origins[t.id]
+	if o == nil || s.id != t.id {
+		return
+	}
+	if t.member == t.id.Node {
+		p.setClock(o, now, s.mark, wall)
+	} else if o.clock == 0 {
+		p.store.SetClock(o.id, wall)
+	}
+}
+
+// merged takes entries of a pull under way and reports whether they could be merged.
+func (p *protocol) merged(t task, e *entries) bool {
+	o := p.origins[t.id]
+	if o == nil || !p.merge(o, e, true) {
+		return false
+	}
+	for _, row := range e.rows {
+		if row.number > 0 {
+			o.rows.put(row.number, numberedRow{row.state.Key, row.state.Born})
+		}
+	}
+	return true
+}
+
+// A pullResult is what came of a pull.
+type pullResult struct {
+	status      // of the origin at the member asked, as it was when the answer began
+	exact  bool // and when it ended
+	wall   int64
+	bytes  int
+	err    error
+}
+
+// pulled takes the end of a pull.
+func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
+	p.pulls--
+	o := p.origins[t.id]
+	if o == nil {
+		return
+	}
+	o.pulling = false
+	asked := p.node(t.member)
+	asked.bytesIn += uint64(r.bytes)
+	if r.err != nil {
+		p.failed(o, now)
+		return
+	}
+	o.node.pulls++
+	if o.id.Node == t.member && o.id.Incarnation == o.node.peer.incarnation { // and not a former run of it
+		o.heard(now)
+		o.node.current = o.id.Incarnation
+		if r.mark > o.head {
+			o.head, o.is = r.mark, r.digest
+		}
+	}
+	progress := r.mark > o.mark || r.ahead > o.ahead || t.after == 0
+	o.ahead = max(o.ahead, r.ahead)
+	if t.after > 0 && r.mark > o.mark {
+		o.node.pulled += r.mark - o.mark
+	}
+	o.advance(now, r.mark)
+	if t.after == 0 {
+		o.full = false
+		o.unverified = true
+		if r.exact && r.verified && o.ahead <= o.mark && o.mark == r.mark {
+			p.store.Calibrate(o.id, r.digest)
+			o.unverified = false
+		}
+	}
+	o.wanted = false
+	if o.mark < o.head {
+		if !progress {
+			p.failed(o, now)
+			return
+		}
+		o.fails = 0
+		p.want(o, now, "")
+		return
+	}
+	o.fails = 0
+	p.verify(o, now)
+}
+
+// failed has a pull tried again later, from somebody else every other time.
+func (p *protocol) failed(o *origin, now time.Duration) {
+	back := min(firstBackOff<<min(o.fails, 10), maxBackOff)
+	o.fails++
+	o.wanted, o.wantAt = true, now+back+p.jitter()
+	if o.fails > 8 && !p.alive(o) {
+		o.wanted, o.full, o.fails = false, false, 0 // nobody has it; an exchange will say who does
+	}
+}

@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+
+	"remuda/store"
+)
+
+// trace tells of every delta how it was taken, and stops at the first fault.
+func (s *simulation) trace(n *simNode, event []byte) {
+	r := reader{rest: event}
+	h, _ := r.head()
+	s.t.Logf("%v: %s receives %d after %d part %d/%d rows %v: %s", s.now, n.name, h.sequence, h.after, h.part, h.parts, h.rows, s.describe(n, h.id))
+	origin := s.find(h.id.Node)
+	if origin.protocol.self != h.id {
+		return
+	}
+	x, xl := s.cells(origin, h.id)
+	y, yl := s.cells(n, h.id)
+	bad := n.protocol.nodes[h.id.Node].divergence > 0
+	for c, v := range y {
+		if w := x[c]; w.stamp == v.stamp && w.packed != v.packed && !bad {
+			s.t.Logf("%v stamped %d: there %x, here %x", c, v.stamp, w.packed, v.packed)
+			bad = true
+		}
+	}
+	if bad {
+		for key := range xl {
+			if xl[key] != yl[key] {
+				s.t.Logf("%q: there %v, here %v", key, xl[key], yl[key])
+			}
+		}
+		for c := range x {
+			if x[c] != y[c] {
+				s.t.Logf("%v: there %d, here %d", c, x[c].stamp, y[c].stamp)
+			}
+		}
+		s.t.FailNow()
+	}
+}
+
+// watch checks that no lifetime total of a row goes back, on any node.
+func (s *simulation) watch() {
+	for _, n := range s.nodes {
+		if !n.up {
+			continue
+		}
+		for _, id := range n.store.Origins() {
+			n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
+				row := rowID{id, fmt.Sprint(r.Key, r.Born)}
+				if r.Lifetime[0] < n.lifetimes[row] {
+					s.t.Errorf("%v: on %s, calls of %v %q went from %d back to %d", s.now, n.name, id, r.Key, n.lifetimes[row], r.Lifetime[0])
+				}
+				n.lifetimes[row] = r.Lifetime[0]
+				return true
+			})
+		}
+	}
+}
+
+// agree checks that all nodes hold the same of every origin.
+func (s *simulation) agree() {
+	s.watch()
+	first := s.nodes[0]
+	for _, n := range s.nodes {
+		for name, known := range n.protocol.nodes {
+			if known.divergence > 0 {
+				s.t.Errorf("%v: %s counts %d divergences of %s", s.now, n.name, known.divergence, name)
+			}
+			s.gaps += int(known.gaps)
+			s.inline += known.inline
+			known.gaps, known.inline = 0, 0
+		}
+		if n == first {
+			continue
+		}
+		ids := make(map[store.OriginID]bool)
+		for _, id := range append(first.store.Origins(), n.store.Origins()...) {
+			ids[id] = true
+		}
+		for id := range ids {
+			s.same(id, first, n)
+		}
+	}
+	for _, n := range s.nodes {
+		for _, m := range s.nodes {
+			calls := uint64(0)
+			m.store.Changed(n.protocol.self, 0, store.AllTiers, func(r *store.RowState) bool {
+				calls += r.Lifetime[0]
+				return true
+			})
+			if calls != n.counted {
+				s.t.Errorf("%v: %s counted %d calls, and %s has %d of it", s.now, n.name, n.counted, m.name, calls)
+			}
+		}
+		for _, m := range n.protocol.members(s.elapsed(n)) {
+			if m.Stale || m.Restarting || !m.Reporting {
+				id := store.OriginID{Node: m.Name, Incarnation: m.Incarnation}
+				s.t.Errorf("%v: on %s, %s is stale=%v restarting=%v reporting=%v\n%s", s.now, n.name, m.Name, m.Stale, m.Restarting, m.Reporting, s.describe(n, id))
+			}
+		}
+	}
+}
+
+type cellID struct {
+	key  string
+	tier int
+	step int64
+}
+
+type cellValue struct {
+	stamp  uint64
+	packed string
+	aging  bool // it may be gone on one node and not yet on the other
+}
+
+// cells are all of an origin.
+func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string][9]uint64) {
+	cells, lifetimes = make(map[cellID]cellValue), make(map[string][9]uint64)
+	second := (simBase + (s.now + s.offsets[id]).Milliseconds()) / 1000
+	kept := [...]int64{70, 880, 3400}
+	n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
+		for _, c := range r.Cells {
+			aging := c.Step*tierLength[c.Tier] < second-kept[c.Tier]
+			cells[cellID{r.Key, c.Tier, c.Step}] = cellValue{c.Stamp, string(c.Packed), aging}
+			if !aging {
+				lifetimes[r.Key] = r.Lifetime
+			}
+		}
+		return true
+	})
+	return cells, lifetimes
+}
+
+type simPair struct {
+	mine, theirs map[cellID]cellValue
+	has, lacks   *simNode
+}
+
+func (p *simPair) hasFiner(c cellID) bool {
+	for other := range p.theirs {
+		if other.key == c.key && other.tier < c.tier && other.step*tierLength[other.tier]/tierLength[c.tier] == c.step {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *simulation) same(id store.OriginID, a, b *simNode) {
+	x, xl := s.cells(a, id)
+	y, yl := s.cells(b, id)
+	settled := min(s.mark(a, id), s.mark(b, id)) // what came later may be on its way
+	for _, pair := range []simPair{{x, y, a, b}, {y, x, b, a}} {
+		for cell, v := range pair.mine {
+			if v.aging || v.stamp > settled {
+				continue
+			}
+			w, ok := pair.theirs[cell]
+			if !ok && pair.hasFiner(cell) {
+				continue // a run that ended: each sums the last steps itself, in its time
+			}
+			if !ok || w.packed != v.packed {
+				s.t.Errorf("%v: of %v, %s has %q %d·%d stamped %d, %s has %v stamped %d\n%s\n%s", s.now, id, pair.has.name, cell.key, cell.tier, cell.step,
+					v.stamp, pair.lacks.name, ok, w.stamp, s.describe(a, id), s.describe(b, id))
+				return
+			}
+		}
+	}
+	for key, l := range xl {
+		if m, ok := yl[key]; ok && l != m {
+			s.t.Errorf("%v: of %v %q, %s has lifetime %v, %s %v", s.now, id, key, a.name, l, b.name, m)
+			return
+		}
+	}
+	if len(x) > 0 && a.store.Digest(id) != b.store.Digest(id) {
+		s.t.Errorf("%v: of %v, %s has digest %x, %s %x\n%s\n%s", s.now, id, a.name, a.store.Digest(id), b.name, b.store.Digest(id), s.describe(a, id), s.describe(b, id))
+	}
+}
+
+func (s *simulation) mark(n *simNode, id store.OriginID) uint64 {
+	if id == n.protocol.self {
+		return n.protocol.own.mark
+	}
+	if o := n.protocol.origins[id]; o != nil {
+		return max(o.mark, o.ahead)
+	}
+	return maxSequence
+}
+
+func (s *simulation) describe(n *simNode, id store.OriginID) string {
+	if id == n.protocol.self {
+		return fmt.Sprintf("%s: %+v", n.name, n.protocol.own)
+	}
+	o := n.protocol.origins[id]
+	if o == nil {
+		return n.name + ": unknown"
+	}
+	names := make([]string, 0, 4)
+	for _, m := range n.protocol.sorted() {
+		names = append(names, fmt.Sprintf("%s:%s/%d", m.name, m.peer.state, m.current))
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%s: %+v head %d heard %v unverified %v refused %v wanted %v at %v full %v from %s fails %d, since start %v; %v", n.name, n.protocol.status(o), o.head,
+		o.headAt, o.unverified, o.refused, o.wanted, o.wantAt, o.full, o.from, o.fails, s.elapsed(n), names)
+}

@@ -1,0 +1,294 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// The kinds of latest values, for marks.
+const (
+	circuitKind = iota
+	heightKind
+	healthKind
+)
+
+// chainReports holds the latest values of one chain of a profile.
+type chainReports struct {
+	profile *profile
+	name    string
+
+	mu       sync.RWMutex
+	circuits latestValues[CircuitReport]
+	heights  latestValues[BlockReport]
+	healths  latestValues[HealthReport]
+	count    int
+	dirty    [3]bool // by kind: values of this node were reported since the last tick
+	due      int64   // when the next report turns stale or is dropped, ms; circuits depend on their senders
+	gone     bool    // empty and on its way out
+}
+
+func newChainReports(p *profile, name string) *chainReports {
+	return &chainReports{
+		profile: p, name: name,
+		circuits: make(latestValues[CircuitReport]),
+		heights:  make(latestValues[BlockReport]),
+		healths:  make(latestValues[HealthReport]),
+	}
+}
+
+// mark is a hash of a latest value's key, the same on every node.
+func (c *chainReports) mark(kind byte, k reportKey) uint64 {
+	var b [512]byte
+	dst := append(b[:0], kind, byte(k.transport))
+	for _, part := range [...]string{c.profile.name, c.name, k.provider, k.region, k.sender} {
+		dst = append(append(dst, part...), 0)
+	}
+	return portableHash(string(dst))
+}
+
+// has reports whether an event only renews a report. The caller holds c.mu.
+func (c *chainReports) has(e *Event) bool {
+	key, self := keyOf(e), c.profile.store.self
+	switch e.Kind {
+	case Circuit:
+		return c.circuits[key].of(self) != nil
+	case Block:
+		return c.heights[key].of(self) != nil
+	default:
+		return c.healths[key].of(self) != nil
+	}
+}
+
+func keyOf(e *Event) reportKey {
+	return reportKey{provider: e.ProviderID, region: e.SourceRegion, sender: e.SourceNode, transport: e.Transport}
+}
+
+func (k reportKey) clone() reportKey {
+	return reportKey{provider: strings.Clone(k.provider), region: strings.Clone(k.region), sender: strings.Clone(k.sender), transport: k.transport}
+}
+
+// hasRoom reports whether the cap on latest values leaves room for an event.
+func (p *profile) hasRoom(e *Event) bool {
+	if p.store.latestCount.Load() < int64(p.store.options.MaxLatestValues) {
+		return true
+	}
+	p.mu.RLock()
+	c := p.chains[e.Chain]
+	p.mu.RUnlock()
+	if c == nil {
+		return false
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.has(e)
+}
+
+// withChain calls do with a chain's reports under its mutex, and counts what it
+// did as a change.
+func (p *profile) withChain(name string, do func(c *chainReports)) {
+	for {
+		c := p.chain(name)
+		c.mu.Lock()
+		if c.gone { // it was found empty in between
+			c.mu.Unlock()
+			p.dropChain(c)
+			continue
+		}
+		do(c)
+		p.reportsRevision.Store(p.store.revision.Add(1))
+		c.mu.Unlock()
+		return
+	}
+}
+
+// latest keeps a circuit, height or health report unless a newer one is known.
+func (p *profile) latest(e *Event) {
+	var change CircuitChange
+	var changed, urgent bool
+	p.withChain(e.Chain, func(c *chainReports) { change, changed, urgent = c.put(e) })
+	if changed {
+		p.changes.own(p.store.self, change)
+	}
+	if changed || urgent {
+		p.store.hurry()
+	}
+}
+
+func (p *profile) dropChain(c *chainReports) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.chains[c.name] == c {
+		delete(p.chains, c.name)
+	}
+}
+
+// put keeps a report. urgent says that others should know at once.
+func (c *chainReports) put(e *Event) (change CircuitChange, changed, urgent bool) {
+	key, self := keyOf(e), c.profile.store.self
+	isNew := false
+	switch e.Kind {
+	case Circuit:
+		return c.putCircuit(key, e)
+	case Block:
+		r := BlockReport{Profile: c.profile.name, Chain: c.name, Height: e.Height, Source: e.HeightSource, LastSeenAt: e.TS}
+		if a := c.heights[key].of(self); a != nil {
+			r.ProviderID, r.Region, r.Sender = a.now.ProviderID, a.now.Region, a.now.Sender
+		} else {
+			key = key.clone()
+			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
+		}
+		isNew, _ = c.heights.put(key, self, r)
+		c.dirty[heightKind] = true
+		c.dueBy(e.TS + heightFresh + 1)
+	case Health:
+		r := HealthReport{
+			Profile: c.profile.name, Chain: c.name, Transport: e.Transport, Status: e.Status, LastSeenAt: e.TS,
+			ConsecutiveFailures: e.ConsecutiveFailures, ConsecutiveSuccesses: e.ConsecutiveSuccesses,
+			HasLatency: e.Sent&FieldLatency != 0, LatencyMicros: e.LatencyMicros,
+		}
+		if a := c.healths[key].of(self); a != nil {
+			r.ProviderID, r.Region, r.Sender, r.Reason = a.now.ProviderID, a.now.Region, a.now.Sender, a.now.Reason
+			urgent = a.now.Status != e.Status
+		} else {
+			key = key.clone()
+			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
+			urgent = true
+		}
+		if r.Reason != e.Reason {
+			r.Reason = strings.Clone(e.Reason)
+		}
+		isNew, _ = c.healths.put(key, self, r)
+		c.dirty[healthKind] = true
+		c.dueBy(e.TS + healthFresh + 1)
+	}
+	c.counted(isNew)
+	return change, false, urgent
+}
+
+// counted notes that there is one more value.
+func (c *chainReports) counted(isNew bool) {
+	if isNew {
+		c.count++
+		c.profile.store.latestCount.Add(1)
+	}
+}
+
+func (c *chainReports) putCircuit(key reportKey, e *Event) (change CircuitChange, changed, urgent bool) {
+	known := c.circuits[key]
+	from, since := e.From, e.TS
+	if known != nil {
+		last := &known.says[known.best].now
+		if from == CircuitUnknown {
+			from = last.State
+		}
+		if last.State == e.To {
+			since = last.SinceAt
+		}
+	}
+	old := known.of(c.profile.store.self)
+	r := CircuitReport{Profile: c.profile.name, Chain: c.name, Transport: e.Transport, State: e.To, SinceAt: since, LastSeenAt: e.TS}
+	if old != nil {
+		r.ProviderID, r.Region, r.Sender, r.Reason = old.now.ProviderID, old.now.Region, old.now.Sender, old.now.Reason
+	} else {
+		key = key.clone()
+		r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
+	}
+	if r.Reason != e.Reason {
+		r.Reason = strings.Clone(e.Reason)
+	}
+	if from != e.To {
+		change = CircuitChange{
+			Profile: c.profile.name, Chain: c.name, ProviderID: r.ProviderID, Region: r.Region, Sender: r.Sender,
+			Transport: e.Transport, From: from, To: e.To, Reason: r.Reason, At: e.TS,
+		}
+		changed = true
+	}
+	isNew, _ := c.circuits.put(key, c.profile.store.self, r)
+	c.dirty[circuitKind] = true
+	c.counted(isNew)
+	return change, changed, isNew
+}
+
+// close stamps what was reported since the last tick.
+func (c *chainReports) close(stamp uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dirty[circuitKind] {
+		c.circuits.close(c, circuitKind, stamp)
+	}
+	if c.dirty[heightKind] {
+		c.heights.close(c, heightKind, stamp)
+	}
+	if c.dirty[healthKind] {
+		c.healths.close(c, healthKind, stamp)
+	}
+	c.dirty = [3]bool{}
+}
+
+func (c *chainReports) dueBy(at int64) {
+	if c.due == 0 || at < c.due {
+		c.due = at
+	}
+}
+
+// expire drops what has been forgotten and counts as a change what has turned
+// stale; silenced says that senders have. It reports whether the chain is gone.
+func (c *chainReports) expire(now int64, silenced bool, senders sightings) (gone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if (c.due == 0 || c.due > now) && !(silenced && len(c.circuits) > 0) {
+		return c.gone
+	}
+	c.due = 0
+	dropped := c.heights.drop(c, heightKind, func(_ reportKey, a *said[BlockReport]) bool {
+		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), heightFresh)
+	})
+	dropped += c.healths.drop(c, healthKind, func(_ reportKey, a *said[HealthReport]) bool {
+		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), healthFresh)
+	})
+	dropped += c.circuits.drop(c, circuitKind, func(key reportKey, a *said[CircuitReport]) bool {
+		return senders.of(key.sender) != 0 || now-a.origin.local(a.now.LastSeenAt) < reportKept
+	})
+	c.forget(dropped)
+	return c.gone
+}
+
+// forget notes that values were dropped.
+func (c *chainReports) forget(dropped int) {
+	c.count -= dropped
+	c.profile.store.latestCount.Add(-int64(dropped))
+	c.profile.reportsRevision.Store(c.profile.store.revision.Add(1))
+	c.gone = c.count == 0
+}
+
+// dueAfter notes the next of the two instants at which a report changes. It
+// reports false for one that is to be forgotten.
+func (c *chainReports) dueAfter(now, seen, fresh int64) (kept bool) {
+	if now-seen > reportKept {
+		return false
+	}
+	if at := seen + fresh + 1; at > now {
+		c.dueBy(at)
+	} else {
+		c.dueBy(seen + reportKept + 1)
+	}
+	return true
+}
+
+// consensus returns the consensus height of each region: the 75th percentile, by
+// nearest rank, of the fresh heights. The caller holds c.mu.
+func (c *chainReports) consensus(now int64) map[string]uint64 {
+	byRegion := make(map[string][]uint64)
+	for key, r := range c.heights {
+		if a := r.pick(nil); a.fresh(now, heightFresh) {
+			byRegion[key.region] = append(byRegion[key.region], a.now.Height)
+		}
+	}
+	agreed := make(map[string]uint64, len(byRegion))
+	for region, heights := range byRegion {
+		slices.Sort(heights)
+		agreed[region] = heights[(len(heights)*consensusPct+99)/100-1]
+	}
+	return agreed
+}
