@@ -2,8 +2,9 @@ package cluster
 
 import (
 	"bytes"
-	"remuda/store"
 	"time"
+
+	"remuda/store"
 )
 
 // bout is some faults with traffic, a heal, and the check that all nodes agree.
