@@ -3,6 +3,8 @@ package cluster
 import (
 	"encoding/binary"
 	"errors"
+
+	"remuda/store"
 )
 
 // errDamaged is the answer to bytes that are not what they should be.
@@ -36,7 +38,8 @@ type reader struct {
 	rest []byte
 	bad  bool
 
-	keyBefore string // the last key of a series
+	keyBefore string            // the last key of a series
+	cells     []store.CellState // those of all rows, which have parts of it
 }
 
 func (r *reader) fail() {

@@ -308,14 +308,16 @@ func (r *reader) row(kind byte, h *head, rows *knownRows) (e rowEntry, known boo
 			s.Lifetime[i] = r.uint()
 		}
 	}
+	begin := len(r.cells)
 	for range r.upTo(maxCells) {
 		if r.bad {
 			break
 		}
 		c := r.cell(h)
 		s.Stamp = max(s.Stamp, c.Stamp)
-		s.Cells = append(s.Cells, c)
+		r.cells = append(r.cells, c)
 	}
+	s.Cells = r.cells[begin:len(r.cells):len(r.cells)]
 	return e, known
 }
 

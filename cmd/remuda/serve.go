@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -72,6 +73,9 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, options))
 	if c.LogFormat == "json" {
 		log = slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // small heaps would be collected several times a second
 	}
 	n, err := newNode(ctx, &c.nodeFlags, c.HTTP, c.Admin, log)
 	if err != nil {
