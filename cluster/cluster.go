@@ -82,6 +82,7 @@ var ErrEvicted = errors.New("gossip was shut down")
 
 const (
 	joinTimeout  = 3 * time.Second
+	firstRejoin  = 250 * time.Millisecond // nodes are often started together
 	rejoinEvery  = 5 * time.Second
 	lookEvery    = 50 * time.Millisecond  // for what is due
 	urgentEvery  = 100 * time.Millisecond // at most, ticks between ticks
@@ -242,7 +243,8 @@ func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered Remembere
 	defer look.Stop()
 	tick := time.NewTimer(c.untilTick())
 	defer tick.Stop()
-	rejoin := time.NewTicker(rejoinEvery)
+	wait := firstRejoin
+	rejoin := time.NewTimer(wait)
 	defer rejoin.Stop()
 	var lastTick time.Time
 	urgent := st.Urgent()
@@ -266,6 +268,8 @@ func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered Remembere
 		case <-look.C:
 		case <-rejoin.C:
 			c.rejoin()
+			wait = min(2*wait, rejoinEvery)
+			rejoin.Reset(wait)
 			continue
 		case <-c.serf.ShutdownCh():
 			return ErrEvicted
