@@ -40,7 +40,7 @@ func streamRemuda() ([]float64, error) {
 	}
 	defer stop()
 	var lines strings.Builder
-	for i := range 6 { // rows of some 650 bytes
+	for i := range 7 { // rows of some 580 bytes
 		fmt.Fprintf(&lines, `{"chain":"ethereum","provider_id":"provider_%d","method":"eth_call","duration_ms":45,"result":"success"}`+"\n", i)
 	}
 	publish := func() error {
