@@ -10,12 +10,16 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
+	"os"
 	"path"
 	"strconv"
 	"strings"
 )
 
-//go:embed static
+// Types for the checker lie beside what is vendored, and stay behind.
+//
+//go:embed static/*.html static/*.css static/*.svg static/*.js static/screens/*.js
+//go:embed static/vendor/*.json static/vendor/*/*.js static/vendor/*/*/*.js static/vendor/*/*.css static/vendor/*/LICENSE
 var files embed.FS
 
 // policy lets the page load nothing but its own files, and lets no page frame it.
@@ -31,28 +35,53 @@ type asset struct {
 // Handler serves the dashboard: index.html at the root, other files by name. It
 // is safe for concurrent use.
 func Handler() http.Handler {
+	static, err := fs.Sub(files, "static")
+	if err != nil {
+		panic("ui: " + err.Error()) // the files are part of the program
+	}
 	assets := make(map[string]*asset)
-	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(static, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		content, err := files.ReadFile(name)
+		content, err := fs.ReadFile(static, name)
 		if err != nil {
 			return err
 		}
-		assets["/"+strings.TrimPrefix(name, "static/")] = newAsset(name, content)
+		assets["/"+name] = newAsset(name, content)
 		return nil
 	})
 	if err != nil {
-		panic("ui: " + err.Error()) // the files are part of the program
+		panic("ui: " + err.Error())
 	}
 	assets["/"] = assets["/index.html"]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, assets[r.URL.Path]) })
 }
 
+// DirHandler serves the dashboard from a directory, read anew at every request:
+// for those who work on it.
+func DirHandler(dir string) http.Handler {
+	root := os.DirFS(dir)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if name == "" {
+			name = "index.html"
+		}
+		var a *asset
+		if content, err := fs.ReadFile(root, name); err == nil {
+			a = newAsset(name, content)
+		}
+		serve(w, r, a)
+	})
+}
+
 func newAsset(name string, content []byte) *asset {
 	sum := sha256.Sum256(content)
-	a := &asset{contentType: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: content}
+	contentType := mime.TypeByExtension(path.Ext(name))
+	if contentType == "" {
+		contentType = "text/plain; charset=utf-8"
+	}
+	a := &asset{contentType: contentType, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: content}
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
 	_, _ = z.Write(content)                               // a bytes.Buffer takes everything

@@ -64,8 +64,12 @@ func newNode(f *nodeFlags, address, admin string, log *slog.Logger) (*node, erro
 	if err != nil {
 		return nil, err
 	}
+	dashboard := ui.Handler()
+	if f.UIDir != "" {
+		dashboard = ui.DirHandler(f.UIDir)
+	}
 	api, err := httpapi.New(httpapi.Options{
-		Store: st, Ingester: in, UI: ui.Handler(), Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
+		Store: st, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
 	})
 	if err != nil {
