@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -19,7 +20,7 @@ import (
 // Types for the checker lie beside what is vendored, and stay behind.
 //
 //go:embed static/*.html static/*.css static/*.svg static/*.js static/screens/*.js
-//go:embed static/vendor/*.json static/vendor/*/*.js static/vendor/*/*/*.js static/vendor/*/*.css static/vendor/*/LICENSE
+//go:embed static/vendor/*.json static/vendor/*/*.js static/vendor/*/*/*.js static/vendor/*/LICENSE
 var files embed.FS
 
 // policy lets the page load nothing but its own files, and lets no page frame it.
@@ -31,6 +32,15 @@ type asset struct {
 	contentType, etag string
 	plain, zipped     []byte
 }
+
+// entry is the module that the page begins with, and own are those that are
+// joined to it.
+const entry = "app.js"
+
+var own = regexp.MustCompile(`^(screens/)?[a-z]+\.js$`)
+
+// classic is a script of its own: it runs before there is anything to see.
+const classic = "theme.js"
 
 // Handler serves the dashboard: index.html at the root, other files by name. It
 // is safe for concurrent use.
@@ -48,12 +58,19 @@ func Handler() http.Handler {
 		if err != nil {
 			return err
 		}
-		assets["/"+name] = newAsset(name, content)
+		if !own.MatchString(name) || name == classic {
+			assets["/"+name] = newAsset(name, content)
+		}
 		return nil
 	})
 	if err != nil {
 		panic("ui: " + err.Error())
 	}
+	page, err := join(static, entry)
+	if err != nil {
+		panic("ui: " + err.Error())
+	}
+	assets["/"+entry] = newAsset(entry, page)
 	assets["/"] = assets["/index.html"]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, assets[r.URL.Path]) })
 }

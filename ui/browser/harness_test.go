@@ -19,8 +19,10 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -273,6 +275,10 @@ func (p *page) showsWithin(limit time.Duration, what, expression string) {
 func (p *page) key(keys ...string) {
 	p.tb.Helper()
 	for _, k := range keys {
+		if len(k) == 1 && k >= "!" && k <= "~" { // as one event, which the page may keep from being text
+			p.do("key "+k, press(k))
+			continue
+		}
 		p.do("key "+k, chromedp.KeyEvent(k))
 	}
 }
@@ -291,4 +297,67 @@ func theme(name string) action {
 func (p *page) frames() {
 	p.tb.Helper()
 	eval[bool](p, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+}
+
+// get is the body of an answer.
+func (n *node) get(path string) []byte {
+	n.tb.Helper()
+	resp, err := http.Get(n.url + "/api/v1/" + path)
+	if err != nil {
+		n.tb.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		n.tb.Fatal(resp.Status, err, string(body))
+	}
+	return body
+}
+
+func clickOn(selector string) action { return chromedp.Click(selector) }
+
+func viewport(width, height int64) action { return chromedp.EmulateViewport(width, height) }
+
+func navigateTo(url string) action { return chromedp.Navigate(url) }
+
+func (p *page) navigate(url string) {
+	p.tb.Helper()
+	p.do("go to "+url, chromedp.Navigate(url))
+}
+
+// hover moves the pointer onto an element.
+func (p *page) hover(selector string) {
+	p.tb.Helper()
+	at := eval[[]float64](p, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`, selector))
+	p.do("hover", chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, at[0], at[1]))
+}
+
+func noScripts() action {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	})
+}
+
+// before runs a script in every document before its own.
+func before(script string) action {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
+}
+
+func press(key string) action {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
+			e := input.DispatchKeyEventParams{Type: kind, Key: key}
+			if kind == input.DispatchKeyEventTypeKeyDown {
+				e.Text = key
+			}
+			if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -84,13 +84,12 @@ const queriesOf = (s) => ({
   ...screens[s.view].queries(s),
   attention: query(s, 'attention'),
   profiles: 'profiles?fields=profile',
-  regions: query({ ...s, region: '' }, 'regions', { fields: 'region' }),
+  allRegions: query({ ...s, region: '' }, 'regions', { fields: 'region' }),
   members: s.view === 'cluster' ? 'cluster' : 'cluster?fields=name,incarnation',
   ...(s.view === 'provider' ? { everyone: query({ ...s, region: '' }, 'providers', { provider_id: s.provider, fields: 'chain,provider_id' }) } : {}),
 });
 
 let queries = queriesOf(state);
-const regionsQuery = () => (state.view === 'cluster' ? query({ ...state, region: '' }, 'regions', { fields: 'region' }) : queries.regions);
 
 function serverNow() {
   const meta = [...feed.parts.values()].reduce((/** @type {Meta | null} */ newest, p) => (p.meta && p.meta.at > (newest?.at ?? 0) ? p.meta : newest), null);
@@ -171,14 +170,14 @@ function header(v, alarms, name) {
   const s = state;
   const link = (/** @type {string} */ view, /** @type {string} */ text) => html`<a href=${v.href({ view })} aria-current=${s.view === view || (view === 'providers' && s.view === 'provider') ? 'page' : nothing}>${text}${view === 'overview' && alarms ? html` <span class="count" title="Things that need attention">${alarms}</span>` : nothing}</a>`;
   const profiles = [...new Set([s.profile, ...(v.part('profiles')?.rows.keys() ?? [])])].sort();
-  const regions = [...new Set([...(s.region ? [s.region] : []), ...((held ?? feed.parts).get(regionsQuery())?.rows.keys() ?? [])])].sort();
+  const regions = [...new Set([...(s.region ? [s.region] : []), ...(v.part('allRegions')?.rows.keys() ?? [])])].sort();
   const pick = (/** @type {keyof import('./url.js').State} */ field) => (/** @type {Event} */ e) => go({ [field]: /** @type {HTMLSelectElement} */ (e.target).value });
   return html`<h1><a href="./"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 12V8m3.3 4V4m3.4 8V6m3.3 6V9"></path></svg>remuda</a><span class="hidden">, ${name}</span></h1>
     <nav aria-label="Screens">${link('overview', 'Overview')}${link('providers', 'Providers')}${link('chains', 'Chains')}${link('decisions', 'Decisions')}${link('cluster', 'Cluster')}${link('system', 'System')}</nav>
     <form class="controls" role="search" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>
-      ${profiles.length > 1 ? html`<label><span>profile</span> <select id="profile" @change=${pick('profile')}>${profiles.map((p) => html`<option .selected=${p === s.profile}>${p}</option>`)}</select></label>` : nothing}
-      <label><span>window</span> <select id="window" @change=${pick('window')}>${windows.map((w) => html`<option .selected=${w === s.window}>${w}</option>`)}</select></label>
-      <label><span>region</span> <select id="region" @change=${pick('region')}><option value="" .selected=${!s.region}>all</option>${regions.map((r) => html`<option .selected=${r === s.region}>${r}</option>`)}</select></label>
+      ${profiles.length > 1 ? html`<label><span class="hidden">profile</span> <select id="profile" title="Profile" @change=${pick('profile')}>${profiles.map((p) => html`<option .selected=${p === s.profile}>${p}</option>`)}</select></label>` : nothing}
+      <label><span class="hidden">window</span> <select id="window" title="Window" @change=${pick('window')}>${windows.map((w) => html`<option .selected=${w === s.window}>${w}</option>`)}</select></label>
+      <label><span class="hidden">region</span> <select id="region" title="Region" @change=${pick('region')}><option value="" .selected=${!s.region}>all regions</option>${regions.map((r) => html`<option .selected=${r === s.region}>${r}</option>`)}</select></label>
       <label><span class="hidden">search</span> <input id="search" type="search" placeholder="search  /" size="12" .value=${s.q} autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ e) => search(/** @type {HTMLInputElement} */ (e.target).value)}></label>
       <button type="button" id="pause" aria-pressed=${held ? 'true' : 'false'} @click=${pause} title="Keeps what is shown as it is (p)">${held ? 'go on' : 'pause'}</button>
       <button type="button" id="theme" @click=${theme} title="Theme: light, dark, as the system (t)"><span aria-hidden="true">◐</span><span class="hidden">theme</span></button>

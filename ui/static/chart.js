@@ -88,7 +88,12 @@ class Chart extends HTMLElement {
     } else {
       this.#plot.setData(data, true);
     }
-    if (this.#plot.cursor.idx === null || this.#plot.cursor.idx === undefined) this.#plot.setLegend({ idx: m.at.length - 1 });
+  }
+
+  /** Without a cursor the legend shows the newest values. @param {any} u */
+  #latest(u) {
+    if (u.cursor.left >= 0 || u.legend.idx === this.model.at.length - 1) return;
+    u.setLegend({ idx: this.model.at.length - 1 }, false);
   }
 
   /** @param {ChartModel} m */
@@ -111,7 +116,7 @@ class Chart extends HTMLElement {
           value: (/** @type {any} */ _u, /** @type {number | null} */ v) => this.model.text(v ?? null),
         })),
       ],
-      hooks: { draw: [(/** @type {any} */ u) => this.#marks(u)] },
+      hooks: { draw: [(/** @type {any} */ u) => this.#marks(u), (/** @type {any} */ u) => this.#latest(u)] },
     };
   }
 
@@ -121,6 +126,8 @@ class Chart extends HTMLElement {
     const ratio = devicePixelRatio;
     ctx.save();
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+    ctx.textAlign = 'left';
+    ctx.textBaseline = 'alphabetic';
     let free = -Infinity;
     for (const mark of this.model.marks) {
       const x = Math.round(u.valToPos(mark.at / 1000, 'x', true)) + 0.5;
@@ -134,7 +141,7 @@ class Chart extends HTMLElement {
       ctx.stroke();
       if (x < free) continue; // a label only where there is room for it
       const width = ctx.measureText(mark.label).width;
-      const left = Math.min(x + 3 * ratio, bbox.left + bbox.width - width);
+      const left = x + 3 * ratio + width > bbox.left + bbox.width ? x - 3 * ratio - width : x + 3 * ratio;
       ctx.globalAlpha = 0.85;
       ctx.fillStyle = color('--ground');
       ctx.fillRect(left - ratio, bbox.top, width + 2 * ratio, 13 * ratio);

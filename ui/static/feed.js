@@ -25,13 +25,14 @@ export class Feed {
   /** @type {(() => void) | null} */ #release = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #hiding;
   #asleep = false;
+  #queued = new AbortController();
+  /** @type {Promise<any> | null} */ #frozen = null;
   #stream = new Stream((event, frame) => this.#send({ type: 'frame', event, frame }), (status) => this.#send({ type: 'status', status }));
 
   /** @param {(changes: number) => void} onchange */
   constructor(onchange) {
     this.onchange = onchange;
     document.addEventListener('visibilitychange', () => this.#visibility());
-    addEventListener('pagehide', () => this.#post({ type: 'gone', tab: this.#tab }));
     if (!this.#channel) {
       this.leading = true;
       return;
@@ -39,6 +40,14 @@ export class Feed {
     this.#channel.onmessage = (e) => this.#take(e.data);
     navigator.locks.request(`remuda-tab ${this.#tab}`, () => new Promise(() => {})); // says that this tab lives
     this.#elect();
+    // A page that the browser keeps for the way back is frozen: it must not lead.
+    addEventListener('pagehide', () => {
+      this.#post({ type: 'gone', tab: this.#tab });
+      this.#frozen = new Promise((thaw) => addEventListener('pageshow', thaw, { once: true }));
+      this.#release?.();
+      this.#queued.abort();
+    });
+    addEventListener('pageshow', () => this.#ask());
     setInterval(() => this.#prune(), 15_000);
   }
 
@@ -65,13 +74,15 @@ export class Feed {
 
   async #elect() {
     for (;;) {
-      await navigator.locks.request('remuda-stream', () => new Promise((/** @type {(v?: any) => void} */ release) => {
+      await this.#frozen;
+      this.#queued = new AbortController();
+      await navigator.locks.request('remuda-stream', { signal: this.#queued.signal }, () => new Promise((/** @type {(v?: any) => void} */ release) => {
         this.leading = true;
         this.#release = release;
         this.#tabs.clear();
         this.#post({ type: 'lead' });
         this.#ask();
-      }));
+      })).catch(() => {}); // aborted while it waited
       this.leading = false;
       this.#release = null;
       this.#tabs.clear();

@@ -20,12 +20,16 @@ export function valuesAt(line, at) {
 /** The lines of a metric. @param {import('./parts.js').Part | undefined} part @param {string} metric */
 export const linesOf = (part, metric) => [...(part?.lines.values() ?? [])].filter((l) => l.metric === metric);
 
+/** Several circuits that change together are one mark. */
+const together = 2000; // ms
+
 /** Marks of circuit changes. @param {import('./parts.js').Part | undefined} part @param {boolean} named with the provider */
 export function circuitMarks(part, named) {
-  return [...(part?.rows.values() ?? [])].map((c) => {
+  const marks = [...(part?.rows.values() ?? [])].map((c) => {
     const [glyph, word, tone] = look(c.to);
     return { at: c.at, tone, label: `${glyph} ${named ? c.provider_id : `${c.transport} ${word}`}` };
   }).sort((a, b) => a.at - b.at);
+  return marks.filter((m, i) => !marks.slice(0, i).some((o) => o.label === m.label && m.at - o.at < together));
 }
 
 /**

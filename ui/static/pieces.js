@@ -84,7 +84,7 @@ export function change(now, before, points = false) {
   if (now === null || now === undefined || before === null || before === undefined || (!points && before === 0)) return { text: '—', title: 'The time before the window is not known' };
   const d = points ? now - before : (100 * (now - before)) / before;
   const digits = fixed(points ? 2 : 1);
-  const text = digits(Math.abs(d)) === digits(0) ? '± 0' : `${d > 0 ? '+' : '−'}${digits(Math.abs(d))}${points ? ' pt' : ' %'}`;
+  const text = digits(Math.abs(d)) === digits(0) ? '± 0' : `${d > 0 ? '+' : '−'}${digits(Math.abs(d))}${points ? ' points' : ' %'}`;
   return { text, title: `Before this window: ${hundredth(before)}` };
 }
 

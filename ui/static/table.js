@@ -5,7 +5,7 @@ import { html, nothing } from './vendor/lit-html/lit-html.js';
 import { repeat } from './vendor/lit-html/directives/repeat.js';
 import { guard } from './vendor/lit-html/directives/guard.js';
 
-/** @type {Map<string, string[]>} the order that each table shows */
+/** @type {Map<string, { sort: string, keys: string[] }>} the order that each table shows */
 const orders = new Map();
 
 /** @param {any} a @param {any} b null last either way */
@@ -25,19 +25,19 @@ function arrange(id, rows, columns, sort) {
   const sorted = column
     ? [...rows].sort((a, b) => compare(value(a), value(b), sort.startsWith('-')) || compare(a.key, b.key))
     : rows;
-  const before = orders.get(`${id} ${sort}`);
+  const last = orders.get(id);
+  const before = last?.sort === sort ? last.keys : null;
   const frame = document.getElementById(`table-${id}`);
   const held = before && frame && (frame.querySelector('tbody:hover') || (document.activeElement?.closest('tbody') && frame.contains(document.activeElement)));
   if (!held) {
-    orders.clear();
-    orders.set(`${id} ${sort}`, sorted.map((row) => row.key));
+    orders.set(id, { sort, keys: sorted.map((row) => row.key) });
     return sorted;
   }
   const by = new Map(sorted.map((row) => [row.key, row]));
   const stay = before.filter((key) => by.has(key));
   const known = new Set(stay);
   const order = [...stay, ...sorted.filter((row) => !known.has(row.key)).map((row) => row.key)];
-  orders.set(`${id} ${sort}`, order);
+  orders.set(id, { sort, keys: order });
   return order.map((key) => /** @type {Row} */ (by.get(key)));
 }
 

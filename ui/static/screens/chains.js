@@ -54,7 +54,7 @@ export function draw(v) {
       { field: 'provider_id', head: 'Provider', left: true, scope: true, text: (r) => html`<a class="row" href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })}>${r.provider_id}</a>` },
       c.status,
       { field: 'block_height', head: 'Height', about: 'The highest fresh height', text: (r) => whole(r.block_height) },
-      { field: 'behind', head: 'Below top', about: 'Blocks below the highest of the chain', sort: false, exact: (r) => (r.block_height === null ? 'no data' : String(tallest.get(r.chain) - r.block_height)), text: (r) => (r.block_height === null ? '—' : html`<span class="depth"><meter aria-label="Blocks below the highest" min="0" max="20" value=${Math.min(tallest.get(r.chain) - r.block_height, 20)}></meter>${whole(tallest.get(r.chain) - r.block_height)}</span>`) },
+      { field: 'behind', head: 'Below top', about: 'Blocks below the highest of the chain', sort: false, exact: (r) => (r.block_height === null ? 'no data' : String(tallest.get(r.chain) - r.block_height)), text: (r) => (r.block_height === null ? '—' : html`<span class="depth"><meter aria-label="Blocks below the highest" min="0" max="20" low="2.5" high="10.5" optimum="0" value=${Math.min(tallest.get(r.chain) - r.block_height, 20)}></meter>${whole(tallest.get(r.chain) - r.block_height)}</span>`) },
       c.lag, share, before, moved, c.success, c.p95,
     ],
     empty: providers ? 'No provider.' : 'Waiting for the node…',

@@ -46,12 +46,18 @@ function tiles(v) {
     ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Calls that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
     ...['p50', 'p95', 'p99'].map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
     ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? before.failover_count / windowMinutes : null), line('failover_count'), ''],
-    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', change(open, opened.length ? opened[0] : null, true), opened, open ? 'bad' : ''],
+    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0]), opened, open ? 'bad' : ''],
   ];
   return html`<section class="tiles" aria-label="Totals">${list.map(([name, value, about, diff, spark, tone]) => html`
     <div class="tile" title=${`${about}. ${basis(part?.meta)}`}><h2>${name}</h2><p class="value ${tone}">${value}</p>
     <p class="change" title=${diff.title}>${diff.text}</p>${sparkline(spark)}${few && tone === 'few' ? html`<small class="few">n=${row?.samples}</small>` : nothing}</div>`)}
     <div class="under">${coverage(part?.meta)}</div></section>`;
+}
+
+/** @param {number | null} now @param {number} before */
+function opening(now, before) {
+  const d = (now ?? 0) - before;
+  return { text: now === null ? '—' : d === 0 ? '± 0' : `${d > 0 ? '+' : '−'}${Math.abs(d)}`, title: `When the window began: ${before}` };
 }
 
 /** How many circuits were open at the steps of the window, from now back by the changes. @param {import('../app.js').View} v @param {number} now */

@@ -36,7 +36,9 @@ export function draw(v) {
     <span class="quiet">${row ? row.status_reasons.join('; ') : ''}</span>${coverage(part?.meta)}</div>
     ${other}
     ${!row ? html`<p class="quiet">${part ? 'Nothing has been heard of this provider on this chain in the last hour.' : 'Waiting for the node…'}</p>`
-      : html`${facts(v, row, part?.meta ?? null)}<div class="two">${charts(v)}${heat(v)}${regions(v, row)}${methods(v, row)}${errors(v, row)}${timeline(v)}</div>${decisions(v)}`}`;
+      : html`${facts(v, row, part?.meta ?? null)}<div class="two">
+        <div class="column">${charts(v)}${regions(v, row)}${errors(v, row)}</div>
+        <div class="column">${heat(v)}${timeline(v)}${methods(v, row)}</div></div>${decisions(v)}`}`;
 }
 
 /** @param {import('../app.js').View} v @param {Row} row @param {Meta | null} meta */

@@ -55,7 +55,7 @@ export function draw(v) {
         { field: 'limit', head: 'At most', about: 'Bound', text: (r) => amount(r.limit, r.unit) },
         {
           field: 'room', head: 'Used', about: 'Use of the bound, percent', exact: (r) => (r.current === null ? 'not a stock' : `${r.current} of ${r.limit} ${r.unit}`),
-          text: (r) => (r.current === null || !r.limit || r.key === 'dedup_period' ? '—' : html`<span class="depth"><meter aria-label="Use" min="0" max="100" high="80" value=${(100 * r.current) / r.limit}></meter>${tenth((100 * r.current) / r.limit)} %</span>`),
+          text: (r) => (r.current === null || !r.limit || r.key === 'dedup_period' ? '—' : html`<span class="depth"><meter aria-label="Use" min="0" max="100" low="70" high="90" optimum="0" value=${(100 * r.current) / r.limit}></meter>${tenth((100 * r.current) / r.limit)} %</span>`),
         },
       ],
       empty: 'Waiting for the node…',
