@@ -14,7 +14,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo test check fmt bench fuzz clean help
+.PHONY: run build demo test check types screenshots fmt bench fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)
@@ -31,7 +31,7 @@ ifeq ($(RACE),)
 	@test -z "$$CI" || { echo 'it must not be off in CI'; exit 1; }
 endif
 	go test $(RACE) -shuffle=on -timeout 10m ./...
-	cd ui/browser && go test -timeout 5m ./...
+	cd ui/browser && go test -timeout 8m ./...
 
 check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, lint, vulnerabilities, tidiness
 	@test -z "$$($(BIN)/gofumpt -l .)" || { $(BIN)/gofumpt -d .; exit 1; }
@@ -39,9 +39,20 @@ check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, li
 	$(BIN)/golangci-lint run ./...
 	go mod tidy -diff
 	cd ui/browser && go mod tidy -diff
+	@$(MAKE) --no-print-directory types
 	@out=$$($(BIN)/govulncheck ./... 2>&1); status=$$?; echo "$$out" | tail -n 5; case "$$out" in \
 	  *'fetching vulnerabilities'*) echo '*** vulnerabilities NOT checked: their database cannot be reached ***' ;; \
 	  *) exit $$status ;; esac
+
+types: ## check the types of the dashboard; needs node and npm
+	@if command -v npm >/dev/null; then \
+	  cd ui && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent; } && node_modules/.bin/tsc -p .; \
+	else \
+	  echo '*** types of the dashboard NOT checked: there is no npm ***'; test -z "$$CI"; \
+	fi
+
+screenshots: ## the pictures of README and docs, from the browser test
+	cd ui/browser && SCREENSHOTS=$(CURDIR)/docs/pictures SCREENSHOTS_AFTER=75 go test -count=1 -timeout 8m -run TestScreenshots .
 
 fmt: $(BIN)/gofumpt ## format the code
 	$(BIN)/gofumpt -w .
@@ -62,7 +73,7 @@ clean: ## remove what was built
 	rm -rf bin .bin bench.txt
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A tool is installed once for each version.
 define tool

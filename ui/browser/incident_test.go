@@ -127,7 +127,7 @@ func TestHostileText(t *testing.T) {
 		p.shows(name, `document.getElementById('fresh').textContent.startsWith('live') && document.querySelectorAll('main tr, main .lanes li').length > 1`)
 		p.frames()
 		if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 360 {
-			t.Errorf("%s is %d wide on a phone: %s", name, wide, eval[string](p, `[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 361 && !e.closest('.scroll')).map((e) => e.outerHTML.slice(0, 120)).slice(0, 3).join('\n')`))
+			t.Errorf("%s is %d wide on a phone: %s", name, wide, eval[string](p, `[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > 361 && !e.closest('.scroll')).map((e) => e.outerHTML.slice(0, 120)).slice(0, 3).join('\n')`))
 		}
 		if n := eval[int](p, `document.querySelectorAll('main img, main script, main td b').length`); n > 0 {
 			t.Errorf("%s: text has become %d elements", name, n)

@@ -162,6 +162,9 @@ function draw() {
   render(screen.draw(v), $('main'));
   announce(alarms);
   dialogs(v);
+  const meta = v.part('attention')?.meta;
+  const about = `Since the last frame of ${meta?.node ?? 'the node'}. ${basis(meta)}`;
+  if ($('fresh').title !== about) $('fresh').title = about;
   freshness();
 }
 
@@ -263,9 +266,6 @@ function freshness() {
   const box = $('fresh');
   if (box.textContent !== text) box.textContent = text;
   box.dataset.state = shown;
-  const meta = [...feed.parts.values()][0]?.meta;
-  const about = `Since the last frame of ${meta?.node ?? 'the node'}. ${basis(meta)}`;
-  if (box.title !== about) box.title = about;
   document.body.classList.toggle('old', word === 'stale' || word === 'disconnected');
   const banner = word === 'disconnected' ? html`<p><strong>Disconnected.</strong> What is shown is ${span(Date.now() - feed.lastFrame)} old${feed.lastFrame ? '' : ' or more'}. Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. <button type="button" id="retry" @click=${() => feed.retry()}>Retry now</button></p>`
     : word === 'stale' ? html`<p><strong>Stale.</strong> Nothing has come for ${span(Date.now() - feed.lastFrame)}; what is shown is as old.</p>` : nothing;
@@ -315,8 +315,8 @@ setInterval(() => {
   if (document.hidden) return;
   freshness();
   beats += 1;
-  if (beats % 5 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
-}, 200);
+  if (beats % 4 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
+}, 250);
 
 feed.want([...new Set(Object.values(queries))]);
 refresh();

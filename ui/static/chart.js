@@ -31,11 +31,15 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
 
 const toneColors = /** @type {Record<string, string>} */ ({ bad: '--bad', warn: '--warn', good: '--good', none: '--quiet' });
 
+/** Steps are a second or more, so a chart need not be drawn for every frame. */
+const drawEvery = 900; // ms
+
 class Chart extends HTMLElement {
   /** @type {ChartModel | null} */ #model = null;
   /** @type {any} */ #plot = null;
   #shape = '';
   #seen = true;
+  #drawn = 0;
   #resize = new ResizeObserver(() => this.#size());
   #look = new IntersectionObserver(([e]) => {
     this.#seen = e.isIntersecting;
@@ -58,7 +62,7 @@ class Chart extends HTMLElement {
   set model(model) {
     this.#model = model;
     this.setAttribute('aria-label', `${model.name}: ${model.lines.map((l) => `${l.label} ${model.text(l.values.findLast((v) => v !== null) ?? null)}`).join(', ')}`);
-    if (this.isConnected && this.#seen) this.#draw();
+    if (this.isConnected && this.#seen && performance.now() - this.#drawn > drawEvery) this.#draw();
   }
 
   get model() { return /** @type {ChartModel} */ (this.#model); }
@@ -78,6 +82,7 @@ class Chart extends HTMLElement {
   #draw() {
     const m = this.#model;
     if (!m || !this.clientWidth) return;
+    this.#drawn = performance.now();
     const shape = m.lines.map((l) => l.label + l.color).join('\n');
     const data = [m.at.map((t) => t / 1000), ...m.lines.map((l) => l.values)];
     if (!this.#plot || shape !== this.#shape) {

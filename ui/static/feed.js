@@ -91,7 +91,10 @@ export class Feed {
   }
 
   /** @param {Message} message */
-  #post(message) { this.#channel?.postMessage(message); }
+  #post(message) {
+    if (message.type === 'frame' && this.#tabs.size < 2) return; // nobody else is there: a copy of it would be for nothing
+    this.#channel?.postMessage(message);
+  }
 
   /** To all tabs, this one too. @param {Message} message */
   #send(message) {

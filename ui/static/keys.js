@@ -11,7 +11,7 @@ const screens = /** @type {Record<string, string>} */ ({ o: 'overview', p: 'prov
 /** Where j and k go: links and buttons that stand for a row. */
 const rows = 'main a.row, main button.row, .attention li > a, .matrix td a';
 
-let going = 0; // when g was pressed
+let going = -Infinity; // when g was pressed
 
 /**
  * @param {object} actions
@@ -29,7 +29,7 @@ export function listen(actions) {
     }
     if (target.closest('input, select, textarea') || document.querySelector('dialog[open]')) return;
     if (performance.now() - going < 1500 && screens[e.key]) {
-      going = 0;
+      going = -Infinity;
       actions.show(screens[e.key]);
     } else if (e.key === 'g') {
       going = performance.now();

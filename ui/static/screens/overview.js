@@ -1,6 +1,7 @@
 // Is anything wrong, where, since when: without a click.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
+import { guard } from '../vendor/lit-html/directives/guard.js';
 import { repeat } from '../vendor/lit-html/directives/repeat.js';
 import { clock, fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
 import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
@@ -121,7 +122,7 @@ function matrix(v) {
     ${names.length === 0 ? html`<p class="quiet">${part ? 'No provider has been heard of.' : 'Waiting for the node…'}</p>` : html`
     <div class="scroll" tabindex="0" role="group" aria-label="Chains and providers, scrolls"><table>
     <thead><tr><th scope="col" class="text">Provider</th>${chains.map((c) => html`<th scope="col"><a href=${v.href({ view: 'chains', chain: c })}>${c}</a></th>`)}</tr></thead>
-    <tbody>${repeat(names, (n) => n, (n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => {
+    <tbody>${repeat(names, (n) => n, (n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => guard([by.get(`${c}/${n}`), under, v.base], () => {
       const r = by.get(`${c}/${n}`);
       if (!r) return html`<td class="absent"><span class="hidden">not used</span></td>`;
       const [glyph, word, tone] = look(r.status);
@@ -130,11 +131,23 @@ function matrix(v) {
       return html`<td class=${tone} data-key=${r.key}><a href=${v.href({ view: 'provider', chain: c, provider: n })}
         title=${`${n} on ${c}: ${word}${r.status_reasons.length ? ` (${r.status_reasons.join('; ')})` : ''}. p95 ${r.p95_latency_ms ?? 'no data'} ms of n=${r.samples}. ${under}`}
         ><span aria-hidden="true">${glyph}</span><span class="hidden">${word}, p95 </span> <span class=${few ? 'few' : ''}>${text}</span></a></td>`;
-    })}</tr>`)}</tbody></table></div>`}</section>`;
+    }))}</tr>`)}</tbody></table></div>`}</section>`;
 }
 
 /** Of many providers, those with the most calls have lines of their own. */
 const ownLines = 7;
+/** @type {string[]} theirs, by name: they keep them until another has half as many calls again */
+let chosen = [];
+
+/** @param {Line[]} lines */
+function choose(lines) {
+  const volume = new Map(lines.map((l) => [l.key, l.points.reduce((n, [, value]) => n + (value ?? 0), 0)]));
+  const of = (/** @type {string} */ key) => volume.get(key) ?? 0;
+  const best = [...volume.keys()].sort((a, b) => of(b) - of(a)).slice(0, ownLines);
+  const least = Math.min(...chosen.map(of));
+  if (chosen.length !== best.length || chosen.some((key) => !volume.has(key)) || best.some((key) => !chosen.includes(key) && of(key) > 1.5 * least)) chosen = best.sort();
+  return lines.filter((l) => chosen.includes(l.key)).sort((a, b) => (a.key < b.key ? -1 : 1));
+}
 
 /** @param {import('../app.js').View} v */
 function charts(v) {
@@ -142,8 +155,7 @@ function charts(v) {
   const marks = [...circuitMarks(v.part('changes'), true), ...v.restarts];
   const lines = linesOf(part, 'calls_per_second');
   const at = axis(lines);
-  const volume = (/** @type {Line} */ l) => l.points.reduce((n, [, value]) => n + (value ?? 0), 0);
-  const top = lines.toSorted((a, b) => volume(b) - volume(a)).slice(0, ownLines).sort((a, b) => (a.key < b.key ? -1 : 1));
+  const top = choose(lines);
   const rest = lines.filter((l) => !top.includes(l)).map((l) => valuesAt(l, at));
   /** @type {ChartLine[]} */
   const traffic = top.map((l, i) => ({ label: l.provider_id, values: valuesAt(l, at), color: lineColors[i] }));
