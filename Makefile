@@ -14,7 +14,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo cluster soak test check fmt bench bench-peers fuzz clean help
+.PHONY: run build demo cluster soak test check types screenshots fmt bench bench-peers fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)
@@ -41,7 +41,7 @@ ifeq ($(RACE),)
 	@test -z "$$CI" || { echo 'it must not be off in CI'; exit 1; }
 endif
 	go test $(RACE) -shuffle=on -timeout 10m ./...
-	cd ui/browser && go test -timeout 5m ./...
+	cd ui/browser && go test -timeout 8m ./...
 
 check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, lint, vulnerabilities, tidiness
 	@test -z "$$($(BIN)/gofumpt -l .)" || { $(BIN)/gofumpt -d .; exit 1; }
@@ -50,9 +50,20 @@ check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, li
 	go mod tidy -diff
 	cd ui/browser && go mod tidy -diff
 	cd cmd/remuda/internal/peers && go mod tidy -diff && go vet .
+	@$(MAKE) --no-print-directory types
 	@out=$$($(BIN)/govulncheck ./... 2>&1); status=$$?; echo "$$out" | tail -n 5; case "$$out" in \
 	  *'fetching vulnerabilities'*) echo '*** vulnerabilities NOT checked: their database cannot be reached ***' ;; \
 	  *) exit $$status ;; esac
+
+types: ## check the types of the dashboard; needs node and npm
+	@if command -v npm >/dev/null; then \
+	  cd ui && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent; } && node_modules/.bin/tsc -p .; \
+	else \
+	  echo '*** types of the dashboard NOT checked: there is no npm ***'; test -z "$$CI"; \
+	fi
+
+screenshots: ## the pictures of README and docs, from the browser test
+	cd ui/browser && SCREENSHOTS=$(CURDIR)/docs/pictures SCREENSHOTS_AFTER=75 go test -count=1 -timeout 8m -run TestScreenshots .
 
 fmt: $(BIN)/gofumpt ## format the code
 	$(BIN)/gofumpt -w .

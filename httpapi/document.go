@@ -55,6 +55,9 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, p 
 	}
 	revision := a.store.Revision()
 	query := res.path + p.canonical
+	if p.compare { // what rows are compared with moves even when nothing changes
+		query += "\x00" + strconv.FormatInt(a.store.Now()/10_000, 10)
+	}
 	etag := `W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" +
 		strconv.FormatUint(maphash.String(etagSeed, query+"\x00"+format), 36) + `"`
 	h.Set("ETag", etag)

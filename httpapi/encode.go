@@ -101,6 +101,11 @@ func (r *record) percent(name string, part, whole uint64) {
 // moving notes the last member as volatile.
 func (r *record) moving() { r.members[len(r.members)-1].volatile = true }
 
+// drop takes a member out.
+func (r *record) drop(name string) {
+	r.members = slices.DeleteFunc(r.members, func(m memberSpan) bool { return m.name == name })
+}
+
 // find returns the JSON value of a member, nil when there is none.
 func (r *record) find(name string) []byte {
 	for i := range r.members {

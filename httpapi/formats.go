@@ -69,7 +69,7 @@ func columnsOf(res *resource, p *params) []string {
 		switch c {
 		case "circuit":
 			columns = append(columns, "circuit_http", "circuit_ws")
-		case "errors_by_category", "status_reasons", "by_region", "methods", "attempts", "reasons":
+		case "errors_by_category", "status_reasons", "by_region", "methods", "attempts", "reasons", "previous":
 		case "profile":
 			if p.several() || slices.Contains(p.fields, c) || res.path == "/profiles" {
 				columns = append(columns, c)
@@ -133,6 +133,13 @@ func spreadsheetSafe(s string) string {
 
 // tableFaces are the columns that eyes want, in their order, with short heads.
 var tableFaces = map[string][][2]string{
+	"/attention": {
+		{"severity", "SEVERITY"},
+		{"rule", "RULE"},
+		{"key", "WHAT"},
+		{"since_at", "SINCE"},
+		{"detail", "DETAIL"},
+	},
 	"/providers": {
 		{"chain", "CHAIN"},
 		{"provider_id", "PROVIDER"},
@@ -166,6 +173,8 @@ var tableFaces = map[string][][2]string{
 func renderTable(res *resource, p *params, rows []*record, m *meta) []byte {
 	var faces [][2]string
 	switch {
+	case len(p.fields) == 0 && tableFaces[res.path] != nil:
+		faces = tableFaces[res.path]
 	case len(p.fields) > 0 || res.by == nil && res.path != "/stats":
 		for _, c := range columnsOf(res, p) {
 			if c != "key" {

@@ -111,7 +111,7 @@ func TestDocumentedParameters(t *testing.T) {
 func TestDocumentedColumns(t *testing.T) {
 	doc := readDocument(t)
 	schemas := map[string]string{
-		"/providers": "Provider", "/circuits": "Circuit", "/circuits/changes": "CircuitChange", "/blocks": "Block",
+		"/providers": "Provider", "/attention": "Alarm", "/circuits": "Circuit", "/circuits/changes": "CircuitChange", "/blocks": "Block",
 		"/provider_health": "ProviderHealth", "/senders": "Sender", "/decisions": "Decision", "/rank": "Rank", "/cluster": "Member",
 		"/limits": "Limit", "/runtime": "RuntimeValue", "/subscribers": "Subscriber", "/stats": "Row", "/chains": "Row",
 	}

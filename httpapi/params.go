@@ -39,6 +39,8 @@ type params struct {
 	requestID   string
 	lassoRank   bool
 	topics      []string
+	parts       []*part // of topic, in a stream
+	compare     bool
 
 	canonical string // the query without what only says how to deliver it
 }
@@ -83,6 +85,14 @@ func (res *resource) parse(raw string) (*params, error) {
 		return nil, newProblem("invalid_parameter", "the query string is not well-formed: "+err.Error())
 	}
 	for name, list := range values {
+		if res == streamResource && name == "topic" {
+			for _, value := range list[1:] {
+				if err := p.addPart(value); err != nil {
+					return nil, err
+				}
+			}
+			list = list[:1]
+		}
 		if len(list) > 1 {
 			return nil, parameterProblem("invalid_parameter", name, name+" is given more than once; several values go into one, separated by commas")
 		}
@@ -97,6 +107,9 @@ func (res *resource) parse(raw string) (*params, error) {
 		if !values.Has(name) || values.Get(name) == "" {
 			return nil, parameterProblem("missing_parameter", name, name+" is required here")
 		}
+	}
+	if res == streamResource && len(p.topics)+len(p.parts) == 0 {
+		return nil, parameterProblem("missing_parameter", "topics", "topics, or topic, is required here")
 	}
 	p.canonical = p.canonicalQuery()
 	return p, nil
@@ -244,6 +257,13 @@ func (p *params) setOwn(name, value string) error {
 		default:
 			return unknownValue(name, value, []string{"wilson", "lasso"})
 		}
+	case "compare":
+		if value != "previous" {
+			return unknownValue(name, value, []string{"previous"})
+		}
+		p.compare = true
+	case "topic":
+		return p.addPart(value)
 	case "topics":
 		for _, v := range split(value) {
 			if !slices.Contains(topicNames, v) {
@@ -389,6 +409,12 @@ func (p *params) canonicalQuery() string {
 	}
 	add("metric", p.metrics...)
 	add("topics", p.topics...)
+	for _, part := range p.parts {
+		add("topic", part.name)
+	}
+	if p.compare {
+		add("compare", "previous")
+	}
 	add("error_category", p.categories...)
 	add("request_id", p.requestID)
 	if p.step > 0 {

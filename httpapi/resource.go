@@ -41,6 +41,9 @@ var (
 		"circuit", "circuits_open", "circuits_known", "block_height", "block_lag_blocks", "consecutive_failures",
 		"regions_reporting", "status", "status_reasons", "by_region", "methods",
 	}
+	alarmColumns = []string{
+		"key", "severity", "rule", "rank", "subject", "profile", "chain", "provider_id", "sender", "node", "detail", "since_at", "total_calls",
+	}
 	circuitColumns = []string{
 		"key", "profile", "chain", "provider_id", "transport", "region", "sender", "state", "reason", "since_at", "last_seen_at", "stale",
 	}
@@ -86,21 +89,25 @@ func tableColumns(by []store.Dim, more ...string) []string {
 	for _, d := range by {
 		list = append(list, d.String())
 	}
-	return append(append(list, figureColumns...), more...)
+	return append(append(append(list, figureColumns...), "previous"), more...)
 }
 
+var compareOwn = []string{"compare"}
+
 func tableResource(path string, by ...store.Dim) *resource {
-	return &resource{path: path, topic: path[1:], by: by, columns: tableColumns(by), source: newTableSource}
+	return &resource{path: path, topic: path[1:], by: by, columns: tableColumns(by), own: compareOwn, source: newTableSource}
 }
 
 var (
 	byProvider = []store.Dim{store.ChainDim, store.ProviderDim}
 
 	providersResource = &resource{
-		path: "/providers", topic: "providers", by: byProvider, columns: tableColumns(byProvider, providerColumns...), source: newTableSource,
+		path: "/providers", topic: "providers", by: byProvider, columns: tableColumns(byProvider, providerColumns...), own: compareOwn,
+		source: newTableSource,
 	}
 	providerResource = &resource{
-		path: "/providers/{provider_id}", by: byProvider, columns: providersResource.columns, without: []string{"provider_id"}, source: newTableSource,
+		path: "/providers/{provider_id}", by: byProvider, columns: providersResource.columns, own: compareOwn,
+		without: []string{"provider_id"}, source: newTableSource,
 	}
 	decisionOwn       = []string{"cursor", "result", "error_category", "min_duration_ms"}
 	decisionsResource = &resource{
@@ -111,7 +118,7 @@ var (
 		path: "/decisions/{request_id}", columns: decisionColumns, own: decisionOwn, limit: 100, maxLimit: 1000, source: newDecisionSource,
 	}
 	clusterResource = &resource{path: "/cluster", topic: "cluster", columns: memberColumns, source: newMemberSource, fleeting: true}
-	streamResource  = &resource{path: "/stream", own: []string{"topics"}, required: []string{"topics"}, source: newTopicSource, columns: []string{"key"}}
+	streamResource  = &resource{path: "/stream", own: []string{"topics", "topic"}, source: newTopicSource, columns: []string{"key"}}
 
 	// resources and topicNames are set by init: sources refer to them in turn.
 	resources  []*resource
@@ -128,7 +135,7 @@ func init() {
 		tableResource("/nodes", store.NodeDim),
 		tableResource("/profiles", store.ProfileDim),
 		{
-			path: "/stats", own: []string{"by"}, required: []string{"by"}, source: newTableSource,
+			path: "/stats", own: []string{"by", "compare"}, required: []string{"by"}, source: newTableSource,
 			columns: append(slices.Clone(dimensionNames), tableColumns(nil)...),
 		},
 		{path: "/rank", topic: "", columns: rankColumns, own: []string{"formula"}, required: []string{"chain"}, source: newRankSource},
@@ -136,6 +143,7 @@ func init() {
 			path: "/series", own: []string{"metric", "by", "step"}, required: []string{"metric"}, columns: []string{"key"}, source: newSeriesSource,
 		},
 		{path: "/histogram", own: []string{"by", "step"}, columns: []string{"key"}, source: newHistogramSource},
+		{path: "/attention", topic: "attention", columns: alarmColumns, source: newAttentionSource},
 		{path: "/circuits", topic: "circuits", columns: circuitColumns, source: newCircuitSource},
 		{path: "/circuits/changes", topic: "circuit_changes", columns: changeColumns, source: newChangeSource},
 		{path: "/blocks", topic: "blocks", columns: blockColumns, source: newBlockSource},

@@ -26,7 +26,14 @@ type chartSource struct {
 	upsert   []byte
 	removed  []string
 	snapshot []byte
+	last     meta
+	due      time.Time // of the next reading
 }
+
+// chartShare is the part of the time that reading the points of a chart may take:
+// one of very many series is brought up to date less often than its frames come.
+// Its meta then has the revision of the reading.
+const chartShare = 10
 
 // chartGroup is one line of a chart.
 type chartGroup struct {
@@ -38,10 +45,18 @@ type chartGroup struct {
 }
 
 func (c *chartSource) refresh() meta {
+	began := time.Now()
+	c.upsert, c.removed = c.upsert[:0], c.removed[:0]
+	if began.Before(c.due) {
+		return c.last
+	}
 	c.groups = c.groups[:0]
 	m := c.list(c)
+	defer func() {
+		c.last, c.due = m, time.Now().Add(chartShare*time.Since(began))
+	}()
 	now := make(map[string]map[int64]uint64, len(c.groups))
-	c.upsert, c.removed, c.snapshot = c.upsert[:0], c.removed[:0], c.snapshot[:0]
+	c.snapshot = c.snapshot[:0]
 	changes := 0
 	for i := range c.groups {
 		g := &c.groups[i]

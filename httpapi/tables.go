@@ -27,7 +27,7 @@ type tableSource struct {
 func newTableSource(a *API, p *params) source { return newTables(a, p) }
 
 func newTables(a *API, p *params) *tableSource {
-	q := store.Query{Filter: p.filter, By: p.by, Window: p.window}
+	q := store.Query{Filter: p.filter, By: p.by, Window: p.window, Compare: p.compare}
 	if slices.Equal(p.by, byProvider) {
 		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.regions, p.methods
 	}
@@ -135,6 +135,9 @@ func (t *tableSource) record(row *store.Row) *record {
 		r.text(d.String(), row.Dims[d])
 	}
 	r.figures(&row.Figures, t.meta.CoveredMillis)
+	if t.params.compare {
+		r.previous(row.Previous, t.params.window)
+	}
 	if row.Provider != nil {
 		r.provider(row.Provider)
 	}
@@ -172,6 +175,21 @@ func (r *record) figures(f *store.Figures, covered int64) {
 	r.millis("max_latency_ms", f.Max)
 	r.millis("failure_p95_latency_ms", f.FailureP95)
 	r.instant("last_seen_at", f.LastSeenAt)
+}
+
+// previous adds the same figures of the time before the window, null when they
+// are not known. It is as long as the window, so rates go by that.
+func (r *record) previous(f *store.Figures, w store.Window) {
+	if f == nil {
+		r.null("previous")
+		return
+	}
+	r.value("previous", func(dst []byte) []byte {
+		var before record
+		before.figures(f, w.Length().Milliseconds())
+		before.drop("last_seen_at")
+		return before.appendJSON(dst, nil)
+	})
 }
 
 // appendRate appends calls per covered second.

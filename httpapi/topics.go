@@ -1,22 +1,76 @@
 package httpapi
 
-import "remuda/store"
+import (
+	"slices"
+	"strings"
+
+	"remuda/store"
+)
 
 // topicSource joins several sources into one, so that a frame shows all of them
 // as of one moment.
 type topicSource struct {
 	names []string
 	parts []source
+	// metas are those of the parts that have a query of their own, and so metadata
+	// of their own; nil for the others.
+	metas []*meta
+}
+
+// part is one resource inside of a stream with a query of its own, written as in
+// REST: providers?window=5m
+type part struct {
+	name   string
+	res    *resource
+	params *params
+}
+
+// maxParts bounds the parts of a stream. A page of a browser wants some ten.
+const maxParts = 100
+
+// addPart reads one value of the parameter topic.
+func (p *params) addPart(value string) error {
+	path, query, _ := strings.Cut(value, "?")
+	i := slices.IndexFunc(resources, func(r *resource) bool { return r.path == "/"+strings.TrimPrefix(path, "/") })
+	if i < 0 || resources[i] == streamResource || strings.Contains(path, "{") {
+		var known []string
+		for _, r := range resources {
+			if r != streamResource && !strings.Contains(r.path, "{") {
+				known = append(known, r.path[1:])
+			}
+		}
+		return unknownValue("topic", path, known)
+	}
+	q, err := resources[i].parse(query)
+	if err != nil {
+		return err
+	}
+	if q.format != "" || q.watch || q.maxFrames > 0 || strings.Contains("&"+query, "&interval=") {
+		return parameterProblem("invalid_parameter", "topic", "format, interval, max_frames and watch are of the stream, not of a topic")
+	}
+	if !slices.ContainsFunc(p.parts, func(have *part) bool { return have.name == value }) {
+		p.parts = append(p.parts, &part{value, resources[i], q})
+	}
+	if len(p.parts) > maxParts {
+		return parameterProblem("invalid_parameter", "topic", "a stream takes at most 100 topics")
+	}
+	return nil
 }
 
 // newTopicSource is the content of /stream.
 func newTopicSource(a *API, p *params) source {
 	t := &topicSource{}
 	for _, name := range p.topics {
-		t.names = append(t.names, name)
-		t.parts = append(t.parts, newPart(a, p, resourceOfTopic(name)))
+		t.add(name, newPart(a, p, resourceOfTopic(name)), nil)
+	}
+	for _, part := range p.parts {
+		t.add(part.name, part.res.source(a, part.params), new(meta))
 	}
 	return t
+}
+
+func (t *topicSource) add(name string, s source, m *meta) {
+	t.names, t.parts, t.metas = append(t.names, name), append(t.parts, s), append(t.metas, m)
 }
 
 // newPart makes the source of one resource inside of a larger answer: filters and
@@ -24,7 +78,7 @@ func newTopicSource(a *API, p *params) source {
 func newPart(a *API, p *params, res *resource) source {
 	q := *p
 	q.by = res.by
-	q.fields, q.sort, q.topics = nil, "", nil
+	q.fields, q.sort, q.topics, q.parts = nil, "", nil, nil
 	q.limit = defaultLimit
 	if res.limit > 0 {
 		q.limit = res.limit
@@ -39,6 +93,9 @@ func (t *topicSource) refresh() meta {
 	var m meta
 	for i, part := range t.parts {
 		of := part.refresh()
+		if t.metas[i] != nil {
+			*t.metas[i] = of
+		}
 		if i == 0 {
 			m = of
 			m.extra = nil
@@ -52,26 +109,21 @@ func (t *topicSource) refresh() meta {
 	return m
 }
 
-func (t *topicSource) appendSnapshot(dst []byte) []byte {
-	dst = append(dst, `"topics":{`...)
-	for i, part := range t.parts {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(appendString(dst, t.names[i]), ':', '{')
-		dst = append(part.appendSnapshot(dst), '}')
-	}
-	return append(dst, '}')
-}
+func (t *topicSource) appendSnapshot(dst []byte) []byte { return t.append(dst, source.appendSnapshot) }
 
-func (t *topicSource) appendDelta(dst []byte) []byte {
+func (t *topicSource) appendDelta(dst []byte) []byte { return t.append(dst, source.appendDelta) }
+
+func (t *topicSource) append(dst []byte, content func(s source, dst []byte) []byte) []byte {
 	dst = append(dst, `"topics":{`...)
 	for i, part := range t.parts {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(appendString(dst, t.names[i]), ':', '{')
-		dst = append(part.appendDelta(dst), '}')
+		if m := t.metas[i]; m != nil {
+			dst = append(appendMeta(dst, m), ',')
+		}
+		dst = append(content(part, dst), '}')
 	}
 	return append(dst, '}')
 }
@@ -83,8 +135,7 @@ type snapshotSource struct{ topicSource }
 func newSnapshotSource(a *API, p *params) source {
 	s := &snapshotSource{}
 	for _, name := range []string{"providers", "chains", "circuits", "blocks", "provider_health", "decisions", "cluster"} {
-		s.names = append(s.names, name)
-		s.parts = append(s.parts, newPart(a, p, resourceOfTopic(name)))
+		s.add(name, newPart(a, p, resourceOfTopic(name)), nil)
 	}
 	return s
 }

@@ -214,6 +214,14 @@ func nearestRank(total, part uint64) uint64 {
 	return max(quotient, 1)
 }
 
+// above counts the latencies in buckets that begin at or above one of micros.
+func (d *distribution) above(micros uint64) (n uint64) {
+	for i := max(bucketOf(micros)+1-int(d.first), 0); i < len(d.counts); i++ {
+		n += d.counts[i]
+	}
+	return n
+}
+
 // buckets lists what is not empty, ascending.
 func (d *distribution) buckets() []Bucket {
 	var list []Bucket

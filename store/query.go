@@ -61,6 +61,8 @@ type Query struct {
 	Providers bool
 	// ExpandRegions and ExpandMethods add the parts of a provider row.
 	ExpandRegions, ExpandMethods bool
+	// Compare adds the figures of the time before the window, see previousSpan.
+	Compare bool
 }
 
 // None is the value of a Micros that has no data.
@@ -101,6 +103,7 @@ type Row struct {
 	Dims [NumDims]string // "" for dimensions the query does not group by
 	Figures
 
+	Previous *Figures       // before the window; nil unless the query asked for it and all of it is known
 	Provider *ProviderState // nil unless the query asked for it
 	Regions  []Row          // by key; nil unless the query asked for it
 	Methods  []Row          // most calls first, at most 10; nil unless the query asked for it

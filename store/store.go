@@ -79,6 +79,7 @@ type Store struct {
 	latestCount  atomic.Int64
 	senderCount  atomic.Int64
 	applyScratch sync.Pool
+	episodes     episodes
 
 	originsMu sync.Mutex
 	origins   map[OriginID]*origin

@@ -20,7 +20,11 @@ type Table struct {
 	scopes  map[string]uint64 // calls by scope, what traffic shares are shares of
 	reports map[providerKey]*providerReports
 	noted   uint64 // reports are as of this revision
-	byKey   []*Row // all rows, by key; nil when it has to be made
+
+	previousEnd    int64 // step, see previousSpan
+	previousKnown  bool
+	previousScopes map[string]uint64
+	byKey          []*Row // all rows, by key; nil when it has to be made
 
 	sum     cell
 	part    cell
@@ -38,15 +42,19 @@ type group struct {
 	row     *Row
 
 	// What the last sum gave; the row is made of it and of the scopes.
-	figures Figures
-	regions []Row
-	methods []Row
-	active  []string // regions with calls in the window, sorted
+	figures  Figures
+	previous Figures // before the window, when that is asked for and known
+	regions  []Row
+	methods  []Row
+	active   []string // regions with calls in the window, sorted
 }
 
 // NewTable returns a table that has not been refreshed yet.
 func (s *Store) NewTable(q Query) *Table {
-	return &Table{store: s, query: q, groups: make(map[string]*group), scopes: make(map[string]uint64)}
+	return &Table{
+		store: s, query: q, groups: make(map[string]*group), scopes: make(map[string]uint64),
+		previousScopes: make(map[string]uint64),
+	}
 }
 
 // Meta is the metadata of the last refresh.
@@ -76,7 +84,7 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 	revision := s.Revision()
 	t.meta = s.meta(t.query.Filter[ProfileDim], t.query.Window, revision, now)
 	s.lastRead[t.query.Window].Store(now / 1000)
-	if revision == t.cursor {
+	if moves := t.previousMoves(now / 1000); revision == t.cursor && !moves {
 		return nil, nil
 	}
 	for i := range s.shards {
@@ -334,6 +342,7 @@ func (t *Table) total(g *group) {
 	t.store.figures(&g.figures, &t.sum, t.percent[:])
 	g.figures.LastSeenAt = lastSeen
 	t.sum.reset()
+	t.totalPrevious(g)
 	if !t.query.ExpandRegions && !t.query.ExpandMethods {
 		return
 	}
@@ -409,8 +418,10 @@ func (t *Table) split(g *group, d Dim) []Row {
 // all of them, and the same again by region for the parts of rows.
 func (t *Table) sumScopes() {
 	clear(t.scopes)
+	clear(t.previousScopes)
 	for _, g := range t.groups {
 		t.scopes[g.scope] += g.figures.Calls
+		t.previousScopes[g.scope] += g.previous.Calls
 		for i := range g.regions {
 			t.scopes[g.scope+"/"+g.regions[i].Key] += g.regions[i].Calls
 		}
@@ -419,7 +430,7 @@ func (t *Table) sumScopes() {
 
 // moved reports whether the scope of a row has changed since it was made.
 func (t *Table) moved(g *group) bool {
-	if g.row == nil || g.row.ScopeCalls != t.scopes[g.scope] {
+	if g.row == nil || g.row.ScopeCalls != t.scopes[g.scope] || t.previousMoved(g) {
 		return true
 	}
 	for i := range g.row.Regions {
@@ -434,6 +445,7 @@ func (t *Table) moved(g *group) bool {
 func (t *Table) makeRow(g *group) *Row {
 	row := &Row{Key: g.key, Dims: g.dims, Figures: g.figures}
 	row.ScopeCalls = t.scopes[g.scope]
+	row.Previous = t.previousOf(g)
 	if t.query.ExpandRegions {
 		row.Regions = slices.Clone(g.regions)
 		for i := range row.Regions {
@@ -470,51 +482,4 @@ func providerState(r *providerReports, active []string, f *Figures) *ProviderSta
 	}
 	state.Status, state.StatusReasons = statusOf(f, state)
 	return state
-}
-
-// sameRow reports whether two rows say the same.
-func sameRow(a, b *Row) bool {
-	if a.Key != b.Key || !sameFigures(&a.Figures, &b.Figures) || (a.Provider == nil) != (b.Provider == nil) ||
-		len(a.Regions) != len(b.Regions) || len(a.Methods) != len(b.Methods) {
-		return false
-	}
-	if a.Provider != nil && !sameState(a.Provider, b.Provider) {
-		return false
-	}
-	for i := range a.Regions {
-		if !sameRow(&a.Regions[i], &b.Regions[i]) {
-			return false
-		}
-	}
-	for i := range a.Methods {
-		if !sameRow(&a.Methods[i], &b.Methods[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameFigures(a, b *Figures) bool {
-	x, y := *a, *b
-	x.Categories, y.Categories = nil, nil
-	return slices.Equal(a.Categories, b.Categories) && sameScalars(&x, &y)
-}
-
-func sameScalars(a, b *Figures) bool {
-	return a.Calls == b.Calls && a.Errors == b.Errors && a.ProviderErrors == b.ProviderErrors && a.Requests == b.Requests &&
-		a.RequestErrors == b.RequestErrors && a.Failovers == b.Failovers && a.Samples == b.Samples && a.Avg == b.Avg &&
-		a.P50 == b.P50 && a.P90 == b.P90 && a.P95 == b.P95 && a.P99 == b.P99 && a.Max == b.Max &&
-		a.FailureP95 == b.FailureP95 && a.ScopeCalls == b.ScopeCalls && a.LastSeenAt == b.LastSeenAt
-}
-
-func sameState(a, b *ProviderState) bool {
-	x, y := *a, *b
-	x.StatusReasons, y.StatusReasons = nil, nil
-	return slices.Equal(a.StatusReasons, b.StatusReasons) && x.equal(&y)
-}
-
-func (p *ProviderState) equal(o *ProviderState) bool {
-	return p.Circuit == o.Circuit && p.CircuitsOpen == o.CircuitsOpen && p.CircuitsKnown == o.CircuitsKnown &&
-		p.HasHeight == o.HasHeight && p.Height == o.Height && p.LagBlocks == o.LagBlocks && p.HasHealth == o.HasHealth &&
-		p.Health == o.Health && p.Failures == o.Failures && p.RegionsReporting == o.RegionsReporting && p.Status == o.Status
 }

@@ -10,12 +10,17 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
+	"os"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
-//go:embed static
+// Types for the checker lie beside what is vendored, and stay behind.
+//
+//go:embed static/*.html static/*.css static/*.svg static/*.js static/screens/*.js
+//go:embed static/vendor/*.json static/vendor/*/*.js static/vendor/*/*/*.js static/vendor/*/LICENSE
 var files embed.FS
 
 // policy lets the page load nothing but its own files, and lets no page frame it.
@@ -28,31 +33,72 @@ type asset struct {
 	plain, zipped     []byte
 }
 
+// entry is the module that the page begins with, and own are those that are
+// joined to it.
+const entry = "app.js"
+
+var own = regexp.MustCompile(`^(screens/)?[a-z]+\.js$`)
+
+// classic is a script of its own: it runs before there is anything to see.
+const classic = "theme.js"
+
 // Handler serves the dashboard: index.html at the root, other files by name. It
 // is safe for concurrent use.
 func Handler() http.Handler {
-	assets := make(map[string]*asset)
-	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		assets["/"+strings.TrimPrefix(name, "static/")] = newAsset(name, content)
-		return nil
-	})
+	static, err := fs.Sub(files, "static")
 	if err != nil {
 		panic("ui: " + err.Error()) // the files are part of the program
 	}
+	assets := make(map[string]*asset)
+	err = fs.WalkDir(static, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(static, name)
+		if err != nil {
+			return err
+		}
+		if !own.MatchString(name) || name == classic {
+			assets["/"+name] = newAsset(name, content)
+		}
+		return nil
+	})
+	if err != nil {
+		panic("ui: " + err.Error())
+	}
+	page, err := join(static, entry)
+	if err != nil {
+		panic("ui: " + err.Error())
+	}
+	assets["/"+entry] = newAsset(entry, page)
 	assets["/"] = assets["/index.html"]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, assets[r.URL.Path]) })
 }
 
+// DirHandler serves the dashboard from a directory, read anew at every request:
+// for those who work on it.
+func DirHandler(dir string) http.Handler {
+	root := os.DirFS(dir)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if name == "" {
+			name = "index.html"
+		}
+		var a *asset
+		if content, err := fs.ReadFile(root, name); err == nil {
+			a = newAsset(name, content)
+		}
+		serve(w, r, a)
+	})
+}
+
 func newAsset(name string, content []byte) *asset {
 	sum := sha256.Sum256(content)
-	a := &asset{contentType: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: content}
+	contentType := mime.TypeByExtension(path.Ext(name))
+	if contentType == "" {
+		contentType = "text/plain; charset=utf-8"
+	}
+	a := &asset{contentType: contentType, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: content}
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
 	_, _ = z.Write(content)                               // a bytes.Buffer takes everything

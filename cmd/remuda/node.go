@@ -90,8 +90,12 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err != nil {
 		return nil, err
 	}
+	dashboard := ui.Handler()
+	if f.UIDir != "" {
+		dashboard = ui.DirHandler(f.UIDir)
+	}
 	options := httpapi.Options{
-		Store: n.store, Ingester: in, UI: ui.Handler(), Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
+		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
 	}
 	if n.cluster != nil {

@@ -46,6 +46,7 @@ type nodeFlags struct {
 	MaxConnections      int               `default:"30000" help:"Open connections."`
 	WriteTimeout        time.Duration     `default:"10s" help:"How long a stream may take to take a frame."`
 	AllowedHosts        []string          `help:"Host names that requests may name, besides IP addresses and localhost."`
+	UIDir               string            `name:"ui-dir" type:"existingdir" help:"Serve the dashboard from this directory, to work on it."`
 	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number: 10=optimism,…"`
 }
 

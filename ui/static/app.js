@@ -1,249 +1,322 @@
-// The page: a table of providers that follows the node's stream. The URL is its
-// state (window, chain, sort), so reloading and sharing work. Text from the node
-// only ever becomes text: nothing here parses markup.
+// The page: one state, which is the URL; what the stream says about the queries
+// that the screen needs; and one render per animation frame, however many frames
+// came. Text from the node only ever becomes text: nothing here parses markup.
 
-const $ = (id) => document.getElementById(id);
+import { html, nothing, render } from './vendor/lit-html/lit-html.js';
+import { repaint } from './chart.js';
+import { Feed } from './feed.js';
+import { span, tenth, whole } from './format.js';
+import './heat.js';
+import * as keys from './keys.js';
+import { frozen } from './parts.js';
+import { basis } from './pieces.js';
+import { href, query, read, windows } from './url.js';
+import * as chains from './screens/chains.js';
+import * as cluster from './screens/cluster.js';
+import * as decisions from './screens/decisions.js';
+import * as overview from './screens/overview.js';
+import * as provider from './screens/provider.js';
+import * as providers from './screens/providers.js';
+import * as system from './screens/system.js';
+import * as tryIt from './screens/try.js';
 
-/** What a status looks like: glyph, word and colour say the same. */
-const statuses = {
-  circuit_open: ['✕', 'circuit open', 'bad'],
-  rate_limited: ['◔', 'rate limited', 'bad'],
-  recovering: ['↻', 'recovering', 'warn'],
-  failing: ['✕', 'failing', 'bad'],
-  degraded: ['▼', 'degraded', 'warn'],
-  lagging: ['…', 'lagging', 'warn'],
-  healthy: ['✓', 'healthy', 'good'],
-  unknown: ['?', 'unknown', ''],
-};
+/** @typedef {{ title: string | ((s: import('./url.js').State) => string), queries: (s: import('./url.js').State) => Record<string, string>, draw: (v: View) => any }} Screen */
+/** @type {Record<string, Screen>} */
+const screens = { overview, providers, provider, chains, decisions, cluster, system, try: tryIt };
 
-const fixed = (digits) => (v) => (v === null || v === undefined ? '—' : v.toFixed(digits));
-const few = (row) => (row.samples < 20 ? 'few' : '');
+const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-/** Columns: field, head, text of a value, class of a cell, whether it is text. */
-const columns = [
-  { field: 'chain', head: 'Chain', text: String, left: true },
-  { field: 'provider_id', head: 'Provider', text: String, left: true },
-  { field: 'status', head: 'Status', left: true,
-    text: (v) => { const [glyph, word] = statuses[v] ?? ['?', v]; return `${glyph} ${word}`; },
-    style: (row) => (statuses[row.status] ?? ['', '', ''])[2] },
-  { field: 'circuit', head: 'Circuit', left: true, text: (v) => `http ${v.http}, ws ${v.ws}` },
-  { field: 'calls_per_second', head: 'Calls/s', text: fixed(1) },
-  { field: 'total_calls', head: 'Calls', text: String },
-  { field: 'success_rate_pct', head: 'Success %', text: fixed(2),
-    style: (row) => (row.success_rate_pct === null ? '' : row.success_rate_pct >= 99 ? 'good' : row.success_rate_pct >= 95 ? 'warn' : 'bad') },
-  { field: 'p50_latency_ms', head: 'p50 ms', text: fixed(1), style: few },
-  { field: 'p95_latency_ms', head: 'p95 ms', text: fixed(1), style: few },
-  { field: 'p99_latency_ms', head: 'p99 ms', text: fixed(1), style: few },
-  { field: 'block_lag_blocks', head: 'Lag', text: fixed(0) },
-  { field: 'traffic_pct', head: 'Traffic %', text: fixed(1) },
-];
-
-const windows = ['10s', '1m', '5m', '15m', '1h'];
-const url = new URL(location.href);
-const view = {
-  window: windows.includes(url.searchParams.get('window')) ? url.searchParams.get('window') : '1m',
-  chain: url.searchParams.get('chain') ?? '',
-  sort: url.searchParams.get('sort') ?? '',
-};
-
-/** Rows by key as the stream has told them, and when it last did. */
-let rows = new Map();
-let meta = null;
-let lastFrame = 0;
-let interval = 500;
-let ever = false;
-
-let stream = null;
-let retryAt = 0;
-let attempts = 0;
+let state = read();
+/** @type {Map<string, import('./parts.js').Part> | null} what is shown while paused */
+let held = null;
+let heldAt = 0;
+let waiting = 0;
 let dirty = false;
+/** @type {Mark[]} new runs of nodes that the page has seen begin */
+const restarts = [];
+/** @type {Map<string, number>} */ const runs = new Map();
+/** @type {{ at: number, seen: number, shown: number }[]} */ let feedRates = [];
+/** @type {Row | null} the decision in the dialog */ let opened = null;
 
-function remember() {
-  const query = new URLSearchParams();
-  if (view.window !== '1m') query.set('window', view.window);
-  if (view.chain) query.set('chain', view.chain);
-  if (view.sort) query.set('sort', view.sort);
-  const text = query.toString();
-  history.replaceState(null, '', text ? `?${text}` : location.pathname);
+const feed = new Feed((changes) => {
+  if (held) waiting += changes;
+  note();
+  refresh();
+});
+
+/** What a screen is given to draw from. */
+export class View {
+  /** @param {import('./url.js').State} s @param {Record<string, string>} queries */
+  constructor(s, queries) {
+    this.state = s;
+    this.queries = queries;
+    this.now = held ? heldAt : serverNow();
+    this.restarts = restarts;
+    this.go = go;
+    /** What links depend on besides their row. */
+    this.base = `${s.window} ${s.profile} ${s.region}`;
+    this.rates = rates();
+    this.ever = [...(this.part('profiles')?.rows.keys() ?? [])].length > 0;
+  }
+
+  /** What is known about one of the screen's queries. @param {string} name */
+  part(name) {
+    const q = this.queries[name];
+    return held?.get(q) ?? feed.parts.get(q);
+  }
+
+  /** @param {any} patch */
+  href(patch) { return href(this.state, patch); }
+
+  /** Whether the search lets a row through. @param {string} text */
+  matches(text) { return !this.state.q || text.toLowerCase().includes(this.state.q.toLowerCase()); }
+
+  /** The chains that a provider is used on, when it is more than one. @param {string} id */
+  othersOf(id) {
+    const names = [...(this.part('everyone')?.rows.values() ?? [])].filter((r) => r.provider_id === id).map((r) => r.chain).sort();
+    if (names.length < 2) return nothing;
+    return html`<p class="quiet">On ${names.map((c) => html` <a href=${this.href({ chain: c })} aria-current=${c === this.state.chain ? 'true' : nothing}>${c}</a>`)}</p>`;
+  }
 }
 
-function apply(frame) {
-  meta = frame.meta;
-  lastFrame = performance.now();
-  if (frame.rows) rows = new Map(frame.rows.map((row) => [row.key, row]));
-  for (const row of frame.upsert ?? []) rows.set(row.key, row);
-  for (const key of frame.remove ?? []) rows.delete(key);
-  ever ||= rows.size > 0;
-  attempts = 0;
+/** The queries of the screen and those of the header. @param {import('./url.js').State} s @returns {Record<string, string>} */
+const queriesOf = (s) => ({
+  ...screens[s.view].queries(s),
+  attention: query(s, 'attention'),
+  profiles: 'profiles?fields=profile',
+  allRegions: query({ ...s, region: '' }, 'regions', { fields: 'region' }),
+  members: s.view === 'cluster' ? 'cluster' : 'cluster?fields=name,incarnation',
+  ...(s.view === 'provider' ? { everyone: query({ ...s, region: '' }, 'providers', { provider_id: s.provider, fields: 'chain,provider_id' }) } : {}),
+});
+
+let queries = queriesOf(state);
+
+function serverNow() {
+  const meta = [...feed.parts.values()].reduce((/** @type {Meta | null} */ newest, p) => (p.meta && p.meta.at > (newest?.at ?? 0) ? p.meta : newest), null);
+  return meta ? meta.at + Math.max(Date.now() - feed.lastFrame, 0) : Date.now();
+}
+
+/** Notes what only the sequence of frames tells: new runs of nodes, the rate of the feed. */
+function note() {
+  const members = feed.parts.get(queries.members);
+  for (const m of members?.rows.values() ?? []) {
+    const before = runs.get(m.key);
+    if (before && before !== m.incarnation) restarts.push({ at: members?.meta?.at ?? Date.now(), label: `↻ ${m.key} restarted`, tone: 'warn' });
+    runs.set(m.key, m.incarnation);
+  }
+  const part = queries.decisions ? feed.parts.get(queries.decisions) : null;
+  if (part?.meta && part.meta.at !== feedRates.at(-1)?.at) {
+    feedRates.push({ at: part.meta.at, seen: part.seen, shown: part.shown });
+    feedRates = feedRates.filter((r) => r.at > /** @type {Meta} */ (part.meta).at - 10_000);
+  }
+}
+
+function rates() {
+  if (feedRates.length < 2) return null;
+  const seconds = (feedRates[feedRates.length - 1].at - feedRates[0].at) / 1000;
+  const sum = (/** @type {'seen' | 'shown'} */ name) => feedRates.slice(1).reduce((n, r) => n + r[name], 0) / seconds;
+  return { seen: sum('seen'), shown: sum('shown') };
+}
+
+/** Changes the state and so the URL. @param {Partial<import('./url.js').State>} patch */
+function go(patch) {
+  const next = href(state, patch);
+  if (next === location.search || (next === location.pathname && !location.search)) return;
+  history.pushState(null, '', next);
+  changed();
+}
+
+function changed() {
+  const before = state;
+  state = read();
+  queries = queriesOf(state);
+  feed.want([...new Set(Object.values(queries))]);
+  if (before.view !== state.view || before.provider !== state.provider || before.chain !== state.chain) feedRates = [];
+  if (before.view !== state.view) {
+    scrollTo(0, 0);
+    requestAnimationFrame(() => $('main').focus({ preventScroll: true }));
+  }
   refresh();
 }
 
-function connect() {
-  stream?.close();
-  retryAt = 0;
-  const query = new URLSearchParams({ format: 'sse', interval: '500ms', window: view.window });
-  if (view.chain) query.set('chain', view.chain);
-  stream = new EventSource(`api/v1/providers?${query}`);
-  stream.addEventListener('hello', (e) => { interval = JSON.parse(e.data).interval_ms; });
-  stream.addEventListener('snapshot', (e) => apply(JSON.parse(e.data)));
-  stream.addEventListener('delta', (e) => apply(JSON.parse(e.data)));
-  stream.addEventListener('bye', disconnected);
-  stream.onerror = disconnected;
-}
-
-/** Tries again by itself, so that the page can say when. */
-function disconnected() {
-  stream?.close();
-  stream = null;
-  attempts += 1;
-  retryAt = performance.now() + Math.min(1000 * 2 ** (attempts - 1), 10000) * (0.75 + Math.random() / 2);
-  refresh();
-}
-
-/** One render per animation frame, however many events came. */
+/** One render per animation frame; the latest state wins. */
 function refresh() {
   if (dirty) return;
   dirty = true;
   requestAnimationFrame(() => {
     dirty = false;
-    render();
+    draw();
   });
 }
 
-function set(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+function draw() {
+  const v = new View(state, queries);
+  const profiles = v.part('profiles');
+  const empty = profiles?.meta && profiles.rows.size === 0;
+  const screen = empty && state.view !== 'system' && state.view !== 'cluster' ? tryIt : screens[state.view];
+  const alarms = v.part('attention')?.rows ?? new Map();
+  const name = typeof screen.title === 'string' ? screen.title : screen.title(state);
+  const title = `${alarms.size ? `(${alarms.size}) ` : ''}${name} · remuda`;
+  if (document.title !== title) document.title = title;
+  render(header(v, alarms.size, name), $('header'));
+  render(screen.draw(v), $('main'));
+  announce(alarms);
+  dialogs(v);
+  const meta = v.part('attention')?.meta;
+  const about = `Since the last frame of ${meta?.node ?? 'the node'}. ${basis(meta)}`;
+  if ($('fresh').title !== about) $('fresh').title = about;
+  freshness();
 }
 
-function compare(a, b) {
-  const field = view.sort.replace(/^-/, '');
-  if (field) {
-    const x = a[field];
-    const y = b[field];
-    if ((x === null) !== (y === null)) return x === null ? 1 : -1;
-    const order = typeof x === 'number' ? x - y : String(x).localeCompare(String(y));
-    if (order) return view.sort.startsWith('-') ? -order : order;
+/** @param {View} v @param {number} alarms @param {string} name */
+function header(v, alarms, name) {
+  const s = state;
+  const link = (/** @type {string} */ view, /** @type {string} */ text) => html`<a href=${v.href({ view })} aria-current=${s.view === view || (view === 'providers' && s.view === 'provider') ? 'page' : nothing}>${text}${view === 'overview' && alarms ? html` <span class="count" title="Things that need attention">${alarms}</span>` : nothing}</a>`;
+  const profiles = [...new Set([s.profile, ...(v.part('profiles')?.rows.keys() ?? [])])].sort();
+  const regions = [...new Set([...(s.region ? [s.region] : []), ...(v.part('allRegions')?.rows.keys() ?? [])])].sort();
+  const pick = (/** @type {keyof import('./url.js').State} */ field) => (/** @type {Event} */ e) => go({ [field]: /** @type {HTMLSelectElement} */ (e.target).value });
+  return html`<h1><a href="./"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 12V8m3.3 4V4m3.4 8V6m3.3 6V9"></path></svg>remuda</a><span class="hidden">, ${name}</span></h1>
+    <nav aria-label="Screens">${link('overview', 'Overview')}${link('providers', 'Providers')}${link('chains', 'Chains')}${link('decisions', 'Decisions')}${link('cluster', 'Cluster')}${link('system', 'System')}</nav>
+    <form class="controls" role="search" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>
+      ${profiles.length > 1 ? html`<label><span class="hidden">profile</span> <select id="profile" title="Profile" @change=${pick('profile')}>${profiles.map((p) => html`<option .selected=${p === s.profile}>${p}</option>`)}</select></label>` : nothing}
+      <label><span class="hidden">window</span> <select id="window" title="Window" @change=${pick('window')}>${windows.map((w) => html`<option .selected=${w === s.window}>${w}</option>`)}</select></label>
+      <label><span class="hidden">region</span> <select id="region" title="Region" @change=${pick('region')}><option value="" .selected=${!s.region}>all regions</option>${regions.map((r) => html`<option .selected=${r === s.region}>${r}</option>`)}</select></label>
+      <label><span class="hidden">search</span> <input id="search" type="search" placeholder="search  /" size="12" .value=${s.q} autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ e) => search(/** @type {HTMLInputElement} */ (e.target).value)}></label>
+      <button type="button" id="pause" aria-pressed=${held ? 'true' : 'false'} @click=${pause} title="Keeps what is shown as it is (p)">${held ? 'go on' : 'pause'}</button>
+      <button type="button" id="theme" @click=${theme} title="Theme: light, dark, as the system (t)"><span aria-hidden="true">◐</span><span class="hidden">theme</span></button>
+      <button type="button" id="keys" @click=${showKeys} title="Keys (?)"><span aria-hidden="true">?</span><span class="hidden">keys</span></button>
+    </form>`;
+}
+
+/** A search is part of the URL, but not a step of the history. @param {string} q */
+function search(q) {
+  history.replaceState(null, '', href(state, { q }));
+  state = read();
+  refresh();
+}
+
+function pause() {
+  if (held) {
+    held = null;
+  } else {
+    heldAt = serverNow();
+    held = new Map([...feed.parts].map(([q, part]) => [q, frozen(part)]));
+    waiting = 0;
   }
-  return a.key < b.key ? -1 : 1;
+  refresh();
 }
 
-let order = [];
-
-function render() {
-  renderState();
-  const frame = $('frame');
-  $('empty').hidden = !(meta && !ever && rows.size === 0);
-  frame.hidden = !meta || rows.size === 0;
-  if (!meta) return;
-  set($('node'), `${meta.node} · ${rows.size} rows · nodes ${meta.coverage.nodes.reporting}/${meta.coverage.nodes.known}`
-    + ` · senders ${meta.coverage.senders.reporting}/${meta.coverage.senders.known}`);
-  set($('count'), `(${view.window}${view.chain ? `, chain ${view.chain}` : ''})`);
-
-  // Rows keep their places while the pointer or the focus is on them.
-  const sorted = [...rows.values()].sort(compare).map((row) => row.key);
-  const held = frame.matches(':hover') || frame.contains(document.activeElement);
-  order = held ? [...order.filter((key) => rows.has(key)), ...sorted.filter((key) => !order.includes(key))] : sorted;
-
-  const body = $('rows');
-  while (body.rows.length > order.length) body.deleteRow(-1);
-  order.forEach((key, i) => {
-    const row = rows.get(key);
-    const line = body.rows[i] ?? body.insertRow();
-    columns.forEach((column, j) => {
-      let cell = line.cells[j];
-      if (!cell) {
-        cell = j === 1 ? document.createElement('th') : document.createElement('td');
-        if (j === 1) cell.scope = 'row';
-        line.append(cell);
-      }
-      set(cell, column.text(row[column.field], row));
-      const style = `${column.left ? 'text ' : ''}${column.style?.(row) ?? ''}`.trim();
-      if (cell.className !== style) cell.className = style;
-    });
-    const reasons = row.status_reasons.join('; ');
-    if (line.title !== reasons) line.title = reasons;
-  });
+function theme() {
+  const now = document.documentElement.dataset.theme ?? '';
+  const next = { '': 'light', light: 'dark', dark: '' }[now] ?? '';
+  if (next) document.documentElement.dataset.theme = next;
+  else delete document.documentElement.dataset.theme;
+  try {
+    if (next) localStorage.setItem('remuda-theme', next);
+    else localStorage.removeItem('remuda-theme');
+  } catch { /* then it is for this page only */ }
+  repaint();
 }
 
-function renderState() {
-  const now = performance.now();
-  const age = (now - lastFrame) / 1000;
-  let state = 'connecting';
-  let text = 'connecting';
-  if (!stream) {
-    state = 'disconnected';
-    text = 'disconnected';
-  } else if (lastFrame) {
-    state = age < 2 * interval / 1000 + 1 ? 'live' : age < 10 ? 'lagging' : 'stale';
-    text = `${state} ${age.toFixed(1)} s`;
+function showKeys() {
+  const dialog = /** @type {HTMLDialogElement} */ ($('dialog'));
+  render(html`<h2 id="dialog-title">Keys</h2><dl class="keys">${keys.help.map(([key, what]) => html`<dt>${key.split(' ').filter(Boolean).map((k) => html`<kbd>${k}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>
+    <form method="dialog"><button>Close</button></form>`, dialog);
+  if (!dialog.open) dialog.showModal();
+}
+
+/** The decision that the URL names, in a dialog. @param {View} v */
+function dialogs(v) {
+  const dialog = /** @type {HTMLDialogElement} */ ($('dialog'));
+  if (!state.id) {
+    if (opened) dialog.close();
+    opened = null;
+    return;
   }
-  set($('state'), text);
-  $('state').dataset.state = state;
-  document.body.classList.toggle('old', state === 'stale' || state === 'disconnected');
-  $('banner').hidden = state !== 'disconnected';
-  if (state === 'disconnected') {
-    const left = Math.max(0, Math.ceil((retryAt - now) / 1000));
-    set($('countdown'), `Trying again in ${left} s.`);
+  if (opened?.key === state.id) return;
+  opened = v.part('decisions')?.feed.find((r) => r.key === state.id) ?? null;
+  if (!opened) return;
+  render(html`<div id="dialog-title">${decisions.details(opened)}</div><form method="dialog"><button>Close</button></form>`, dialog);
+  if (!dialog.open) dialog.showModal();
+}
+
+/** @type {Set<string> | null} */ let alarmed = null;
+let said = '';
+
+/** Tells screen readers about transitions, and only those. @param {Map<string, Row>} alarms */
+function announce(alarms) {
+  const now = new Set([...alarms.values()].map((a) => `${a.key.replaceAll('/', ' ')}: ${a.rule.replaceAll('_', ' ')}`));
+  if (alarmed) {
+    const came = [...now].filter((a) => !alarmed?.has(a));
+    const went = [...alarmed].filter((a) => !now.has(a));
+    if (came.length) $('said').textContent = came.join('. ');
+    else if (went.length) $('said').textContent = `Over: ${went.join('. ')}`;
+  }
+  if (feed.status.ever) alarmed = now;
+}
+
+/** How old what is shown is, as a number: the first thing to know in an incident. */
+function freshness() {
+  const s = feed.status;
+  const old = (Date.now() - feed.lastFrame) / 1000;
+  let word = s.state === 'live' ? (old < (2 * s.interval) / 1000 + 1 ? 'live' : old < 10 ? 'lagging' : 'stale') : s.state;
+  if (s.state === 'catching up' && old > 10) word = 'stale';
+  const shown = held ? 'paused' : word;
+  const text = held ? `paused · ${whole(waiting)} updates waiting` : ['live', 'lagging', 'stale'].includes(word) ? `${word} ${tenth(old)} s` : word;
+  const box = $('fresh');
+  if (box.textContent !== text) box.textContent = text;
+  box.dataset.state = shown;
+  document.body.classList.toggle('old', word === 'stale' || word === 'disconnected');
+  const banner = word === 'disconnected' ? html`<p><strong>Disconnected.</strong> What is shown is ${span(Date.now() - feed.lastFrame)} old${feed.lastFrame ? '' : ' or more'}. Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. <button type="button" id="retry" @click=${() => feed.retry()}>Retry now</button></p>`
+    : word === 'stale' ? html`<p><strong>Stale.</strong> Nothing has come for ${span(Date.now() - feed.lastFrame)}; what is shown is as old.</p>` : nothing;
+  render(banner, $('banner'));
+  const transition = word === 'live' ? 'live' : word === 'disconnected' ? 'disconnected' : word === 'stale' ? 'stale' : '';
+  if (transition && transition !== said) {
+    if (said) $('said').textContent = transition;
+    said = transition;
   }
 }
 
-function start() {
-  for (const column of columns) {
-    const cell = document.createElement('th');
-    cell.scope = 'col';
-    if (column.left) cell.className = 'text';
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = column.head;
-    button.addEventListener('click', () => {
-      const down = `-${column.field}`;
-      view.sort = view.sort === down ? column.field : view.sort === column.field ? '' : down;
-      order = [];
-      button.blur();
-      mark();
-      remember();
-      refresh();
-    });
-    cell.append(button);
-    $('head').append(cell);
-  }
-  mark();
+keys.listen({
+  show: (view) => go({ view }),
+  search: () => $('search').focus(),
+  pause, theme, help: showKeys,
+  window: () => go({ window: windows[(windows.indexOf(state.window) + 1) % windows.length] }),
+  sort: () => {
+    const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll('main thead button')]);
+    const sorted = buttons.findIndex((b) => b.closest('th')?.getAttribute('aria-sort') !== 'none');
+    buttons[(sorted + 1) % buttons.length]?.click();
+  },
+  escape: () => {
+    const active = /** @type {HTMLElement | null} */ (document.activeElement);
+    if (active?.id === 'search') search('');
+    active?.blur();
+  },
+  retry: () => feed.retry(),
+});
 
-  $('window').value = view.window;
-  $('chain').value = view.chain;
-  const changed = () => {
-    view.window = $('window').value;
-    view.chain = $('chain').value.trim();
-    remember();
-    connect();
-  };
-  $('window').addEventListener('change', changed);
-  $('chain').addEventListener('change', changed);
-  $('controls').addEventListener('submit', (e) => {
-    e.preventDefault();
-    changed();
-  });
-  $('retry').addEventListener('click', connect);
+document.addEventListener('click', (e) => {
+  const link = /** @type {HTMLElement} */ (e.target).closest('a');
+  if (!link || e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey || link.hasAttribute('download')) return;
+  const to = new URL(link.href);
+  if (to.origin !== location.origin || to.pathname !== location.pathname || link.getAttribute('href')?.startsWith('#')) return;
+  e.preventDefault();
+  if (to.search === location.search) return;
+  history.pushState(null, '', to.search || to.pathname);
+  changed();
+});
+$('dialog').addEventListener('close', () => { if (state.id) go({ id: '' }); });
+addEventListener('popstate', changed);
+addEventListener('remuda-refresh', refresh);
 
-  const event = '{"chain":"ethereum","provider_id":"alchemy_primary","method":"eth_call","duration_ms":42,"result":"success"}';
-  $('try-post').textContent = `curl ${location.origin}/api/v1/events -d '${event}'`;
-  $('try-read').textContent = `curl '${location.origin}/api/v1/providers?format=table'`;
+// The clock of the page: ages move even when nothing comes, and then charts do too.
+let beats = 0;
+setInterval(() => {
+  if (document.hidden) return;
+  freshness();
+  beats += 1;
+  if (beats % 4 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
+}, 250);
 
-  // The clock of the page: ages move, and a lost stream is tried again.
-  setInterval(() => {
-    if (!stream && performance.now() >= retryAt) connect();
-    renderState();
-  }, 200);
-  connect();
-}
-
-/** Says which column sorts, to eyes and to screen readers. */
-function mark() {
-  [...$('head').cells].forEach((cell, i) => {
-    const field = columns[i].field;
-    const sorted = view.sort === field ? 'ascending' : view.sort === `-${field}` ? 'descending' : 'none';
-    cell.setAttribute('aria-sort', sorted);
-    cell.firstChild.textContent = columns[i].head + ({ ascending: ' ▲', descending: ' ▼' }[sorted] ?? '');
-  });
-}
-
-start();
+feed.want([...new Set(Object.values(queries))]);
+refresh();

@@ -1,0 +1,101 @@
+package store
+
+// previousSpan is the time before a window that it is compared with: whole steps
+// of a tier that is kept for long enough, of the window's length, the newest of
+// them over when the window begins. For 1m and 15m the steps are coarser than
+// those the window slides by, so the span ends up to 10 s or 60 s before it. There
+// is none before 1h.
+func previousSpan(w Window, second int64) (tier int, from, to int64, ok bool) {
+	start := windowStart(w, second) * tierSeconds[windowTier[w]]
+	switch w {
+	case Window10s:
+		tier = tier1s
+	case Window1m, Window5m:
+		tier = tier10s
+	case Window15m:
+		tier = tier60s
+	default:
+		return 0, 0, 0, false
+	}
+	to = start / tierSeconds[tier]
+	return tier, to - int64(w.Length().Seconds())/tierSeconds[tier], to, true
+}
+
+// addPreviousTo adds what the row counted in the time before a window to a sum.
+func (r *row) addPreviousTo(sum *cell, w Window) {
+	base, from, to, ok := previousSpan(w, r.origin.now)
+	if !ok {
+		return
+	}
+	end := to * tierSeconds[base]
+	r.eachCell(base, from, func(tier int, e entry) {
+		if int64(e.step)*tierSeconds[tier] < end {
+			scratch := r.origin.scratch()
+			r.unpackInto(scratch, e.packed)
+			sum.merge(scratch)
+			r.origin.release(scratch)
+		}
+	}, func(l *liveCell) {
+		if l.step*tierSeconds[l.tier] < end {
+			sum.merge(l.flush())
+		}
+	})
+}
+
+// previousMoves brings the span that rows are compared with up to a second, and
+// reports whether it has moved: then every group is to be summed again. The span
+// is known only when the whole of it is.
+func (t *Table) previousMoves(second int64) bool {
+	if !t.query.Compare {
+		return false
+	}
+	tier, from, to, ok := previousSpan(t.query.Window, second)
+	known := ok && from*tierSeconds[tier]*1000 >= t.store.firstKnown.Load()
+	if to == t.previousEnd && known == t.previousKnown {
+		return false
+	}
+	t.previousEnd, t.previousKnown = to, known
+	for _, g := range t.groups {
+		g.dirty = true
+	}
+	return true
+}
+
+// totalPrevious sums what the members of a group counted before the window.
+func (t *Table) totalPrevious(g *group) {
+	if !t.previousKnown {
+		return
+	}
+	node := g.dims[NodeDim]
+	for _, m := range g.members {
+		sh := &t.store.shards[shardOf(m.hash)]
+		sh.mu.Lock()
+		for _, r := range m.rows {
+			if (node == "" || node == r.origin.name) && matches(t.query.Filter[NodeDim], r.origin.name) {
+				r.addPreviousTo(&t.part, t.query.Window)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	t.store.figures(&g.previous, &t.part, t.percent[:])
+	t.part.reset()
+}
+
+// previousOf is the figures of a group's row before the window, nil when they
+// were not asked for or are not known.
+func (t *Table) previousOf(g *group) *Figures {
+	if !t.query.Compare || !t.previousKnown {
+		return nil
+	}
+	f := g.previous
+	f.ScopeCalls = t.previousScopes[g.scope]
+	return &f
+}
+
+// previousMoved reports whether the scope of a row's previous figures has changed.
+func (t *Table) previousMoved(g *group) bool {
+	if p := g.row.Previous; p != nil {
+		return p.ScopeCalls != t.previousScopes[g.scope]
+	}
+	return false
+}

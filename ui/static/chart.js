@@ -1,0 +1,161 @@
+// Charts over time: uPlot inside of an element, so that templates only hand over a
+// model. Gaps stay gaps; marks are vertical lines; the cursor is shared by all
+// charts of a screen.
+
+/* global uPlot */
+
+const probe = document.createElement('span');
+probe.hidden = true;
+document.body.append(probe);
+
+/** @type {Map<string, string>} colours of the theme, as canvases want them */
+let colors = new Map();
+
+/** @param {string} name of a custom property */
+export function color(name) {
+  let c = colors.get(name);
+  if (!c) {
+    probe.style.color = `var(${name})`;
+    c = getComputedStyle(probe).color;
+    colors.set(name, c);
+  }
+  return c;
+}
+
+/** After a change of theme all charts are drawn anew. */
+export function repaint() {
+  colors = new Map();
+  for (const chart of document.querySelectorAll('r-chart, r-heat')) /** @type {any} */ (chart).reset();
+}
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
+
+const toneColors = /** @type {Record<string, string>} */ ({ bad: '--bad', warn: '--warn', good: '--good', none: '--quiet' });
+
+/** Steps are a second or more, so a chart need not be drawn for every frame. */
+const drawEvery = 900; // ms
+
+class Chart extends HTMLElement {
+  /** @type {ChartModel | null} */ #model = null;
+  /** @type {any} */ #plot = null;
+  #shape = '';
+  #seen = true;
+  #drawn = 0;
+  #resize = new ResizeObserver(() => this.#size());
+  #look = new IntersectionObserver(([e]) => {
+    this.#seen = e.isIntersecting;
+    if (this.#seen) this.#draw();
+  });
+
+  connectedCallback() {
+    this.#resize.observe(this);
+    this.#look.observe(this);
+    this.#draw();
+  }
+
+  disconnectedCallback() {
+    this.#resize.disconnect();
+    this.#look.disconnect();
+    this.reset();
+  }
+
+  /** @param {ChartModel} model */
+  set model(model) {
+    this.#model = model;
+    this.setAttribute('aria-label', `${model.name}: ${model.lines.map((l) => `${l.label} ${model.text(l.values.findLast((v) => v !== null) ?? null)}`).join(', ')}`);
+    if (this.isConnected && this.#seen && performance.now() - this.#drawn > drawEvery) this.#draw();
+  }
+
+  get model() { return /** @type {ChartModel} */ (this.#model); }
+
+  reset() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#shape = '';
+    if (this.isConnected) this.#draw();
+  }
+
+  #size() {
+    const width = this.clientWidth;
+    if (this.#plot && width && width !== this.#plot.width) this.#plot.setSize({ width, height: this.model.height });
+  }
+
+  #draw() {
+    const m = this.#model;
+    if (!m || !this.clientWidth) return;
+    this.#drawn = performance.now();
+    const shape = m.lines.map((l) => l.label + l.color).join('\n');
+    const data = [m.at.map((t) => t / 1000), ...m.lines.map((l) => l.values)];
+    if (!this.#plot || shape !== this.#shape) {
+      this.#plot?.destroy();
+      this.#shape = shape;
+      this.#plot = new /** @type {any} */ (globalThis).uPlot(this.#options(m), data, this);
+      this.#plot.root.setAttribute('aria-hidden', 'true');
+    } else {
+      this.#plot.setData(data, true);
+    }
+  }
+
+  /** Without a cursor the legend shows the newest values. @param {any} u */
+  #latest(u) {
+    if (u.cursor.left >= 0 || u.legend.idx === this.model.at.length - 1) return;
+    u.setLegend({ idx: this.model.at.length - 1 }, false);
+  }
+
+  /** @param {ChartModel} m */
+  #options(m) {
+    const axis = { stroke: color('--quiet'), font: '12px system-ui, sans-serif', grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
+    return {
+      width: this.clientWidth, height: m.height, padding: [10, 8, 0, 0],
+      cursor: { sync: { key: 'time', setSeries: false }, drag: { x: false, y: false }, points: { size: 6 }, y: false },
+      legend: { live: true, markers: { width: 0, fill: (/** @type {any} */ u, /** @type {number} */ i) => u.series[i].stroke(u, i) } },
+      scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },
+      axes: [
+        { ...axis, size: 26, space: 70, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((t) => new Date(t * 1000).toLocaleTimeString('en-GB')) },
+        { ...axis, size: 54, space: 28, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => m.text(n).replace(/\.0+$/, '')) },
+      ],
+      series: [
+        { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? new Date(t * 1000).toLocaleTimeString('en-GB') : '—') },
+        ...m.lines.map((l) => ({
+          label: l.label, stroke: color(l.color), width: l.width ?? 1.5, spanGaps: false, points: { show: false },
+          fill: l.fill ? color(l.color).replace('rgb(', 'rgba(').replace(')', ', 0.12)') : undefined,
+          value: (/** @type {any} */ _u, /** @type {number | null} */ v) => this.model.text(v ?? null),
+        })),
+      ],
+      hooks: { draw: [(/** @type {any} */ u) => this.#marks(u), (/** @type {any} */ u) => this.#latest(u)] },
+    };
+  }
+
+  /** @param {any} u */
+  #marks(u) {
+    const { ctx, bbox } = u;
+    const ratio = devicePixelRatio;
+    ctx.save();
+    ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+    ctx.textAlign = 'left';
+    ctx.textBaseline = 'alphabetic';
+    let free = -Infinity;
+    for (const mark of this.model.marks) {
+      const x = Math.round(u.valToPos(mark.at / 1000, 'x', true)) + 0.5;
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.strokeStyle = ctx.fillStyle = color(toneColors[mark.tone] ?? '--quiet');
+      ctx.lineWidth = ratio;
+      ctx.setLineDash([4 * ratio, 3 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      if (x < free) continue; // a label only where there is room for it
+      const width = ctx.measureText(mark.label).width;
+      const left = x + 3 * ratio + width > bbox.left + bbox.width ? x - 3 * ratio - width : x + 3 * ratio;
+      ctx.globalAlpha = 0.85;
+      ctx.fillStyle = color('--ground');
+      ctx.fillRect(left - ratio, bbox.top, width + 2 * ratio, 13 * ratio);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = ctx.strokeStyle;
+      ctx.fillText(mark.label, left, bbox.top + 10 * ratio);
+      free = left + width + 6 * ratio;
+    }
+    ctx.restore();
+  }
+}
+customElements.define('r-chart', Chart);

@@ -1,0 +1,200 @@
+// The live data of a tab. All tabs of a browser share one stream, since browsers
+// allow six connections to a host: the Web Lock "remuda-stream" elects a leader,
+// which streams what all tabs want and hands frames on over a BroadcastChannel.
+// Web Locks need a secure context (https, localhost); elsewhere each visible tab
+// streams for itself.
+
+import { Part, apply } from './parts.js';
+import { Stream } from './stream.js';
+
+/** A tab hidden for so long wants nothing, and leads no more when others can. */
+const hiddenFor = 60_000;
+/** Room for queries in the URL of the stream; nodes take headers of 16 KiB. */
+const roomForQueries = 12_000;
+
+export class Feed {
+  /** @type {Map<string, Part>} what is known, by query */ parts = new Map();
+  /** @type {StreamStatus} */ status = { state: 'connecting', retryAt: 0, attempts: 0, interval: 500, ever: false };
+  /** @type {number} when the last frame came */ lastFrame = 0;
+  leading = false;
+
+  #tab = crypto.randomUUID?.() ?? String(Math.random());
+  #channel = 'locks' in navigator && 'BroadcastChannel' in window ? new BroadcastChannel('remuda') : null;
+  /** @type {string[]} */ #wanted = [];
+  /** @type {Map<string, string[]>} of all tabs, when leading */ #tabs = new Map();
+  /** @type {(() => void) | null} */ #release = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #hiding;
+  #asleep = false;
+  #queued = new AbortController();
+  /** @type {Promise<any> | null} */ #frozen = null;
+  #stream = new Stream((event, frame) => this.#send({ type: 'frame', event, frame }), (status) => this.#send({ type: 'status', status }));
+
+  /** @param {(changes: number) => void} onchange */
+  constructor(onchange) {
+    this.onchange = onchange;
+    document.addEventListener('visibilitychange', () => this.#visibility());
+    if (!this.#channel) {
+      this.leading = true;
+      return;
+    }
+    this.#channel.onmessage = (e) => this.#take(e.data);
+    navigator.locks.request(`remuda-tab ${this.#tab}`, () => new Promise(() => {})); // says that this tab lives
+    this.#elect();
+    // A page that the browser keeps for the way back is frozen: it must not lead.
+    addEventListener('pagehide', () => {
+      this.#post({ type: 'gone', tab: this.#tab });
+      this.#frozen = new Promise((thaw) => addEventListener('pageshow', thaw, { once: true }));
+      this.#release?.();
+      this.#queued.abort();
+    });
+    addEventListener('pageshow', () => this.#ask());
+    setInterval(() => this.#prune(), 15_000);
+  }
+
+  /** Says which queries this tab shows. @param {string[]} queries */
+  want(queries) {
+    if (queries.join('\n') === this.#wanted.join('\n')) return;
+    this.#wanted = queries;
+    if (!this.leading) { // a leader keeps what others want
+      for (const query of this.parts.keys()) if (!queries.includes(query)) this.parts.delete(query);
+    }
+    this.#ask();
+  }
+
+  retry() {
+    if (this.leading) this.#stream.retry();
+    else this.#post({ type: 'retry' });
+  }
+
+  #ask() {
+    const queries = this.#asleep ? [] : this.#wanted;
+    if (this.leading) this.#serve(this.#tab, queries);
+    else this.#post({ type: 'want', tab: this.#tab, queries });
+  }
+
+  async #elect() {
+    for (;;) {
+      await this.#frozen;
+      this.#queued = new AbortController();
+      await navigator.locks.request('remuda-stream', { signal: this.#queued.signal }, () => new Promise((/** @type {(v?: any) => void} */ release) => {
+        this.leading = true;
+        this.#release = release;
+        this.#tabs.clear();
+        this.#post({ type: 'lead' });
+        this.#ask();
+      })).catch(() => {}); // aborted while it waited
+      this.leading = false;
+      this.#release = null;
+      this.#tabs.clear();
+      this.#stream.open([]);
+    }
+  }
+
+  /** @param {Message} message */
+  #post(message) {
+    if (message.type === 'frame' && this.#tabs.size < 2) return; // nobody else is there: a copy of it would be for nothing
+    this.#channel?.postMessage(message);
+  }
+
+  /** To all tabs, this one too. @param {Message} message */
+  #send(message) {
+    if (!this.leading) return;
+    this.#post(message);
+    this.#take(message);
+  }
+
+  /** @param {Message} m */
+  #take(m) {
+    switch (m.type) {
+      case 'frame': return this.#frame(m.event, m.frame);
+      case 'status':
+        this.status = m.status;
+        return this.onchange(0);
+      case 'parts':
+        if (m.tab !== this.#tab) return undefined;
+        for (const [query, part] of m.parts) this.parts.set(query, Object.assign(new Part(), part));
+        this.lastFrame = Date.now();
+        return this.onchange(m.parts.length);
+      case 'lead': return this.#ask();
+      default:
+    }
+    if (!this.leading) return undefined;
+    if (m.type === 'want') this.#serve(m.tab, m.queries);
+    if (m.type === 'gone') this.#tabs.delete(m.tab);
+    if (m.type === 'retry') this.#stream.retry();
+    return undefined;
+  }
+
+  /** @param {string} event @param {Frame} frame */
+  #frame(event, frame) {
+    this.lastFrame = Date.now();
+    let changes = 0;
+    for (const [query, said] of Object.entries(frame.topics)) {
+      // The leader keeps what others want, to tell a tab that comes later.
+      if (!this.leading && !this.#wanted.includes(query)) continue;
+      const part = this.parts.get(query);
+      if (event === 'snapshot' || !part) {
+        if (event !== 'snapshot') continue;
+        const fresh = new Part();
+        apply(fresh, said);
+        this.parts.set(query, fresh);
+        changes += 1;
+      } else {
+        changes += apply(part, said);
+      }
+    }
+    this.onchange(changes);
+  }
+
+  /** Notes what a tab wants, and streams what all of them want. @param {string} tab @param {string[]} queries */
+  #serve(tab, queries) {
+    this.#tabs.set(tab, queries);
+    const streamed = new Set(this.#stream.queries);
+    if (this.#stream.queries.length && queries.length && queries.every((q) => streamed.has(q))) {
+      if (tab === this.#tab) return;
+      const parts = /** @type {[string, Part][]} */ (queries.map((q) => [q, this.parts.get(q)]).filter(([, part]) => part));
+      this.#post({ type: 'status', status: this.status });
+      this.#post({ type: 'parts', tab, parts });
+      return;
+    }
+    this.#restream();
+  }
+
+  #restream() {
+    /** @type {string[]} */ const all = [];
+    let room = roomForQueries;
+    for (const queries of [...this.#tabs.values()].reverse()) { // what was asked for last, first
+      for (const q of queries) {
+        room -= encodeURIComponent(q).length + 7;
+        if (room > 0 && !all.includes(q)) all.push(q);
+      }
+    }
+    if (all.join('\n') === this.#stream.queries.join('\n')) return;
+    for (const query of this.parts.keys()) if (!all.includes(query)) this.parts.delete(query);
+    this.#stream.open(all);
+  }
+
+  /** A tab that crashed says no farewell, but loses its lock. */
+  async #prune() {
+    if (!this.leading) return;
+    const held = new Set((await navigator.locks.query()).held?.map((l) => l.name));
+    for (const tab of this.#tabs.keys()) if (!held.has(`remuda-tab ${tab}`)) this.#tabs.delete(tab);
+    const needed = new Set([...this.#tabs.values()].flat());
+    if (this.#stream.queries.some((q) => !needed.has(q))) this.#restream();
+  }
+
+  #visibility() {
+    clearTimeout(this.#hiding);
+    if (document.hidden) {
+      this.#hiding = setTimeout(() => {
+        this.#asleep = true;
+        this.#ask();
+        const others = [...this.#tabs].some(([tab, queries]) => tab !== this.#tab && queries.length > 0);
+        if (others) this.#release?.();
+      }, hiddenFor);
+    } else if (this.#asleep) {
+      this.#asleep = false;
+      this.#ask();
+    }
+  }
+}

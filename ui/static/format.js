@@ -1,0 +1,66 @@
+// Numbers and times as text. — is no data, 0 is zero, and a figure always has the
+// same number of decimals, so that it does not jump.
+
+const formats = [0, 1, 2].map((digits) => new Intl.NumberFormat('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+
+/** @param {number} digits @returns {(v: number | null | undefined) => string} */
+export const fixed = (digits) => (v) => (v === null || v === undefined || Number.isNaN(v) ? '—' : formats[digits].format(v));
+
+export const whole = fixed(0);
+export const tenth = fixed(1);
+export const hundredth = fixed(2);
+
+/** @param {number | null | undefined} v bytes */
+export function bytes(v) {
+  if (v === null || v === undefined) return '—';
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let i = 0;
+  for (; v >= 1024 && i < units.length - 1; i++) v /= 1024;
+  return `${i ? tenth(v) : whole(v)} ${units[i]}`;
+}
+
+/** A length of time in its two largest units. @param {number | null | undefined} ms */
+export function span(ms) {
+  if (ms === null || ms === undefined) return '—';
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, '0')} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor(s / 60) % 60).padStart(2, '0')} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
+}
+
+/** An age, as coarse as eyes need. @param {number | null | undefined} at @param {number} now */
+export function age(at, now) {
+  if (!at) return '—';
+  const ms = now - at;
+  return ms < 2000 ? 'now' : ms < 10_000 ? `${Math.floor(ms / 1000)} s` : ms < 60_000 ? `${Math.floor(ms / 5000) * 5} s` : span(ms);
+}
+
+const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
+
+/** @param {number | null | undefined} at */
+export const clock = (at) => (at ? clocks.format(at) : '—');
+/** @param {number | null | undefined} at */
+export const instant = (at) => (at ? dates.format(at) : 'never');
+
+/** What a status, a circuit or a severity looks like: glyph, word and tone say the same. @type {Record<string, [string, string, string]>} */
+const looks = {
+  circuit_open: ['✕', 'circuit open', 'bad'], rate_limited: ['◔', 'rate limited', 'bad'], recovering: ['↻', 'recovering', 'warn'],
+  failing: ['✕', 'failing', 'bad'], degraded: ['▼', 'degraded', 'warn'], lagging: ['…', 'lagging', 'warn'],
+  healthy: ['✓', 'healthy', 'good'], unknown: ['?', 'unknown', 'none'],
+  open: ['✕', 'open', 'bad'], half_open: ['↻', 'half open', 'warn'], closed: ['✓', 'closed', 'good'],
+  critical: ['✕', 'critical', 'bad'], warning: ['▲', 'warning', 'warn'], notice: ['i', 'notice', 'none'],
+  success: ['✓', 'success', 'good'], error: ['✕', 'error', 'bad'],
+  alive: ['✓', 'alive', 'good'], leaving: ['→', 'leaving', 'none'], left: ['→', 'left', 'none'], failed: ['✕', 'failed', 'bad'],
+  stale: ['◷', 'stale', 'warn'], restarting: ['↻', 'restarting', 'warn'],
+};
+
+/** @param {string} word @returns {[string, string, string]} */
+export const look = (word) => looks[word] ?? ['?', String(word).replaceAll('_', ' '), 'none'];
+
+/** Tone of a success rate, by the thresholds of the gateways' dashboards. @param {number | null} v */
+export const rateTone = (v) => (v === null || v === undefined ? '' : v >= 99 ? 'good' : v >= 95 ? 'warn' : 'bad');
+
+/** Percentiles of fewer calls than this are grey, with n. */
+export const fewCalls = 20;

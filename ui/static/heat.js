@@ -1,0 +1,118 @@
+// The latency heat map: time across, latency up (a row for each half octave),
+// darker where more calls were. Its shade is the share of the step's calls.
+
+import { color } from './chart.js';
+import { clock, whole } from './format.js';
+
+/** Latencies are shown in half octaves: row 2·log2(ms). @param {number} ms */
+export const heatRow = (ms) => Math.floor(2 * Math.log2(Math.max(ms, 0.001)));
+/** @param {number} row */
+export const heatFloor = (row) => 2 ** (row / 2);
+
+/** @param {number} ms */
+export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${+ms.toFixed(1)} ms`);
+
+/**
+ * Half octaves by step, of the points of a histogram.
+ * @param {Points} points @param {Meta} meta @returns {HeatModel}
+ */
+export function heatModel(points, meta, name = 'Latency') {
+  const cells = points.map(([, buckets]) => {
+    /** @type {Map<number, number>} */ const rows = new Map();
+    for (const [lower, upper, n] of buckets) {
+      const row = heatRow((lower + upper) / 2);
+      rows.set(row, (rows.get(row) ?? 0) + n);
+    }
+    return rows;
+  });
+  const used = cells.flatMap((c) => [...c.keys()]);
+  return {
+    name, at: points.map(([at]) => at), step: meta.step_ms ?? 1000, cells,
+    range: [meta.at - meta.window_ms, meta.at], low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
+  };
+}
+
+class Heat extends HTMLElement {
+  /** @type {HeatModel | null} */ #model = null;
+  #canvas = document.createElement('canvas');
+  #text = document.createElement('p');
+  #resize = new ResizeObserver(() => this.reset());
+
+  connectedCallback() {
+    this.#text.className = 'quiet readout';
+    this.replaceChildren(this.#canvas, this.#text);
+    this.#resize.observe(this);
+    this.onpointermove = (/** @type {PointerEvent} */ e) => this.#read(e);
+    this.onpointerleave = () => { this.#text.textContent = this.#key(); };
+  }
+
+  disconnectedCallback() { this.#resize.disconnect(); }
+
+  /** @param {HeatModel} model */
+  set model(model) {
+    this.#model = model;
+    this.setAttribute('aria-label', `${model.name} over time, ${model.at.length} steps; the data table below has the figures`);
+    if (!this.#text.textContent) this.#text.textContent = this.#key();
+    this.reset();
+  }
+
+  #key() { return 'Darker: a larger share of the step’s calls. Point at a cell for its figures.'; }
+
+  /** Where things are, in CSS pixels. */
+  #box() {
+    const m = /** @type {HeatModel} */ (this.#model);
+    const left = 54;
+    const width = this.clientWidth - left - 8;
+    const height = 168;
+    return { left, width, height, row: height / (m.high - m.low), x: (/** @type {number} */ t) => left + ((t - m.range[0]) / (m.range[1] - m.range[0])) * width };
+  }
+
+  reset() {
+    const m = this.#model;
+    if (!m || !this.isConnected || this.clientWidth < 100) return;
+    const b = this.#box();
+    const ratio = devicePixelRatio;
+    this.#canvas.width = this.clientWidth * ratio;
+    this.#canvas.height = (b.height + 22) * ratio;
+    this.#canvas.style.height = `${b.height + 22}px`;
+    const ctx = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext('2d'));
+    ctx.scale(ratio, ratio);
+    ctx.fillStyle = color('--heat');
+    m.cells.forEach((rows, i) => {
+      const x = Math.max(b.x(m.at[i]), b.left);
+      const w = b.x(m.at[i] + m.step) - x;
+      if (w <= 0) return;
+      const total = [...rows.values()].reduce((a, n) => a + n, 0);
+      for (const [row, n] of rows) {
+        ctx.globalAlpha = 0.1 + 0.9 * Math.sqrt(n / total);
+        ctx.fillRect(x, b.height - (row - m.low + 1) * b.row, Math.max(w - 0.5, 1), b.row - 0.5);
+      }
+    });
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = color('--quiet');
+    ctx.font = '12px system-ui, sans-serif';
+    ctx.textAlign = 'right';
+    const every = Math.max(2, Math.ceil(18 / b.row));
+    for (let row = m.low; row <= m.high - 1; row += every) ctx.fillText(short(heatFloor(row)), b.left - 6, b.height - (row - m.low) * b.row);
+    const ticks = Math.max(2, Math.floor(b.width / 110));
+    for (let i = 0; i <= ticks; i++) {
+      const t = m.range[0] + ((m.range[1] - m.range[0]) * i) / ticks;
+      ctx.textAlign = i === 0 ? 'left' : i === ticks ? 'right' : 'center';
+      ctx.fillText(clock(t), b.x(t), b.height + 16);
+    }
+  }
+
+  /** @param {PointerEvent} e */
+  #read(e) {
+    const m = this.#model;
+    if (!m) return;
+    const b = this.#box();
+    const at = this.getBoundingClientRect();
+    const i = m.at.findIndex((t) => b.x(t) <= e.clientX - at.left && e.clientX - at.left < b.x(t + m.step));
+    const row = m.low + Math.floor((b.height - (e.clientY - at.top)) / b.row);
+    if (i < 0) return;
+    const total = [...m.cells[i].values()].reduce((a, n) => a + n, 0);
+    this.#text.textContent = `${clock(m.at[i])}, ${short(heatFloor(row))} to ${short(heatFloor(row + 1))}: ${whole(m.cells[i].get(row) ?? 0)} of ${whole(total)} calls`;
+  }
+}
+customElements.define('r-heat', Heat);

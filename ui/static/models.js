@@ -1,0 +1,43 @@
+// Charts from what the stream says: lines of points on one axis of time, and marks.
+
+import { look } from './format.js';
+
+/** The colours of lines, in order; the same thing keeps its colour as long as its place in the alphabet. */
+export const lineColors = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6', '--c7', '--c8'];
+
+/** All instants of some lines. @param {Line[]} lines */
+export function axis(lines) {
+  const all = new Set(lines.flatMap((l) => l.points.map(([at]) => at)));
+  return [...all].sort((a, b) => a - b);
+}
+
+/** The values of a line at the instants. @param {Line | undefined} line @param {number[]} at @returns {(number | null)[]} */
+export function valuesAt(line, at) {
+  const by = new Map(line?.points ?? []);
+  return at.map((t) => by.get(t) ?? null);
+}
+
+/** The lines of a metric. @param {import('./parts.js').Part | undefined} part @param {string} metric */
+export const linesOf = (part, metric) => [...(part?.lines.values() ?? [])].filter((l) => l.metric === metric);
+
+/** Several circuits that change together are one mark. */
+const together = 2000; // ms
+
+/** Marks of circuit changes. @param {import('./parts.js').Part | undefined} part @param {boolean} named with the provider */
+export function circuitMarks(part, named) {
+  const marks = [...(part?.rows.values() ?? [])].map((c) => {
+    const [glyph, word, tone] = look(c.to);
+    return { at: c.at, tone, label: `${glyph} ${named ? c.provider_id : `${c.transport} ${word}`}` };
+  }).sort((a, b) => a.at - b.at);
+  return marks.filter((m, i) => !marks.slice(0, i).some((o) => o.label === m.label && m.at - o.at < together));
+}
+
+/**
+ * The stretch of time that a chart shows: the window up to now, so that what is
+ * not there shows as a gap.
+ * @param {Meta | null | undefined} meta @param {number} now @returns {[number, number]}
+ */
+export function range(meta, now) {
+  const length = Math.max(meta?.window_ms ?? 60_000, 10_000);
+  return [now - length, now];
+}

@@ -1,0 +1,106 @@
+// Small pieces that several screens are made of.
+
+import { html, nothing, svg } from './vendor/lit-html/lit-html.js';
+import { age, fewCalls, fixed, hundredth, instant, look, rateTone, span, tenth, whole } from './format.js';
+
+/** A word with its glyph and tone. @param {string} word @param {string} [title] */
+export function badge(word, title) {
+  const [glyph, text, tone] = look(word);
+  return html`<span class="badge ${tone}" title=${title ?? nothing}><span aria-hidden="true">${glyph}</span> ${text}</span>`;
+}
+
+/** The circuits of a provider: worst first to the eye. @param {{ http: string, ws: string }} circuit */
+export function circuits(circuit) {
+  return html`${['http', 'ws'].map((t) => {
+    const state = /** @type {any} */ (circuit)[t];
+    const [glyph, word, tone] = look(state);
+    return html`<span class="circuit ${state === 'closed' || state === 'unknown' ? 'none' : tone}" title=${`${t} circuit: ${word}`}>${t} <span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span> `;
+  })}`;
+}
+
+/** A percentile, grey and with n when it rests on few calls. @param {Row} row @param {string} field */
+export function percentile(row, field) {
+  if (row[field] === null || row[field] === undefined) return '—';
+  return row.samples < fewCalls ? html`<span class="few">${tenth(row[field])} <small>n=${row.samples}</small></span>` : tenth(row[field]);
+}
+
+/** A line without axes. @param {(number | null)[]} values */
+export function sparkline(values) {
+  const known = values.filter((v) => v !== null);
+  if (known.length < 2) return html`<svg class="spark" viewBox="0 0 100 24" aria-hidden="true"></svg>`;
+  const low = Math.min(...known);
+  const high = Math.max(...known);
+  const scale = high > low ? 20 / (high - low) : 0;
+  /** @type {string[]} */ const runs = [];
+  let run = '';
+  values.forEach((v, i) => {
+    if (v === null) { // a gap stays one
+      if (run) runs.push(run);
+      run = '';
+      return;
+    }
+    run += `${run ? 'L' : 'M'}${((100 * i) / (values.length - 1)).toFixed(1)} ${(scale ? 22 - (v - low) * scale : 12).toFixed(1)}`;
+  });
+  if (run) runs.push(run);
+  return html`<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">${svg`<path d=${runs.join(' ')} vector-effect="non-scaling-stroke"></path>`}</svg>`;
+}
+
+/** Columns that rows of calls share; links is how a key becomes a link. @type {Record<string, Column>} */
+export const columns = {
+  rate: { field: 'calls_per_second', head: 'Calls/s', about: 'Calls per second, every try at a provider being one', text: (r) => tenth(r.calls_per_second), value: (r) => r.calls_per_second },
+  calls: { field: 'total_calls', head: 'Calls', about: 'Calls, by weight', text: (r) => whole(r.total_calls) },
+  success: { field: 'success_rate_pct', head: 'Success %', about: 'Calls that did not fail, percent', text: (r) => hundredth(r.success_rate_pct), tone: (r) => rateTone(r.success_rate_pct) },
+  p50: { field: 'p50_latency_ms', head: 'p50 ms', about: 'Median latency of successes, ms', text: (r) => percentile(r, 'p50_latency_ms') },
+  p95: { field: 'p95_latency_ms', head: 'p95 ms', about: '95th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p95_latency_ms') },
+  p99: { field: 'p99_latency_ms', head: 'p99 ms', about: '99th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p99_latency_ms') },
+  traffic: { field: 'traffic_pct', head: 'Traffic %', about: 'Share of the chain’s calls, percent', text: (r) => tenth(r.traffic_pct) },
+  lag: { field: 'block_lag_blocks', head: 'Lag', about: 'Blocks against the consensus of the region, the worst region; negative is behind', text: (r) => whole(r.block_lag_blocks), tone: (r) => (r.block_lag_blocks === null ? '' : r.block_lag_blocks < -10 ? 'bad' : r.block_lag_blocks < -2 ? 'warn' : '') },
+  last: { field: 'last_seen_at', head: 'Last', about: 'Age of the newest call', text: (r, now) => age(r.last_seen_at, now), exact: (r) => instant(r.last_seen_at) },
+  status: { field: 'status', head: 'Status', left: true, about: 'Status', text: (r) => badge(r.status, r.status_reasons?.join('; ')), exact: (r) => (r.status_reasons?.length ? r.status_reasons.join('; ') : 'no rule fired') },
+  circuit: { field: 'circuit', head: 'Circuits', left: true, sort: false, about: 'Worst fresh report of the circuit breakers', text: (r) => circuits(r.circuit), exact: (r) => `http ${r.circuit.http}, ws ${r.circuit.ws}` },
+};
+
+/** What a number rests on: window and coverage. @param {Meta | null | undefined} meta */
+export function basis(meta) {
+  if (!meta) return '';
+  const whole = meta.covered_ms >= meta.window_ms - 1000;
+  const { nodes, senders } = meta.coverage;
+  return `Window ${span(meta.window_ms)}${whole ? '' : `, ${span(meta.covered_ms)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
+}
+
+/** Coverage where it is not whole, beside sums. @param {Meta | null | undefined} meta */
+export function coverage(meta) {
+  if (!meta) return nothing;
+  const { nodes, senders } = meta.coverage;
+  const missing = [];
+  if (nodes.reporting < nodes.known) missing.push(`nodes ${nodes.reporting}/${nodes.known}`);
+  if (senders.reporting < senders.known) missing.push(`senders ${senders.reporting}/${senders.known}`);
+  if (meta.covered_ms < meta.window_ms - 1000) missing.push(`${span(meta.covered_ms)} of ${span(meta.window_ms)}`);
+  return missing.length ? html`<span class="coverage warn" title="These sums do not cover all that is known">◐ ${missing.join(' · ')}</span>` : nothing;
+}
+
+/** How a figure differs from the time before. @param {number | null | undefined} now @param {number | null | undefined} before @param {boolean} points in points, not percent */
+export function change(now, before, points = false) {
+  if (now === null || now === undefined || before === null || before === undefined || (!points && before === 0)) return { text: '—', title: 'The time before the window is not known' };
+  const d = points ? now - before : (100 * (now - before)) / before;
+  const digits = fixed(points ? 2 : 1);
+  const text = digits(Math.abs(d)) === digits(0) ? '± 0' : `${d > 0 ? '+' : '−'}${digits(Math.abs(d))}${points ? ' points' : ' %'}`;
+  return { text, title: `Before this window: ${hundredth(before)}` };
+}
+
+/** Charts whose data table is open, by name. @type {Set<string>} */
+const open = new Set();
+
+/** A table of a chart's points; rows are there only while it is open. @param {ChartModel} model @param {(at: number) => string} clock */
+export function dataTable(model, clock) {
+  const toggled = (/** @type {Event} */ e) => {
+    if (/** @type {HTMLDetailsElement} */ (e.currentTarget).open) open.add(model.name);
+    else open.delete(model.name);
+    dispatchEvent(new Event('remuda-refresh'));
+  };
+  const rows = () => html`<div class="scroll" tabindex="0" role="group" aria-label=${`Data of ${model.name}, scrolls`}><table>
+    <thead><tr><th scope="col" class="text">Time</th>${model.lines.map((l) => html`<th scope="col">${l.label}</th>`)}</tr></thead>
+    <tbody>${model.at.map((t, i) => html`<tr><th scope="row" class="text">${clock(t)}</th>${model.lines.map((l) => html`<td>${model.text(l.values[i])}</td>`)}</tr>`).reverse()}</tbody></table></div>
+    <p class="quiet">${model.marks.length ? `Marks: ${model.marks.map((m) => `${clock(m.at)} ${m.label}`).join(' · ')}` : 'No marks.'}</p>`;
+  return html`<details class="data" @toggle=${toggled}><summary>Data table</summary>${open.has(model.name) ? rows() : nothing}</details>`;
+}

@@ -1,0 +1,69 @@
+// The feed of decisions. It is a sample, and says at what rate; a row opens the
+// whole decision.
+
+import { html, nothing } from '../vendor/lit-html/lit-html.js';
+import { age, clock, instant, tenth, whole } from '../format.js';
+import { badge } from '../pieces.js';
+import { table } from '../table.js';
+import { query } from '../url.js';
+
+export const title = 'Decisions';
+
+/** @param {import('../url.js').State} s */
+const filters = (s) => ({ chain: s.chain, provider_id: s.provider, result: s.result, error_category: s.category, min_duration_ms: s.min });
+
+/** @param {import('../url.js').State} s */
+export const queries = (s) => ({ decisions: query(s, 'decisions', { ...filters(s), limit: '100' }) });
+
+/** @param {import('../app.js').View} v @returns {Column[]} */
+export const decisionColumns = (v) => [
+  { field: 'ts', head: 'Time', left: true, scope: true, text: (r) => html`<button type="button" class="row link" aria-haspopup="dialog" @click=${() => v.go({ id: r.key })} title=${instant(r.ts)}>${clock(r.ts)}</button>` },
+  { field: 'result', head: 'Result', left: true, text: (r) => badge(r.result, r.error_category ?? '') },
+  { field: 'chain', head: 'Chain', left: true, text: (r) => r.chain },
+  { field: 'provider_id', head: 'Provider', left: true, text: (r) => html`<a href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })}>${r.provider_id}</a>` },
+  { field: 'method', head: 'Method', left: true, text: (r) => r.method },
+  { field: 'duration_ms', head: 'ms', about: 'Duration of the request', text: (r) => tenth(r.duration_ms) },
+  { field: 'failover_count', head: 'Failovers', about: 'Failed tries before the final one', text: (r) => whole(r.failover_count), tone: (r) => (r.failover_count ? 'warn' : '') },
+  { field: 'error_category', head: 'Error', left: true, text: (r) => r.error_category ?? '—' },
+  { field: 'region', head: 'Region', left: true, text: (r) => r.region },
+  { field: 'age', head: 'Age', about: 'Since its ts', exact: (r) => instant(r.ts), text: (r, now) => age(r.ts, now) },
+];
+
+/** @param {import('../app.js').View} v */
+export function draw(v) {
+  const part = v.part('decisions');
+  const s = v.state;
+  const rows = (part?.feed ?? []).filter((r) => v.matches(`${r.chain}/${r.provider_id}/${r.method}/${r.request_id ?? ''}`)).slice(0, 100);
+  const rate = v.rates;
+  const change = (/** @type {string} */ name) => (/** @type {Event} */ e) => v.go({ [name]: /** @type {HTMLInputElement} */ (e.target).value.trim() });
+  return html`<form class="filters" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>
+      <label>Result <select .value=${s.result} @change=${change('result')}><option value="">any</option><option>success</option><option>error</option></select></label>
+      <label>Category <input .value=${s.category} @change=${change('category')} placeholder="any" size="14" spellcheck="false" autocomplete="off"></label>
+      <label>Chain <input .value=${s.chain} @change=${change('chain')} placeholder="any" size="12" spellcheck="false" autocomplete="off"></label>
+      <label>Provider <input .value=${s.provider} @change=${change('provider')} placeholder="any" size="16" spellcheck="false" autocomplete="off"></label>
+      <label>At least, ms <input .value=${s.min} @change=${change('min')} placeholder="0" size="6" inputmode="decimal" autocomplete="off"></label>
+      <p class="quiet" title="Counts are never sampled, only this feed is. Errors and failovers have room of their own in it.">${rate ? `${tenth(rate.shown)}/s of ${tenth(rate.seen)}/s shown` : ''}</p>
+    </form>
+    ${table({
+      id: 'decisions', caption: 'Decisions', query: v.queries.decisions, rows: held(rows), columns: decisionColumns(v), context: v.now, vary: (r) => `${age(r.ts, v.now)} ${v.base}`,
+      empty: part ? 'None in the feed.' : 'Waiting for the node…',
+    })}${nothing}`;
+}
+
+/** @type {Row[] | null} what is shown while the pointer or the focus is on it */
+let shown = null;
+
+/** The feed does not move under the pointer or the focus. @param {Row[]} rows */
+function held(rows) {
+  const body = document.querySelector('#table-decisions tbody');
+  if (!shown || !body || !(body.matches(':hover') || body.contains(document.activeElement)) || document.querySelector('dialog[open]')) shown = rows;
+  return shown;
+}
+
+/** The whole decision, for the dialog. @param {Row} row */
+export function details(row) {
+  const { key, attempts, ...rest } = row;
+  return html`<h2>Decision ${row.request_id ?? key}</h2>
+    <dl class="all">${Object.entries(rest).map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? '—' : name === 'ts' ? `${value} (${instant(value)})` : String(value)}</dd>`)}</dl>
+    ${attempts?.length ? html`<h3>Failed tries before</h3><ol>${attempts.map((/** @type {any} */ a) => html`<li>${a.provider_id} ${a.transport}: ${tenth(a.duration_ms)} ms, ${a.error_category ?? 'unknown_error'} ${a.error_code ?? ''}</li>`)}</ol>` : nothing}`;
+}

@@ -1,0 +1,174 @@
+// Is anything wrong, where, since when: without a click.
+
+import { html, nothing } from '../vendor/lit-html/lit-html.js';
+import { guard } from '../vendor/lit-html/directives/guard.js';
+import { repeat } from '../vendor/lit-html/directives/repeat.js';
+import { clock, fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
+import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
+import { basis, change, coverage, dataTable, sparkline } from '../pieces.js';
+import { tools } from '../table.js';
+import { query } from '../url.js';
+
+export const title = 'Overview';
+
+/** @param {import('../url.js').State} s */
+export const queries = (s) => ({
+  totals: query(s, 'profiles', { profile: s.profile, compare: 'previous' }),
+  attention: query(s, 'attention'),
+  providers: query(s, 'providers', { fields: 'chain,provider_id,status,status_reasons,p95_latency_ms,samples,total_calls,circuits_open,last_seen_at' }),
+  totalLines: query(s, 'series', { by: 'profile', metric: 'calls_per_second,success_rate_pct,p50_latency_ms,p95_latency_ms,p99_latency_ms,failover_count' }),
+  providerLines: query(s, 'series', { by: 'provider_id', metric: 'calls_per_second' }),
+  changes: query(s, 'circuits/changes'),
+});
+
+/** @param {import('../app.js').View} v */
+export function draw(v) {
+  return html`<div class="overview">${tiles(v)}${attention(v)}${matrix(v)}${charts(v)}</div>`;
+}
+
+/** @param {import('../app.js').View} v */
+function tiles(v) {
+  const part = v.part('totals');
+  const row = [...(part?.rows.values() ?? [])][0];
+  const before = row?.previous;
+  const minutes = (part?.meta?.covered_ms ?? 0) / 60_000;
+  const windowMinutes = (part?.meta?.window_ms ?? 60_000) / 60_000;
+  const lines = v.part('totalLines');
+  const at = axis(linesOf(lines, 'calls_per_second'));
+  const line = (/** @type {string} */ metric) => valuesAt(linesOf(lines, metric)[0], at);
+  const providers = [...(v.part('providers')?.rows.values() ?? [])];
+  const open = v.part('providers')?.meta ? providers.reduce((n, r) => n + r.circuits_open, 0) : null;
+  const opened = openOverTime(v, open ?? 0);
+  const failovers = row && minutes > 0 ? row.failover_count / minutes : null;
+  const few = row && row.samples < fewCalls;
+  /** @type {[string, string, string, ReturnType<typeof change>, (number | null)[], string][]} */
+  const list = [
+    ['Calls/s', tenth(row?.calls_per_second), 'Calls per second, every try at a provider being one', change(row?.calls_per_second, before?.calls_per_second), line('calls_per_second'), ''],
+    ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Calls that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
+    ...['p50', 'p95', 'p99'].map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
+    ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? before.failover_count / windowMinutes : null), line('failover_count'), ''],
+    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0]), opened, open ? 'bad' : ''],
+  ];
+  return html`<section class="tiles" aria-label="Totals">${list.map(([name, value, about, diff, spark, tone]) => html`
+    <div class="tile" title=${`${about}. ${basis(part?.meta)}`}><h2>${name}</h2><p class="value ${tone}">${value}</p>
+    <p class="change" title=${diff.title}>${diff.text}</p>${sparkline(spark)}${few && tone === 'few' ? html`<small class="few">n=${row?.samples}</small>` : nothing}</div>`)}
+    <div class="under">${coverage(part?.meta)}</div></section>`;
+}
+
+/** @param {number | null} now @param {number} before */
+function opening(now, before) {
+  const d = (now ?? 0) - before;
+  return { text: now === null ? '—' : d === 0 ? '± 0' : `${d > 0 ? '+' : '−'}${Math.abs(d)}`, title: `When the window began: ${before}` };
+}
+
+/** How many circuits were open at the steps of the window, from now back by the changes. @param {import('../app.js').View} v @param {number} now */
+function openOverTime(v, now) {
+  const changes = [...(v.part('changes')?.rows.values() ?? [])].sort((a, b) => b.at - a.at);
+  const [from, to] = range(v.part('providers')?.meta, v.now);
+  const steps = 30;
+  const values = [];
+  let open = now;
+  let i = 0;
+  for (let step = steps; step >= 0; step--) {
+    const at = from + ((to - from) * step) / steps;
+    for (; i < changes.length && changes[i].at > at; i++) open += changes[i].to === 'open' ? -1 : changes[i].from === 'open' ? 1 : 0;
+    values.unshift(Math.max(open, 0));
+  }
+  return values;
+}
+
+const subjects = /** @type {Record<string, (r: Row) => string>} */ ({
+  provider: (r) => `${r.chain} / ${r.provider_id}`, chain: (r) => r.chain, node: (r) => r.node, sender: (r) => r.sender, profile: () => 'this profile',
+});
+
+/** Where an alarm leads to. @param {Row} r @returns {any} */
+const target = (r) => (r.subject === 'provider' ? { view: 'provider', chain: r.chain, provider: r.provider_id }
+  : r.subject === 'chain' ? { view: 'chains', chain: r.chain } : r.subject === 'profile' ? { view: 'system' } : { view: 'cluster' });
+
+const severities = ['critical', 'warning', 'notice'];
+
+/** Worst first, as the server orders them. @param {Row[]} rows */
+export const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.rank - b.rank || a.since_at - b.since_at || (a.key < b.key ? -1 : 1));
+
+/** @param {import('../app.js').View} v */
+function attention(v) {
+  const part = v.part('attention');
+  const rows = worstFirst([...(part?.rows.values() ?? [])]);
+  const q = v.queries.attention;
+  return html`<section class="attention" id="attention" aria-label="Attention">
+    <div class="bar"><h2>Attention <small>${part ? rows.length : ''}</small></h2>${tools(q, 'attention')}</div>
+    ${!part ? html`<p class="quiet">Waiting for the node…</p>`
+      : rows.length === 0 ? html`<p class="calm"><span class="good" aria-hidden="true">✓</span> Nothing is wrong by the rules. <span class="quiet">Nodes ${part.meta?.coverage.nodes.reporting}/${part.meta?.coverage.nodes.known}, senders ${part.meta?.coverage.senders.reporting}/${part.meta?.coverage.senders.known} reporting.</span></p>`
+        : html`<ol>${repeat(rows, (r) => r.key, (r) => {
+          const [glyph, word, tone] = look(r.severity);
+          return html`<li data-key=${r.key}><a href=${v.href(target(r))} title=${`Rule ${r.rule}, since ${instant(r.since_at)}`}>
+            <span class="badge ${tone}"><span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span>
+            <span class="what"><b>${subjects[r.subject](r)}</b> <span class=${tone}>${r.rule.replaceAll('_', ' ')}</span></span>
+            <span class="since">${span(v.now - r.since_at)}</span>
+            <span class="detail quiet">${r.detail}</span></a></li>`;
+        })}</ol>`}</section>`;
+}
+
+/** @param {import('../app.js').View} v */
+function matrix(v) {
+  const part = v.part('providers');
+  const rows = [...(part?.rows.values() ?? [])].filter((r) => v.matches(r.key));
+  const chains = [...new Set(rows.map((r) => r.chain))].sort();
+  const names = [...new Set(rows.map((r) => r.provider_id))].sort();
+  const by = new Map(rows.map((r) => [r.key, r]));
+  const under = basis(part?.meta);
+  return html`<section class="matrix" id="matrix" aria-label="Chains and providers">
+    <div class="bar"><h2>Chains × providers <small>p95 ms</small></h2>${tools(v.queries.providers, 'providers')}</div>
+    ${names.length === 0 ? html`<p class="quiet">${part ? 'No provider has been heard of.' : 'Waiting for the node…'}</p>` : html`
+    <div class="scroll" tabindex="0" role="group" aria-label="Chains and providers, scrolls"><table>
+    <thead><tr><th scope="col" class="text">Provider</th>${chains.map((c) => html`<th scope="col"><a href=${v.href({ view: 'chains', chain: c })}>${c}</a></th>`)}</tr></thead>
+    <tbody>${repeat(names, (n) => n, (n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => guard([by.get(`${c}/${n}`), under, v.base], () => {
+      const r = by.get(`${c}/${n}`);
+      if (!r) return html`<td class="absent"><span class="hidden">not used</span></td>`;
+      const [glyph, word, tone] = look(r.status);
+      const few = r.samples < fewCalls;
+      const text = r.p95_latency_ms === null ? '—' : whole(r.p95_latency_ms);
+      return html`<td class=${tone} data-key=${r.key}><a href=${v.href({ view: 'provider', chain: c, provider: n })}
+        title=${`${n} on ${c}: ${word}${r.status_reasons.length ? ` (${r.status_reasons.join('; ')})` : ''}. p95 ${r.p95_latency_ms ?? 'no data'} ms of n=${r.samples}. ${under}`}
+        ><span aria-hidden="true">${glyph}</span><span class="hidden">${word}, p95 </span> <span class=${few ? 'few' : ''}>${text}</span></a></td>`;
+    }))}</tr>`)}</tbody></table></div>`}</section>`;
+}
+
+/** Of many providers, those with the most calls have lines of their own. */
+const ownLines = 7;
+/** @type {string[]} theirs, by name: they keep them until another has half as many calls again */
+let chosen = [];
+
+/** @param {Line[]} lines */
+function choose(lines) {
+  const volume = new Map(lines.map((l) => [l.key, l.points.reduce((n, [, value]) => n + (value ?? 0), 0)]));
+  const of = (/** @type {string} */ key) => volume.get(key) ?? 0;
+  const best = [...volume.keys()].sort((a, b) => of(b) - of(a)).slice(0, ownLines);
+  const least = Math.min(...chosen.map(of));
+  if (chosen.length !== best.length || chosen.some((key) => !volume.has(key)) || best.some((key) => !chosen.includes(key) && of(key) > 1.5 * least)) chosen = best.sort();
+  return lines.filter((l) => chosen.includes(l.key)).sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** @param {import('../app.js').View} v */
+function charts(v) {
+  const part = v.part('providerLines');
+  const marks = [...circuitMarks(v.part('changes'), true), ...v.restarts];
+  const lines = linesOf(part, 'calls_per_second');
+  const at = axis(lines);
+  const top = choose(lines);
+  const rest = lines.filter((l) => !top.includes(l)).map((l) => valuesAt(l, at));
+  /** @type {ChartLine[]} */
+  const traffic = top.map((l, i) => ({ label: l.provider_id, values: valuesAt(l, at), color: lineColors[i] }));
+  if (rest.length) traffic.push({ label: `${rest.length} others`, color: '--quiet', values: at.map((_, i) => rest.reduce((/** @type {number | null} */ n, values) => (values[i] === null ? n : (n ?? 0) + values[i]), null)) });
+  const totals = v.part('totalLines');
+  const when = axis(linesOf(totals, 'p50_latency_ms'));
+  const percentiles = ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(totals, `${p}_latency_ms`)[0], when), color: lineColors[i] }));
+  const span = range(part?.meta, v.now);
+  /** @type {ChartModel[]} */
+  const models = [
+    { name: 'Traffic by provider, calls/s', at, lines: traffic, marks, range: span, text: tenth, height: 190 },
+    { name: 'Latency of successes, ms', at: when, lines: percentiles, marks, range: span, text: tenth, height: 190 },
+  ];
+  return html`<section class="charts" aria-label="Over time">${models.map((m) => html`<figure><figcaption class="bar"><h2>${m.name}</h2></figcaption>
+    ${m.at.length ? html`<r-chart role="img" .model=${m}></r-chart>${dataTable(m, clock)}` : html`<p class="quiet">No points yet.</p>`}</figure>`)}</section>`;
+}

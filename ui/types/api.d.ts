@@ -1,0 +1,59 @@
+// What the API says, as far as the page reads it. The promises are in docs/api.md.
+
+interface Coverage { reporting: number; known: number }
+
+interface Meta {
+  node: string; incarnation: number; revision: number; at: number; window_ms: number; covered_ms: number;
+  coverage: { nodes: Coverage; senders: Coverage };
+  oldest_node_age_ms: number; overflow_calls: number; truncated: boolean;
+  step_ms?: number; seen?: number; shown?: number;
+}
+
+type Cell = string | number | boolean | null | undefined;
+
+/** A row of any collection: members by name, a stable key among them. */
+interface Row { key: string; [member: string]: any }
+
+type Points = [number, any][];
+
+/** One line of a chart, or the distributions of a heat map. */
+interface Line { key: string; metric?: string; points: Points; [dimension: string]: any }
+
+/** What a frame says about one query. */
+interface PartFrame {
+  meta: Meta; rows?: Row[]; upsert?: any[]; remove?: string[]; append?: Row[]; series?: Line[]; histograms?: Line[];
+  seen?: number; shown?: number;
+}
+
+interface Frame { meta: Meta; topics: Record<string, PartFrame> }
+
+/** The state of the stream, as every tab of the browser is told. */
+interface StreamStatus {
+  state: 'connecting' | 'catching up' | 'live' | 'disconnected' | 'asleep';
+  retryAt: number; attempts: number; interval: number; ever: boolean;
+}
+
+type Message =
+  | { type: 'want'; tab: string; queries: string[] }
+  | { type: 'gone'; tab: string }
+  | { type: 'lead' }
+  | { type: 'retry' }
+  | { type: 'status'; status: StreamStatus }
+  | { type: 'frame'; event: string; frame: Frame }
+  | { type: 'parts'; tab: string; parts: [string, import('../static/parts.js').Part][] };
+
+interface Mark { at: number; label: string; tone: string }
+
+interface ChartLine { label: string; values: (number | null)[]; color: string; width?: number; fill?: boolean }
+
+interface ChartModel {
+  name: string; at: number[]; lines: ChartLine[]; marks: Mark[]; range: [number, number];
+  text: (v: number | null) => string; height: number;
+}
+
+interface HeatModel { name: string; at: number[]; step: number; range: [number, number]; cells: Map<number, number>[]; low: number; high: number }
+
+interface Column {
+  field: string; head: string; about?: string; left?: boolean; sort?: boolean; scope?: boolean;
+  text: (row: Row, context: any) => any; exact?: (row: Row) => string; tone?: (row: Row) => string; value?: (row: Row) => Cell;
+}
