@@ -26,7 +26,7 @@ demo: build ## three nodes with synthetic traffic, an outage, and a node that di
 	./bin/remuda demo $(ARGS)
 
 cluster: build ## three nodes on this machine, for play: http://127.0.0.1:7400, 7410 and 7420; Ctrl-C ends them
-	@trap 'kill 0' INT TERM EXIT; \
+	@trap 'trap "" INT TERM; kill -TERM 0; wait; exit 0' INT TERM; \
 	./bin/remuda serve --node iad --region us-east-1 --cluster remuda & \
 	./bin/remuda serve --node lhr --region eu-west-1 --http 127.0.0.1:7410 --gossip 127.0.0.1:7411 --join 127.0.0.1:7401 & \
 	./bin/remuda serve --node bom --region ap-south --http 127.0.0.1:7420 --gossip 127.0.0.1:7421 --join 127.0.0.1:7401 & \
