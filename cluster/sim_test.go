@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 	}
 	total := *simSeconds
 	if total == 0 {
-		total = 6_000
+		total = 2_400
 		if testing.Short() {
 			total = 1_200
 		}
