@@ -69,7 +69,7 @@ fmt: $(BIN)/gofumpt ## format the code
 	$(BIN)/gofumpt -w .
 
 bench: $(BIN)/benchstat ## benchmarks, COUNT times each, with medians; BENCH selects
-	go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./store ./ingest ./httpapi | tee bench.txt
+	go test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./... | tee bench.txt
 	$(BIN)/benchstat bench.txt
 
 bench-peers: build ## side by side with client_golang, xsync, Redis and nchan, in one run; ARGS are its flags

@@ -276,7 +276,7 @@ func (r *reader) apply(e event) error {
 // until reads events until one satisfies a condition.
 func (r *reader) until(tb testing.TB, what string, ok func(e event) bool) event {
 	tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		e, err := r.follow()
 		if err != nil {
 			tb.Fatalf("waiting for %s: %v", what, err)

@@ -273,13 +273,13 @@ func TestAbsence(t *testing.T) {
 func TestReaderThatNeverReads(t *testing.T) { bothWays(t, testReaderThatNeverReads) }
 
 func testReaderThatNeverReads(t *testing.T, start starter) {
-	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = 500 * time.Millisecond })
+	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = time.Second })
 	var lines []string
 	for i := range 600 { // a large view fills the buffers of the connection soon
 		lines = append(lines, decision("c", fmt.Sprintf("provider_with_a_rather_long_name_%d", i), ""))
 	}
 	n.post(http.StatusAccepted, lines...)
-	good := n.open("/api/v1/providers?format=sse&interval=100ms&window=5m", "")
+	good := n.open("/api/v1/providers?format=sse&interval=100ms&window=5m&limit=10", "") // it must keep up on a busy machine
 	defer good.close()
 	good.until(t, "the first frame", func(e event) bool { return e.name == "snapshot" })
 	subscribers := func() int { return len(n.rows("/api/v1/subscribers")) }

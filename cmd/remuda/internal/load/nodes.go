@@ -47,7 +47,7 @@ func startNodes(ctx context.Context, p *Plan) (nodes []*node, err error) {
 	}
 	for i := range p.Start {
 		args := []string{
-			"serve", "--http", "127.0.0.1:0", "--log-level", "warn",
+			"serve", "--http", "127.0.0.1:0", "--log-level", "error", // that all leave at once is no news
 			"--node", fmt.Sprintf("node%d", i+1), "--region", nameOf(regionNames, i%p.Regions, "region-"),
 		}
 		if p.Start > 1 {
@@ -214,7 +214,7 @@ func (n *node) fetch(ctx context.Context, path string) ([]byte, error) {
 
 // usage is what a node says of itself at one time. Counters are since its start.
 type usage struct {
-	cpu, gc                    float64 // seconds
+	cpu                        float64 // seconds
 	rss                        float64
 	gossipIn, gossipOut, pulls float64
 	gaps, divergence           float64
@@ -236,20 +236,6 @@ func (n *node) measure(ctx context.Context) (usage, error) {
 			u.cpu = v
 		case "process_resident_memory_bytes":
 			u.rss = v
-		}
-	}
-	var runtime struct {
-		Rows []struct {
-			Key   string
-			Value *float64
-		}
-	}
-	if err := n.get(ctx, "/api/v1/runtime", &runtime); err != nil {
-		return u, err
-	}
-	for _, r := range runtime.Rows {
-		if r.Key == "gc_cpu" && r.Value != nil {
-			u.gc = *r.Value
 		}
 	}
 	var cluster struct {

@@ -146,7 +146,7 @@ func (p *Plan) intended(number uint64) time.Duration {
 // pace posts the batches of one node: every goroutine takes the next number, waits
 // for its time and posts it. When all of them are late, batches are late, and their
 // latency says so.
-func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began time.Time) error {
+func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began time.Time) {
 	plan := &r.plan
 	g, p := newGenerator(plan), newPoster(r.nodes[node].url)
 	defer p.close()
@@ -167,7 +167,7 @@ func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began tim
 		intended := began.Add(since)
 		switch {
 		case since >= plan.Duration:
-			return nil
+			return
 		case now.After(began.Add(plan.Duration + lateTime)):
 			account.unsent.Add(uint64(plan.Batch))
 			continue
@@ -178,7 +178,7 @@ func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began tim
 		timer.Reset(time.Until(intended))
 		select {
 		case <-ctx.Done():
-			return nil // an interrupted run is accounted for as far as it came
+			return // an interrupted run is accounted for as far as it came
 		case <-timer.C:
 		}
 		if plan.Closed {

@@ -64,7 +64,6 @@ type NodeReport struct {
 	Mismatches    []string `json:"mismatches"`
 	CPUSeconds    float64  `json:"cpu_seconds"`
 	CPUPct        float64  `json:"cpu_pct"` // of one core
-	GCPct         float64  `json:"gc_pct"`  // of its CPU time
 	RSSBytes      float64  `json:"rss_bytes"`
 	RSSFirstBytes float64  `json:"rss_first_bytes"` // at the first sample under load
 	RSSMaxBytes   float64  `json:"rss_max_bytes"`
@@ -158,9 +157,6 @@ func (r *run) nodeReport(i int, before, after usage, samples [][]usage, a *accou
 		Pulls: after.pulls - before.pulls, Gaps: after.gaps - before.gaps, Divergence: after.divergence - before.divergence,
 	}
 	n.CPUPct = 100 * n.CPUSeconds / r.plan.Duration.Seconds()
-	if n.CPUSeconds > 0 {
-		n.GCPct = 100 * (after.gc - before.gc) / n.CPUSeconds
-	}
 	if after.inline >= 0 {
 		n.InlineShare = &after.inline
 	}
@@ -210,7 +206,7 @@ func (r *Report) String() string {
 			fmt.Fprintf(&b, "          the last fault: %s\n", r.LastViewerFault)
 		}
 	}
-	fmt.Fprintf(&b, "\n%-12s %12s %8s %7s %6s %8s %8s %9s %9s %6s %7s\n", "node", "counted", "cpu s", "cpu %", "gc %", "rss MB", "max MB", "out KB/s", "in KB/s", "pulls", "inline")
+	fmt.Fprintf(&b, "\n%-12s %12s %8s %7s %8s %8s %9s %9s %6s %7s\n", "node", "counted", "cpu s", "cpu %", "rss MB", "max MB", "out KB/s", "in KB/s", "pulls", "inline")
 	seconds := max(r.took.Seconds(), 1)
 	cpu := 0.0
 	for _, n := range r.Nodes {
@@ -218,7 +214,7 @@ func (r *Report) String() string {
 		if n.InlineShare != nil {
 			inline = fmt.Sprintf("%.1f %%", 100**n.InlineShare)
 		}
-		fmt.Fprintf(&b, "%-12s %12s %8.2f %7.1f %6.1f %8.1f %8.1f %9.1f %9.1f %6.0f %7s\n", n.Name, thousands(n.Counted), n.CPUSeconds, n.CPUPct, n.GCPct,
+		fmt.Fprintf(&b, "%-12s %12s %8.2f %7.1f %8.1f %8.1f %9.1f %9.1f %6.0f %7s\n", n.Name, thousands(n.Counted), n.CPUSeconds, n.CPUPct,
 			n.RSSBytes/1e6, n.RSSMaxBytes/1e6, n.GossipOut/1e3/seconds, n.GossipIn/1e3/seconds, n.Pulls, inline)
 		cpu += n.CPUSeconds
 	}
