@@ -281,6 +281,7 @@ type memberState struct {
 	Name, State       string
 	Stale, Restarting bool
 	Incarnation       uint64
+	HTTPAddr          string  `json:"http_addr"`
 	DivergenceTotal   *uint64 `json:"divergence_total"`
 }
 

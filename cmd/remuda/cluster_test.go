@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,8 @@ func TestKillUnderLoad(t *testing.T) {
 	for i := range 10 {
 		grown := a.countedBy(victim.name) + 40
 		eventually(t, 30*time.Second, fmt.Sprint("counts of run ", i, " arrive"), func() bool { return a.countedBy(victim.name) >= grown })
+		later := victim.booked().acknowledged + rand.Uint64N(100) // somewhere between two ticks
+		eventually(t, 30*time.Second, "it is under load", func() bool { return victim.booked().acknowledged >= later })
 		kept = max(a.countedBy(victim.name), other.countedBy(victim.name))
 		began := time.Now()
 		victim.kill()
@@ -139,7 +142,15 @@ func TestNewAddress(t *testing.T) {
 	if calls != 1500 {
 		t.Errorf("%d calls, want 1500", calls)
 	}
-	t.Logf("counted by all %v after it was posted at the new address", took.Round(time.Millisecond))
+	known := eventually(t, 60*time.Second, "the others know its address", func() bool {
+		for _, m := range c.members {
+			if s := m.view()[moved.name]; s.State != "alive" || s.Stale || s.HTTPAddr != moved.http {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("counted by all %v after it was posted at the new address, which all knew %v later", took.Round(time.Millisecond), known.Round(time.Millisecond))
 }
 
 // TestRollingRestart ends and starts all members under load, one after the other:
@@ -278,10 +289,10 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer filler.Close()
 	for err == nil {
 		_, err = filler.Write(make([]byte, 4096))
 	}
+	_ = filler.Close()
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("the disk does not fill: %v", err)
 	}
