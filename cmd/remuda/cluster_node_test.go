@@ -181,6 +181,7 @@ func (m *member) start() {
 	defer log.Close()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = log
+	cmd.Env = append(os.Environ(), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // or it takes a second to exit
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -251,9 +252,14 @@ func (m *member) exits(patience time.Duration) int {
 // drains ends the member by SIGTERM: with status 0 within 10 s.
 func (m *member) drains() {
 	m.c.t.Helper()
+	began := time.Now()
 	m.signal(syscall.SIGTERM)
 	if status := m.exits(10 * time.Second); status != 0 {
 		m.c.t.Errorf("%s ends with status %d", m.name, status)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		text := m.logged()
+		m.c.t.Logf("%s took %v to end; its log ends with\n%s", m.name, took.Round(time.Millisecond), text[max(0, len(text)-3000):])
 	}
 }
 
