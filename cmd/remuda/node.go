@@ -36,6 +36,7 @@ type node struct {
 	found    cluster.Remembered
 	api      *httpapi.API
 	listener net.Listener
+	posts    *posts
 	server   *http.Server
 	admin    net.Listener // nil without --admin
 }
@@ -64,7 +65,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	n := &node{log: log, tick: f.Tick, ran: make(chan struct{})}
+	n := &node{log: log, tick: f.Tick, ran: make(chan struct{}), posts: newPosts()}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -105,7 +106,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		return nil, err
 	}
 	n.server = &http.Server{
-		Handler: n.api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: n.posts.handler(n.api), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return n, nil
@@ -214,7 +215,7 @@ func (n *node) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ticks packs what changed, until the context ends and once more after it.
+// ticks packs what changed, until the context ends.
 func (n *node) ticks(ctx context.Context) error {
 	ticker := time.NewTicker(n.tick)
 	defer ticker.Stop()
@@ -223,7 +224,6 @@ func (n *node) ticks(ctx context.Context) error {
 		case <-ticker.C:
 			n.store.Tick()
 		case <-ctx.Done():
-			n.store.Tick()
 			return nil
 		}
 	}
@@ -250,8 +250,8 @@ func (n *node) checkpoint() {
 	}
 }
 
-// drain ends streams with a bye, hands the last to the members, lets requests under
-// way end, and closes what is left when its time is up.
+// drain ends streams with a bye, lets the last be counted and hands it to the
+// members, lets requests under way end, and closes what is left when its time is up.
 func (n *node) drain(cause error) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
@@ -259,7 +259,13 @@ func (n *node) drain(cause error) error {
 	if err := n.api.Shutdown(ctx); err != nil {
 		n.log.Warn("streams did not end in time", "error", err)
 	}
+	if !n.posts.finish(ctx) {
+		n.log.Warn("some events may be acknowledged that no member gets")
+	}
 	<-n.ran
+	if n.cluster == nil {
+		n.store.Tick() // for the checkpoint
+	}
 	if n.cluster != nil && !errors.Is(cause, cluster.ErrNameTaken) && !errors.Is(cause, cluster.ErrEvicted) {
 		// Members fetch the last from here, so the server still serves. A node whose
 		// name is another's does not say goodbye in that name.
