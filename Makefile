@@ -63,7 +63,8 @@ types: ## check the types of the dashboard; needs node and npm
 	fi
 
 screenshots: ## the pictures of README and docs, from the browser test
-	cd ui/browser && SCREENSHOTS=$(CURDIR)/docs/pictures SCREENSHOTS_AFTER=75 go test -count=1 -timeout 8m -run TestScreenshots .
+	mkdir -p docs/pictures
+	cd ui/browser && SCREENSHOTS=$(CURDIR)/docs/pictures SCREENS=overview,provider SCREENSHOTS_AFTER=140 go test -count=1 -timeout 8m -run TestScreenshots .
 
 fmt: $(BIN)/gofumpt ## format the code
 	$(BIN)/gofumpt -w .

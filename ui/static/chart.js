@@ -97,8 +97,9 @@ class Chart extends HTMLElement {
 
   /** Without a cursor the legend shows the newest values. @param {any} u */
   #latest(u) {
-    if (u.cursor.left >= 0 || u.legend.idx === this.model.at.length - 1) return;
-    u.setLegend({ idx: this.model.at.length - 1 }, false);
+    const { at, lines } = this.model;
+    const newest = at.findLastIndex((_, i) => lines.some((l) => l.values[i] !== null));
+    if (!(u.cursor.left >= 0) && u.legend.idx !== newest) u.setLegend({ idx: newest }, false);
   }
 
   /** @param {ChartModel} m */
@@ -134,25 +135,27 @@ class Chart extends HTMLElement {
     ctx.textAlign = 'left';
     ctx.textBaseline = 'alphabetic';
     let free = -Infinity;
-    for (const mark of this.model.marks) {
-      const x = Math.round(u.valToPos(mark.at / 1000, 'x', true)) + 0.5;
-      if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      ctx.strokeStyle = ctx.fillStyle = color(toneColors[mark.tone] ?? '--quiet');
+    const marks = this.model.marks.map((m) => ({ ...m, x: Math.round(u.valToPos(m.at / 1000, 'x', true)) + 0.5, stroke: color(toneColors[m.tone] ?? '--quiet') }))
+      .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
+    for (const { x, stroke } of marks) {
+      ctx.strokeStyle = stroke;
       ctx.lineWidth = ratio;
       ctx.setLineDash([4 * ratio, 3 * ratio]);
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
+    }
+    for (const { x, label, stroke } of marks) {
       if (x < free) continue; // a label only where there is room for it
-      const width = ctx.measureText(mark.label).width;
+      const width = ctx.measureText(label).width;
       const left = x + 3 * ratio + width > bbox.left + bbox.width ? x - 3 * ratio - width : x + 3 * ratio;
       ctx.globalAlpha = 0.85;
       ctx.fillStyle = color('--ground');
       ctx.fillRect(left - ratio, bbox.top, width + 2 * ratio, 13 * ratio);
       ctx.globalAlpha = 1;
-      ctx.fillStyle = ctx.strokeStyle;
-      ctx.fillText(mark.label, left, bbox.top + 10 * ratio);
+      ctx.fillStyle = stroke;
+      ctx.fillText(label, left, bbox.top + 10 * ratio);
       free = left + width + 6 * ratio;
     }
     ctx.restore();

@@ -5,10 +5,11 @@ import { look } from './format.js';
 /** The colours of lines, in order; the same thing keeps its colour as long as its place in the alphabet. */
 export const lineColors = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6', '--c7', '--c8'];
 
-/** All instants of some lines. @param {Line[]} lines */
-export function axis(lines) {
+/** The steps of some lines that are over: one that has just begun would look like a fall. @param {Line[]} lines @param {Meta | null | undefined} meta */
+export function axis(lines, meta) {
+  const over = (meta?.at ?? 0) - (meta?.step_ms ?? 0);
   const all = new Set(lines.flatMap((l) => l.points.map(([at]) => at)));
-  return [...all].sort((a, b) => a - b);
+  return [...all].filter((at) => at <= over).sort((a, b) => a - b);
 }
 
 /** The values of a line at the instants. @param {Line | undefined} line @param {number[]} at @returns {(number | null)[]} */

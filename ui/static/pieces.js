@@ -1,7 +1,7 @@
 // Small pieces that several screens are made of.
 
 import { html, nothing, svg } from './vendor/lit-html/lit-html.js';
-import { age, fewCalls, fixed, hundredth, instant, look, rateTone, span, tenth, whole } from './format.js';
+import { age, clock, fewCalls, fixed, hundredth, instant, look, rateTone, span, tenth, whole } from './format.js';
 
 /** A word with its glyph and tone. @param {string} word @param {string} [title] */
 export function badge(word, title) {
@@ -88,11 +88,16 @@ export function change(now, before, points = false) {
   return { text, title: `Before this window: ${hundredth(before)}` };
 }
 
+/** A chart with its name and its data. @param {ChartModel} m */
+export function figure(m) {
+  return html`<figure><figcaption class="bar"><h2>${m.name}</h2></figcaption>${m.at.length ? html`<r-chart role="img" .model=${m}></r-chart>${dataTable(m)}` : html`<p class="quiet">No points yet.</p>`}</figure>`;
+}
+
 /** Charts whose data table is open, by name. @type {Set<string>} */
 const open = new Set();
 
-/** A table of a chart's points; rows are there only while it is open. @param {ChartModel} model @param {(at: number) => string} clock */
-export function dataTable(model, clock) {
+/** A table of a chart's points; rows are there only while it is open. @param {ChartModel} model */
+export function dataTable(model) {
   const toggled = (/** @type {Event} */ e) => {
     if (/** @type {HTMLDetailsElement} */ (e.currentTarget).open) open.add(model.name);
     else open.delete(model.name);

@@ -2,7 +2,6 @@
 // pointer or the focus, and the same content as curl and as CSV.
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
-import { repeat } from './vendor/lit-html/directives/repeat.js';
 import { guard } from './vendor/lit-html/directives/guard.js';
 
 /** @type {Map<string, { sort: string, keys: string[] }>} the order that each table shows */
@@ -66,7 +65,7 @@ export function table(o) {
     <div class="bar"><h2>${o.caption} <small>${rows.length}</small></h2>${tools(o.query, o.id)}</div>
     <div class="scroll" id="table-${o.id}" tabindex="0" role="group" aria-label=${`${o.caption}, scrolls`}>
     <table><thead><tr>${o.columns.map(head)}</tr></thead>
-    <tbody>${repeat(rows, (row) => row.key, (row) => guard([row, o.basis, o.vary?.(row)], () => html`<tr data-key=${row.key}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
+    <tbody>${rows.map((row) => guard([row, o.basis, o.vary?.(row)], () => html`<tr data-key=${row.key}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
     ${rows.length === 0 ? html`<p class="quiet">${o.empty ?? 'No rows.'}</p>` : nothing}</div></section>`;
 }
 

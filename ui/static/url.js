@@ -11,14 +11,16 @@ const defaults = {
 
 const views = ['overview', 'providers', 'provider', 'chains', 'decisions', 'cluster', 'system', 'try'];
 
+const longest = 600;
+
 /** @returns {State} */
 export function read() {
   const query = new URLSearchParams(location.search);
   const state = { ...defaults };
-  for (const name of /** @type {(keyof State)[]} */ (Object.keys(defaults))) state[name] = query.get(name) ?? defaults[name];
+  for (const name of /** @type {(keyof State)[]} */ (Object.keys(defaults))) state[name] = (query.get(name) ?? defaults[name]).slice(0, longest);
   if (!views.includes(state.view)) state.view = 'overview';
   if (!windows.includes(state.window)) state.window = '1m';
-  if (!/^\d+(\.\d+)?$/.test(state.min)) state.min = '';
+  if (!/^\d{1,7}(\.\d+)?$/.test(state.min)) state.min = ''; // what the API refuses would end the stream of all tabs
   if (!['', 'success', 'error'].includes(state.result)) state.result = '';
   return state;
 }

@@ -2,10 +2,9 @@
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { guard } from '../vendor/lit-html/directives/guard.js';
-import { repeat } from '../vendor/lit-html/directives/repeat.js';
-import { clock, fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
+import { fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
 import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
-import { basis, change, coverage, dataTable, sparkline } from '../pieces.js';
+import { basis, change, coverage, figure, sparkline } from '../pieces.js';
 import { tools } from '../table.js';
 import { query } from '../url.js';
 
@@ -34,7 +33,7 @@ function tiles(v) {
   const minutes = (part?.meta?.covered_ms ?? 0) / 60_000;
   const windowMinutes = (part?.meta?.window_ms ?? 60_000) / 60_000;
   const lines = v.part('totalLines');
-  const at = axis(linesOf(lines, 'calls_per_second'));
+  const at = axis(linesOf(lines, 'calls_per_second'), lines?.meta);
   const line = (/** @type {string} */ metric) => valuesAt(linesOf(lines, metric)[0], at);
   const providers = [...(v.part('providers')?.rows.values() ?? [])];
   const open = v.part('providers')?.meta ? providers.reduce((n, r) => n + r.circuits_open, 0) : null;
@@ -99,7 +98,7 @@ function attention(v) {
     <div class="bar"><h2>Attention <small>${part ? rows.length : ''}</small></h2>${tools(q, 'attention')}</div>
     ${!part ? html`<p class="quiet">Waiting for the node…</p>`
       : rows.length === 0 ? html`<p class="calm"><span class="good" aria-hidden="true">✓</span> Nothing is wrong by the rules. <span class="quiet">Nodes ${part.meta?.coverage.nodes.reporting}/${part.meta?.coverage.nodes.known}, senders ${part.meta?.coverage.senders.reporting}/${part.meta?.coverage.senders.known} reporting.</span></p>`
-        : html`<ol>${repeat(rows, (r) => r.key, (r) => {
+        : html`<ol>${rows.map((r) => {
           const [glyph, word, tone] = look(r.severity);
           return html`<li data-key=${r.key}><a href=${v.href(target(r))} title=${`Rule ${r.rule}, since ${instant(r.since_at)}`}>
             <span class="badge ${tone}"><span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span>
@@ -122,7 +121,7 @@ function matrix(v) {
     ${names.length === 0 ? html`<p class="quiet">${part ? 'No provider has been heard of.' : 'Waiting for the node…'}</p>` : html`
     <div class="scroll" tabindex="0" role="group" aria-label="Chains and providers, scrolls"><table>
     <thead><tr><th scope="col" class="text">Provider</th>${chains.map((c) => html`<th scope="col"><a href=${v.href({ view: 'chains', chain: c })}>${c}</a></th>`)}</tr></thead>
-    <tbody>${repeat(names, (n) => n, (n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => guard([by.get(`${c}/${n}`), under, v.base], () => {
+    <tbody>${names.map((n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => guard([by.get(`${c}/${n}`), under, v.base], () => {
       const r = by.get(`${c}/${n}`);
       if (!r) return html`<td class="absent"><span class="hidden">not used</span></td>`;
       const [glyph, word, tone] = look(r.status);
@@ -134,8 +133,8 @@ function matrix(v) {
     }))}</tr>`)}</tbody></table></div>`}</section>`;
 }
 
-/** Of many providers, those with the most calls have lines of their own. */
-const ownLines = 7;
+/** Of many providers, those with the most calls have lines. */
+const ownLines = 8;
 /** @type {string[]} theirs, by name: they keep them until another has half as many calls again */
 let chosen = [];
 
@@ -154,21 +153,18 @@ function charts(v) {
   const part = v.part('providerLines');
   const marks = [...circuitMarks(v.part('changes'), true), ...v.restarts];
   const lines = linesOf(part, 'calls_per_second');
-  const at = axis(lines);
+  const at = axis(lines, part?.meta);
   const top = choose(lines);
-  const rest = lines.filter((l) => !top.includes(l)).map((l) => valuesAt(l, at));
   /** @type {ChartLine[]} */
   const traffic = top.map((l, i) => ({ label: l.provider_id, values: valuesAt(l, at), color: lineColors[i] }));
-  if (rest.length) traffic.push({ label: `${rest.length} others`, color: '--quiet', values: at.map((_, i) => rest.reduce((/** @type {number | null} */ n, values) => (values[i] === null ? n : (n ?? 0) + values[i]), null)) });
   const totals = v.part('totalLines');
-  const when = axis(linesOf(totals, 'p50_latency_ms'));
+  const when = axis(linesOf(totals, 'p50_latency_ms'), totals?.meta);
   const percentiles = ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(totals, `${p}_latency_ms`)[0], when), color: lineColors[i] }));
   const span = range(part?.meta, v.now);
   /** @type {ChartModel[]} */
   const models = [
-    { name: 'Traffic by provider, calls/s', at, lines: traffic, marks, range: span, text: tenth, height: 190 },
+    { name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, at, lines: traffic, marks, range: span, text: tenth, height: 190 },
     { name: 'Latency of successes, ms', at: when, lines: percentiles, marks, range: span, text: tenth, height: 190 },
   ];
-  return html`<section class="charts" aria-label="Over time">${models.map((m) => html`<figure><figcaption class="bar"><h2>${m.name}</h2></figcaption>
-    ${m.at.length ? html`<r-chart role="img" .model=${m}></r-chart>${dataTable(m, clock)}` : html`<p class="quiet">No points yet.</p>`}</figure>`)}</section>`;
+  return html`<section class="charts" aria-label="Over time">${models.map((m) => figure(m))}</section>`;
 }

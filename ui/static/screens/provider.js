@@ -1,11 +1,10 @@
 // One provider on one chain: how slow, where, at what, and what its circuits did.
 
 import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
-import { repeat } from '../vendor/lit-html/directives/repeat.js';
 import { age, clock, hundredth, instant, look, rateTone, span, tenth, whole } from '../format.js';
 import { heatModel } from '../heat.js';
 import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
-import { badge, basis, columns, coverage, dataTable, percentile } from '../pieces.js';
+import { badge, basis, columns, coverage, dataTable, figure, percentile } from '../pieces.js';
 import { table, tools } from '../table.js';
 import { query } from '../url.js';
 import { decisionColumns } from './decisions.js';
@@ -65,13 +64,16 @@ function facts(v, row, meta) {
 function charts(v) {
   const part = v.part('lines');
   const marks = [...circuitMarks(v.part('changes'), false), ...v.restarts];
-  const at = axis(linesOf(part, 'p50_latency_ms'));
-  /** @type {ChartModel} */
-  const model = {
-    name: 'Latency of successes, ms', at, marks, range: range(part?.meta, v.now), text: tenth, height: 190,
-    lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], at), color: lineColors[i] })),
-  };
-  return html`<figure><figcaption class="bar"><h2>${model.name}</h2></figcaption>${at.length ? html`<r-chart role="img" .model=${model}></r-chart>${dataTable(model, clock)}` : html`<p class="quiet">No points yet.</p>`}</figure>`;
+  const at = axis(linesOf(part, 'p50_latency_ms'), part?.meta);
+  const regional = linesOf(v.part('regionLines'), 'p95_latency_ms').sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, lineColors.length);
+  const when = axis(regional, v.part('regionLines')?.meta);
+  const common = { marks, range: range(part?.meta, v.now), text: tenth };
+  /** @type {ChartModel[]} */
+  const models = [
+    { ...common, name: 'Latency of successes, ms', at, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], at), color: lineColors[i] })) },
+    { ...common, name: 'p95 by region, ms', at: when, height: 130, lines: regional.map((l, i) => ({ label: l.region, values: valuesAt(l, when), color: lineColors[i] })) },
+  ];
+  return models.map((m) => figure(m));
 }
 
 /** @param {import('../app.js').View} v */
@@ -86,7 +88,7 @@ function heat(v) {
     name: 'Latency by step', at: points.map(([at]) => at), marks: [], range: model.range, height: 0, text: (x) => (x === null ? '—' : whole(x)),
     lines: [{ label: 'successes', values: points.map(([, b]) => sum(b)), color: '' }, { label: 'fastest ms', values: points.map(([, b]) => b[0]?.[0] ?? null), color: '' }, { label: 'slowest ms', values: points.map(([, b]) => b.at(-1)?.[1] ?? null), color: '' }],
   };
-  return html`<figure><figcaption class="bar"><h2>Latency, heat map</h2></figcaption><r-heat role="img" .model=${model}></r-heat>${dataTable(data, clock)}</figure>`;
+  return html`<figure><figcaption class="bar"><h2>Latency, heat map</h2></figcaption><r-heat role="img" .model=${model}></r-heat>${dataTable(data)}</figure>`;
 }
 
 /** @param {import('../app.js').View} v @param {Row} row */
@@ -158,7 +160,7 @@ function timeline(v) {
         <svg class="lane" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">${parts.map((p) => laneRect(p, from, to))}</svg>
         <span class="quiet detail">${r.reason ?? ''}</span></li>`;
     })}</ul>
-    ${changes.length ? html`<ol class="changes" reversed>${repeat(changes.toReversed().slice(0, 8), (c) => c.key, (c) => html`<li><time title=${instant(c.at)}>${clock(c.at)}</time> ${c.transport} ${c.region}: ${look(c.from)[1]} → <b class=${look(c.to)[2]}>${look(c.to)[1]}</b> <span class="quiet">${c.reason ?? ''}</span></li>`)}</ol>` : nothing}`}</section>`;
+    ${changes.length ? html`<ol class="changes" reversed>${changes.toReversed().slice(0, 8).map((c) => html`<li><time title=${instant(c.at)}>${clock(c.at)}</time> ${c.transport} ${c.region}: ${look(c.from)[1]} → <b class=${look(c.to)[2]}>${look(c.to)[1]}</b> <span class="quiet">${c.reason ?? ''}</span></li>`)}</ol>` : nothing}`}</section>`;
 }
 
 /** @param {{ state: string, from: number, to: number }} p @param {number} from @param {number} to */

@@ -3,7 +3,7 @@
 import { html } from '../vendor/lit-html/lit-html.js';
 import { age, bytes, clock, fixed, hundredth, instant, span, tenth, whole } from '../format.js';
 import { lineColors } from '../models.js';
-import { dataTable } from '../pieces.js';
+import { figure } from '../pieces.js';
 import { table } from '../table.js';
 
 export const title = 'System';
@@ -39,7 +39,7 @@ export function draw(v) {
   const chart = (/** @type {string} */ name, /** @type {(number | null)[]} */ values, /** @type {(v: number | null) => string} */ text) => {
     /** @type {ChartModel} */
     const model = { name, at, lines: [{ label: name.split(',')[0], values, color: lineColors[0], fill: true }], marks: [], range: [v.now - kept * 500, v.now], text, height: 120 };
-    return html`<figure><figcaption class="bar"><h2>${name}</h2></figcaption><r-chart role="img" .model=${model}></r-chart>${dataTable(model, clock)}</figure>`;
+    return figure(model);
   };
   const rows = [...(part?.rows.values() ?? [])].sort((a, b) => (a.key < b.key ? -1 : 1));
   return html`<div class="three">
