@@ -124,7 +124,7 @@ func TestCompare(t *testing.T) {
 	}
 	n.pass(4 * time.Minute)
 	n.pass(time.Duration(1200-n.store.Now()%1000) * time.Millisecond) // no second ends while its call is on the way
-	for second := range 150 { // a call a second, two in the minute before the last
+	for second := range 150 {                                         // a call a second, two in the minute before the last
 		ago := 150 - second
 		lines := []string{decision("base", "p", "")}
 		if ago > 75 && ago <= 105 {

@@ -178,8 +178,11 @@ func TestKeyboard(t *testing.T) {
 	p.key("\r")
 	p.shows("its provider", `location.search.includes('view=provider') && document.querySelector('.facts')`)
 	for _, screen := range [][3]string{
-		{"p", "providers", "#table-providers tbody tr"}, {"c", "chains", "#table-chains tbody tr"}, {"d", "decisions", "#table-decisions tbody tr"},
-		{"k", "cluster", "#table-members tbody tr"}, {"s", "system", "#table-limits tbody tr"},
+		{"p", "providers", "#table-providers tbody tr"},
+		{"c", "chains", "#table-chains tbody tr"},
+		{"d", "decisions", "#table-decisions tbody tr"},
+		{"k", "cluster", "#table-members tbody tr"},
+		{"s", "system", "#table-limits tbody tr"},
 	} {
 		p.key("g", screen[0])
 		p.shows(screen[1], fmt.Sprintf(`location.search.includes('view=%s') && document.querySelector(%q) && document.querySelector('nav [aria-current]').innerText.toLowerCase() === %q`, screen[1], screen[2], screen[1]))

@@ -90,6 +90,7 @@ class Chart extends HTMLElement {
       this.#shape = shape;
       this.#plot = new /** @type {any} */ (globalThis).uPlot(this.#options(m), data, this);
       this.#plot.root.setAttribute('aria-hidden', 'true');
+      requestAnimationFrame(() => this.#plot && this.#latest(this.#plot)); // uPlot empties the legend when it is ready
     } else {
       this.#plot.setData(data, true);
     }
@@ -106,7 +107,7 @@ class Chart extends HTMLElement {
   #options(m) {
     const axis = { stroke: color('--quiet'), font: '12px system-ui, sans-serif', grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
     return {
-      width: this.clientWidth, height: m.height, padding: [10, 8, 0, 0],
+      width: this.clientWidth, height: m.height, padding: [10, 24, 0, 0],
       cursor: { sync: { key: 'time', setSeries: false }, drag: { x: false, y: false }, points: { size: 6 }, y: false },
       legend: { live: true, markers: { width: 0, fill: (/** @type {any} */ u, /** @type {number} */ i) => u.series[i].stroke(u, i) } },
       scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },
