@@ -61,11 +61,11 @@ type origin struct {
 	// has come; refused that something did not fit into the store.
 	unverified, refused bool
 
-	union   status        // whose all was taken last, see compareDigests
-	wanted  bool          // to pull
-	wantAt  time.Duration // not before
-	full    bool          // all of it
-	from    string        // who has more, if not the origin
+	unions  map[string]status // by member: what it had when all of that was taken, see compareDigests
+	wanted  bool              // to pull
+	wantAt  time.Duration     // not before
+	full    bool              // all of it
+	from    string            // who has more, if not the origin
 	pulling bool
 	fails   int
 }
