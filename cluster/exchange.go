@@ -159,11 +159,8 @@ func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t
 	}
 	// Each takes all that the other has. When that changes nothing, it is only what
 	// has aged out that makes the difference.
-	if t.verified || o.unions[member] != *t {
-		if o.unions == nil {
-			o.unions = make(map[string]status)
-		}
-		o.unions[member], o.full = *t, true
+	if had := o.unions[member]; t.verified || had.mark != t.mark || had.ahead != t.ahead || had.digest != t.digest {
+		o.full = true
 		p.want(o, now, member)
 	} else if mine.digest < t.digest {
 		p.store.Calibrate(o.id, t.digest)

@@ -65,6 +65,7 @@ type origin struct {
 	wanted  bool              // to pull
 	wantAt  time.Duration     // not before
 	full    bool              // all of it
+	again   bool              // asked for from somebody else while a pull ran
 	from    string            // who has more, if not the origin
 	pulling bool
 	fails   int

@@ -13,6 +13,7 @@ import (
 func (p *protocol) want(o *origin, at time.Duration, from string) {
 	if from != "" {
 		o.from = from
+		o.again = o.again || o.pulling
 	}
 	if !o.wanted {
 		o.wanted, o.wantAt = true, at
@@ -168,14 +169,19 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	}
 	o.advance(now, r.mark)
 	if t.after == 0 {
-		o.full = false
+		if o.unions == nil {
+			o.unions = make(map[string]status)
+		}
+		o.unions[t.member] = r.status
+		o.full = o.full && o.again
 		o.unverified = true
 		if r.exact && r.verified && o.ahead <= o.mark && o.mark == r.mark {
 			p.store.Calibrate(o.id, r.digest)
 			o.unverified = false
 		}
 	}
-	o.wanted = false
+	o.wanted = o.again
+	o.again = false
 	if o.mark < o.head {
 		if !progress {
 			p.failed(o, now)
