@@ -157,12 +157,16 @@ func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t
 			return
 		}
 	}
-	// Each takes all that the other has. When that changes nothing, it is only what
-	// has aged out that makes the difference.
-	if had := o.unions[member]; t.verified || had.mark != t.mark || had.ahead != t.ahead || had.digest != t.digest {
+	// Each takes all that the other has. When neither changes by it any more, it is
+	// only what has aged out that makes the difference.
+	had := o.unions[member]
+	switch {
+	case t.verified || had.theirs.mark != t.mark || had.theirs.ahead != t.ahead || had.theirs.digest != t.digest:
 		o.full = true
 		p.want(o, now, member)
-	} else if mine.digest < t.digest {
+	case had.mine != mine.digest:
+		o.unions[member] = union{had.theirs, mine.digest}
+	case mine.digest < t.digest:
 		p.store.Calibrate(o.id, t.digest)
 	}
 }

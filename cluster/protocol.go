@@ -61,14 +61,21 @@ type origin struct {
 	// has come; refused that something did not fit into the store.
 	unverified, refused bool
 
-	unions  map[string]status // by member: what it had when all of that was taken, see compareDigests
-	wanted  bool              // to pull
-	wantAt  time.Duration     // not before
-	full    bool              // all of it
-	again   bool              // asked for from somebody else while a pull ran
-	from    string            // who has more, if not the origin
+	unions  map[string]union // by member
+	wanted  bool             // to pull
+	wantAt  time.Duration    // not before
+	full    bool             // all of it
+	again   bool             // asked for from somebody else while a pull ran
+	from    string           // who has more, if not the origin
 	pulling bool
 	fails   int
+}
+
+// A union is what a member had when all of that was taken from it, and the digest
+// here when that was last told to it.
+type union struct {
+	theirs status
+	mine   uint64
 }
 
 // A node is a name, and what serf says of it.

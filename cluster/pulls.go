@@ -170,9 +170,9 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	o.advance(now, r.mark)
 	if t.after == 0 {
 		if o.unions == nil {
-			o.unions = make(map[string]status)
+			o.unions = make(map[string]union)
 		}
-		o.unions[t.member] = r.status
+		o.unions[t.member] = union{theirs: r.status}
 		o.full = o.full && o.again
 		o.unverified = true
 		if r.exact && r.verified && o.ahead <= o.mark && o.mark == r.mark {
