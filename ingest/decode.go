@@ -24,10 +24,11 @@ const (
 // a time; its memory is reused for the next.
 //
 // Events of one sender look alike, so an event is first read as a variation of
-// the one before it: their bytes are compared, and only values that differ are
-// read. What is not such a variation, or is not good, is read from its start as
-// if nothing had come before. So the short way cannot judge otherwise than the
-// long one: it never says no, and it reads values with the same methods.
+// one before it: their bytes are compared, and only values that differ are read.
+// Two are remembered, since failures often have members that successes have not.
+// What is a variation of neither, or is not good, is read from its start as if
+// nothing had come before. So the short way cannot judge otherwise than the long
+// one: it never says no, and it reads values with the same methods.
 type decoder struct {
 	scanner
 	now        int64
@@ -38,24 +39,16 @@ type decoder struct {
 	unaided    bool // read every event from its start; for tests
 
 	// The event being read.
-	event    *store.Event
-	begin    int      // its brace
-	given    fieldSet // names seen, with a value or null
-	present  fieldSet // fields that have a value
-	lasso    fieldSet // fields given in Lasso's newer spelling
-	other    bool     // it has names that are not known
-	unknown  []uint64 // hashes of those, lower-cased
+	event *store.Event
+	begin int // its brace
+	members
 	faults   [maxFaults]fault
 	nfaults  int
+	unknown  []uint64        // hashes of unknown names, lower-cased
 	attempts []store.Attempt // of all events until they are applied
 
-	// Its members, and those of the event before until it has been compared.
-	members  [maxMembers + 1]member // the last place is for all that are too many
-	nmembers int
-
-	// The event before; nil when there is none to compare with.
-	before *store.Event
-	end    int // behind its closing brace
+	shape, spare *shape // the one that fitted last, and another
+	anewed       bool   // the event is being read into shape from its start
 
 	// What one event leaves in arena and attempts when it is refused is dropped.
 	arenaMark, attemptsMark int
@@ -64,17 +57,41 @@ type decoder struct {
 	place, placeID string      // the region in the Lasso node id seen last
 }
 
+// members says which members an event has.
+type members struct {
+	given   fieldSet // names seen, with a value or null
+	present fieldSet // fields that have a value
+	lasso   fieldSet // fields given in Lasso's newer spelling
+	other   bool     // it has names that are not known
+}
+
+// A shape is an event that others are compared with.
+type shape struct {
+	before     *store.Event // nil when there is none
+	begin, end int          // its brace, and behind its closing brace
+	members
+	n      int                    // of its members
+	list   [maxMembers + 1]member // the last place is for all that are too many
+	values *[maxMembers + 1]span  // where they are in the body
+	next   *[maxMembers + 1]span  // the same of the variation being read
+}
+
 // maxMembers is more than the names that are known. Events with more members than
 // that are not compared.
 const maxMembers = 48
 
-// member is where the value of a member is in the body.
 type member struct {
-	begin, end int
-	field      field
-	null       bool
-	name       uint64 // hash of the name, when it is not known
-	hash       uint64 // hash of name and value, when it is not known
+	field field
+	null  bool
+	name  uint64 // hash of the name, when it is not known
+	hash  uint64 // hash of name and value, when it is not known
+}
+
+// span is where a value is: [begin, end).
+type span struct{ begin, end int32 }
+
+func newShape() *shape {
+	return &shape{values: new([maxMembers + 1]span), next: new([maxMembers + 1]span)}
 }
 
 type fault struct {
@@ -88,7 +105,7 @@ type fault struct {
 func (d *decoder) reset(data []byte, now int64) {
 	d.data, d.now = data, now
 	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
-	d.before = nil
+	d.forget()
 	d.place, d.placeID = "", ""
 	clear(d.ids[:])
 	clear(d.faults[:])
@@ -102,12 +119,29 @@ func (d *decoder) drop() {
 	d.arena, d.attempts = d.arena[:d.arenaMark], d.attempts[:d.attemptsMark]
 }
 
-// keep makes the event just read, which ends at end, the one that the next is
-// compared with. Those with attempts are not: they share memory that is changed.
+// forget lets go of the events that others would be compared with.
+func (d *decoder) forget() { d.shape.before, d.spare.before = nil, nil }
+
+// keep makes the event just read, which ends at end, one that the next is compared
+// with. Those with attempts are not: they share memory that is changed.
 func (d *decoder) keep(end int) {
-	d.before, d.end = nil, end
-	if d.nmembers <= maxMembers && len(d.event.Attempts) == 0 && !d.unaided {
-		d.before = d.event
+	s := d.shape
+	if s.n > maxMembers || len(d.event.Attempts) > 0 || d.unaided {
+		d.discard()
+		return
+	}
+	if d.anewed {
+		s.members, d.anewed = d.members, false
+	} else {
+		s.values, s.next = s.next, s.values
+	}
+	s.before, s.begin, s.end = d.event, d.begin, end
+}
+
+// discard leaves things as they were before the event just read.
+func (d *decoder) discard() {
+	if d.anewed {
+		d.shape, d.spare, d.anewed = d.spare, d.shape, false
 	}
 }
 
@@ -116,14 +150,18 @@ func (d *decoder) keep(end int) {
 // acceptable has faults.
 func (d *decoder) object(e *store.Event, pos int) int {
 	d.mark()
-	d.event = e
-	if d.before != nil {
-		if end := d.variation(pos); end > 0 {
-			return end
+	d.event, d.begin, d.anewed = e, pos, false
+	for range 2 {
+		if d.shape.before != nil {
+			if end := d.variation(pos); end > 0 {
+				return end
+			}
+			d.drop()
 		}
-		d.drop()
+		d.shape, d.spare = d.spare, d.shape
 	}
-	d.begin = pos
+	d.shape, d.spare = d.spare, d.shape // it takes the place of the one that fitted longer ago
+	d.shape.before, d.anewed = nil, true
 	return d.anew()
 }
 
@@ -131,27 +169,29 @@ func (d *decoder) object(e *store.Event, pos int) int {
 // order and with the same text between their values. It returns 0 when the event
 // is anything else.
 func (d *decoder) variation(pos int) int {
-	shift := pos - d.begin
-	differ := d.differ(d.begin, shift)
-	if differ < d.members[0].begin {
+	s := d.shape
+	shift := pos - s.begin
+	differ := d.differ(s.begin, s.end, shift)
+	if differ < int(s.values[0].begin) {
 		return 0
 	}
 	e := d.event
-	*e = *d.before
-	d.nfaults = 0
-	for i := range d.members[:d.nmembers] {
-		m := &d.members[i]
-		if differ > m.end { // the same value, and the same byte behind it
-			m.begin += shift
-			m.end += shift
+	*e = *s.before
+	d.nfaults, d.members = 0, s.members
+	for i := range s.list[:s.n] {
+		was := s.values[i]
+		if differ > int(was.end) { // the same value, and the same byte behind it
+			s.next[i] = span{was.begin + int32(shift), was.end + int32(shift)}
 			continue
 		}
-		begin, was := m.begin+shift, m.end
-		if differ < m.begin || begin >= len(d.data) || m.null || d.data[begin] == 'n' || m.field == fieldType {
+		m := &s.list[i]
+		begin := int(was.begin) + shift
+		if differ < int(was.begin) || begin >= len(d.data) || m.null || d.data[begin] == 'n' || m.field == fieldType {
 			return 0
 		}
 		var end int
 		if m.field == fieldUnknown {
+			s.before = nil // it is not what it was, unless the event is kept
 			e.Other -= m.hash
 			end = d.unknownValue(m, begin)
 		} else {
@@ -160,21 +200,20 @@ func (d *decoder) variation(pos int) int {
 		if end < 0 || d.nfaults > 0 {
 			return 0
 		}
-		m.begin, m.end = begin, end
-		shift = end - was
-		differ = d.differ(was, shift)
+		s.next[i] = span{int32(begin), int32(end)}
+		shift = end - int(was.end)
+		differ = d.differ(int(was.end), s.end, shift)
 	}
-	if differ < d.end {
+	if differ < s.end {
 		return 0
 	}
-	d.begin = pos
-	return d.end + shift
+	return s.end + shift
 }
 
-// differ returns the first position, from a given one in the event before, whose
-// byte is not equal to the one shift behind it, or else the end of that event.
-func (d *decoder) differ(from, shift int) int {
-	was, is := d.data[from:d.end], d.data[from+shift:]
+// differ returns the first position in [from, end) whose byte is not equal to the
+// one shift behind it, or else end.
+func (d *decoder) differ(from, end, shift int) int {
+	was, is := d.data[from:end], d.data[from+shift:]
 	n := min(len(was), len(is))
 	was, is = was[:n], is[:n]
 	i := 0
@@ -193,8 +232,8 @@ func (d *decoder) differ(from, shift int) int {
 func (d *decoder) anew() int {
 	e := d.event
 	*e = store.Event{Weight: 1}
-	d.given, d.present, d.lasso, d.other = 0, 0, 0, false
-	d.nfaults, d.nmembers = 0, 0
+	s := d.shape
+	d.members, d.nfaults, s.n = members{}, 0, 0
 	d.unknown = d.unknown[:0]
 
 	pos := d.space(d.begin + 1)
@@ -202,9 +241,9 @@ func (d *decoder) anew() int {
 		return pos + 1
 	}
 	for {
-		m := &d.members[min(d.nmembers, maxMembers)]
-		d.nmembers++
-		if pos = d.member(m, pos); pos < 0 {
+		at := min(s.n, maxMembers)
+		s.n++
+		if pos = d.member(&s.list[at], &s.values[at], pos); pos < 0 {
 			return -1
 		}
 		if pos < len(d.data) && d.data[pos] <= ' ' {
@@ -228,7 +267,7 @@ func (d *decoder) anew() int {
 }
 
 // member reads a member whose name is at pos.
-func (d *decoder) member(m *member, pos int) int {
+func (d *decoder) member(m *member, v *span, pos int) int {
 	n, pos := d.knownName(pos)
 	if pos < 0 {
 		return -1
@@ -241,12 +280,12 @@ func (d *decoder) member(m *member, pos int) int {
 	if pos = d.colon(pos); pos < 0 {
 		return -1
 	}
-	m.begin, m.null = pos, d.data[pos] == 'n'
+	v.begin, m.null = int32(pos), d.data[pos] == 'n'
 	if n == nil {
 		m.field = fieldUnknown
 		d.other = true
 		pos = d.unknownValue(m, pos)
-		m.end = pos
+		v.end = int32(pos)
 		return pos
 	}
 	f := n.field
@@ -257,7 +296,7 @@ func (d *decoder) member(m *member, pos int) int {
 	d.given |= 1 << f
 	if m.null {
 		pos = d.literal(pos, "null")
-		m.end = pos
+		v.end = int32(pos)
 		return pos
 	}
 	d.present |= 1 << f
@@ -265,7 +304,7 @@ func (d *decoder) member(m *member, pos int) int {
 		d.lasso |= 1 << f
 	}
 	pos = d.value(f, pos)
-	m.end = pos
+	v.end = int32(pos)
 	return pos
 }
 
