@@ -80,7 +80,7 @@ func (g *Ingester) newWork() *work {
 	w := &work{ingester: g, events: make([]store.Event, 0, g.chunk)}
 	w.decoder = decoder{
 		node: g.options.Store.Node(), region: g.options.Store.Region(), chainNames: g.chainNames, seed: g.seed,
-		shape: newShape(), spare: newShape(),
+		shape: new(shape), spare: new(shape),
 	}
 	return w
 }

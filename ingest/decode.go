@@ -24,11 +24,11 @@ const (
 // a time; its memory is reused for the next.
 //
 // Events of one sender look alike, so an event is first read as a variation of
-// one before it: their bytes are compared, and only values that differ are read.
-// Two are remembered, since failures often have members that successes have not.
-// What is a variation of neither, or is not good, is read from its start as if
-// nothing had come before. So the short way cannot judge otherwise than the long
-// one: it never says no, and it reads values with the same methods.
+// one before it: the text around the values that change is compared, and only those
+// are read. Two shapes are remembered, since failures often have members that
+// successes have not. What is a variation of neither, or is not good, is read from
+// its start as if nothing had come before. So the short way cannot judge otherwise
+// than the long one: it never says no, and it reads values with the same methods.
 type decoder struct {
 	scanner
 	now        int64
@@ -65,15 +65,26 @@ type members struct {
 	other   bool     // it has names that are not known
 }
 
-// A shape is an event that others are compared with.
+// A shape is an event that others are compared with. It stays as it is until it is
+// replaced; only what is expected of others is learnt.
 type shape struct {
 	before     *store.Event // nil when there is none
 	begin, end int          // its brace, and behind its closing brace
 	members
 	n      int                    // of its members
 	list   [maxMembers + 1]member // the last place is for all that are too many
-	values *[maxMembers + 1]span  // where they are in the body
-	next   *[maxMembers + 1]span  // the same of the variation being read
+	values [maxMembers + 1]span   // where they are in the body
+
+	changing uint64  // a bit for each member whose value changes from event to event
+	blocks   []block // what is expected: text and a value by turns
+	tail     span    // and the text behind the last value
+}
+
+// block is text that is the same in all events of a shape, and the member whose
+// value follows it.
+type block struct {
+	text   span
+	member int
 }
 
 // maxMembers is more than the names that are known. Events with more members than
@@ -87,12 +98,8 @@ type member struct {
 	hash  uint64 // hash of name and value, when it is not known
 }
 
-// span is where a value is: [begin, end).
+// span is a stretch of the body: [begin, end).
 type span struct{ begin, end int32 }
-
-func newShape() *shape {
-	return &shape{values: new([maxMembers + 1]span), next: new([maxMembers + 1]span)}
-}
 
 type fault struct {
 	field  field
@@ -122,20 +129,43 @@ func (d *decoder) drop() {
 // forget lets go of the events that others would be compared with.
 func (d *decoder) forget() { d.shape.before, d.spare.before = nil, nil }
 
-// keep makes the event just read, which ends at end, one that the next is compared
-// with. Those with attempts are not: they share memory that is changed.
+// keep makes the event just read, which ends at end, one that others are compared
+// with if it is of a new shape. Those with attempts are not: they share memory that
+// is changed.
 func (d *decoder) keep(end int) {
 	s := d.shape
+	if !d.anewed {
+		return
+	}
 	if s.n > maxMembers || len(d.event.Attempts) > 0 || d.unaided {
 		d.discard()
 		return
 	}
-	if d.anewed {
-		s.members, d.anewed = d.members, false
-	} else {
-		s.values, s.next = s.next, s.values
+	d.anewed = false
+	s.members, s.before, s.begin, s.end = d.members, d.event, d.begin, end
+	s.changing = 0
+	for i, m := range s.list[:s.n] {
+		if changes&(1<<m.field) != 0 && !m.null {
+			s.changing |= 1 << i
+		}
 	}
-	s.before, s.begin, s.end = d.event, d.begin, end
+	s.expect()
+}
+
+// changes are the fields that hardly ever are the same in two events.
+const changes = 1<<fieldEventID | 1<<fieldRequestID | 1<<fieldMethod | 1<<fieldProviderID | 1<<fieldDuration | 1<<fieldUpstream
+
+// expect works out the blocks.
+func (s *shape) expect() {
+	s.blocks = s.blocks[:0]
+	from := int32(s.begin)
+	for i, v := range s.values[:s.n] {
+		if s.changing&(1<<i) != 0 {
+			s.blocks = append(s.blocks, block{span{from, v.begin}, i})
+			from = v.end
+		}
+	}
+	s.tail = span{from, int32(s.end)}
 }
 
 // discard leaves things as they were before the event just read.
@@ -169,43 +199,93 @@ func (d *decoder) object(e *store.Event, pos int) int {
 // order and with the same text between their values. It returns 0 when the event
 // is anything else.
 func (d *decoder) variation(pos int) int {
+	if end := d.expected(pos); end > 0 {
+		return end
+	}
+	d.drop()
+	return d.learn(pos)
+}
+
+// expected reads a variation in which nothing changes but what has before.
+func (d *decoder) expected(pos int) int {
+	s := d.shape
+	for i, b := range s.blocks {
+		if !d.repeats(b.text, pos) {
+			return 0
+		}
+		if i == 0 { // not before, since few events of other shapes begin alike
+			*d.event = *s.before
+			d.nfaults, d.members = 0, s.members
+		}
+		pos += int(b.text.end - b.text.begin)
+		if pos = d.change(b.member, pos); pos <= 0 {
+			return 0
+		}
+	}
+	if len(s.blocks) == 0 || !d.repeats(s.tail, pos) {
+		return 0
+	}
+	return pos + int(s.tail.end-s.tail.begin)
+}
+
+// repeats reports whether the text at pos is that of a stretch before it.
+func (d *decoder) repeats(text span, pos int) bool {
+	end := pos + int(text.end-text.begin)
+	return end <= len(d.data) && string(d.data[pos:end]) == string(d.data[text.begin:text.end])
+}
+
+// change reads another value of a member at pos. It returns 0 or less when that
+// takes more than this member.
+func (d *decoder) change(i, pos int) int {
+	m := &d.shape.list[i]
+	if pos >= len(d.data) || m.null || d.data[pos] == 'n' || m.field == fieldType {
+		return 0
+	}
+	if m.field == fieldUnknown {
+		d.event.Other -= m.hash
+		another := *m
+		pos = d.unknownValue(&another, pos)
+	} else {
+		pos = d.value(m.field, pos)
+	}
+	if d.nfaults > 0 {
+		return 0
+	}
+	return pos
+}
+
+// learn reads a variation in which other values change than were expected to.
+func (d *decoder) learn(pos int) int {
 	s := d.shape
 	shift := pos - s.begin
 	differ := d.differ(s.begin, s.end, shift)
 	if differ < int(s.values[0].begin) {
 		return 0
 	}
-	e := d.event
-	*e = *s.before
+	*d.event = *s.before
 	d.nfaults, d.members = 0, s.members
-	for i := range s.list[:s.n] {
-		was := s.values[i]
-		if differ > int(was.end) { // the same value, and the same byte behind it
-			s.next[i] = span{was.begin + int32(shift), was.end + int32(shift)}
+	changing := s.changing
+	for i, v := range s.values[:s.n] {
+		if differ > int(v.end) { // the same value, and the same byte behind it
 			continue
 		}
-		m := &s.list[i]
-		begin := int(was.begin) + shift
-		if differ < int(was.begin) || begin >= len(d.data) || m.null || d.data[begin] == 'n' || m.field == fieldType {
+		if differ < int(v.begin) {
 			return 0
 		}
-		var end int
-		if m.field == fieldUnknown {
-			s.before = nil // it is not what it was, unless the event is kept
-			e.Other -= m.hash
-			end = d.unknownValue(m, begin)
-		} else {
-			end = d.value(m.field, begin)
-		}
-		if end < 0 || d.nfaults > 0 {
+		end := d.change(i, int(v.begin)+shift)
+		if end <= 0 {
 			return 0
 		}
-		s.next[i] = span{int32(begin), int32(end)}
-		shift = end - int(was.end)
-		differ = d.differ(int(was.end), s.end, shift)
+		changing |= 1 << i
+		shift = end - int(v.end)
+		differ = d.differ(int(v.end), s.end, shift)
 	}
 	if differ < s.end {
 		return 0
+	}
+	if changing != s.changing {
+		s.changing = changing
+		s.expect()
 	}
 	return s.end + shift
 }
