@@ -23,7 +23,7 @@ func take(w http.ResponseWriter, r *http.Request) net.Conn {
 	if err != nil {
 		return nil // a writer that cannot: a recorder, or some middleware's
 	}
-	return conn
+	return withoutBegun(conn)
 }
 
 // serveTaken runs a stream over its own connection, to its end.
