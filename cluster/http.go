@@ -172,6 +172,9 @@ func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *frameWriter) e
 	}
 	frame := appendStatus(nil, &own)
 	for _, d := range c.store.OwnDecisions(r.URL.Query().Get("request_id")) {
+		if len(frame) > frameSize {
+			break // a request of thousands of decisions is told in part
+		}
 		frame = appendDecision(frame, &d)
 	}
 	return out.write(frame)

@@ -14,10 +14,11 @@ const (
 	frameEntries = 'E'
 	frameEnd     = 'Z' // status
 
-	// frameSize is about how many bytes of entries go into a frame, maxFrame how many
-	// bytes a frame may have.
+	// frameSize is after how many bytes of entries a frame is complete. A row is not
+	// split, since its lifetime must come with all its newest cells: maxFrame holds
+	// one with every cell that is kept, 238 of some 26 KB at most.
 	frameSize = 128 << 10
-	maxFrame  = 256 << 10
+	maxFrame  = 8 << 20
 )
 
 // stateWriter writes a state frame by frame.
