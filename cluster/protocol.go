@@ -186,7 +186,6 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 		p.ignored++
 		return
 	}
-	o.node.bytesIn += uint64(len(message))
 	superseded := p.superseded(o, now)
 	p.setClock(o, now, h.sequence, h.wall)
 	if !superseded {

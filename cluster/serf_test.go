@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -27,13 +26,14 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// memberlist's transport and serf's delegates end in their own time after Shutdown.
-		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
+		// These end in their own time after Shutdown.
 		goleak.IgnoreAnyFunction("github.com/hashicorp/serf/serf.(*Serf).checkQueueDepth"),
 		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).checkBroadcastQueueDepth"),
 		goleak.IgnoreAnyFunction("github.com/klauspost/compress/zstd.(*Decoder).startStreamDecoder"),
 	)
 }
+
+var gossipSeed = flag.Uint64("gossip.seed", 0, "seed of the faults of real gossip; 0 takes another each time")
 
 // lossy is a transport that loses, repeats and delays packets.
 type lossy struct {
@@ -103,6 +103,7 @@ type testOptions struct {
 	loss, repeat       float64
 	delay              time.Duration
 	incarnation        uint64
+	seed               uint64 // of what is lost, repeated and delayed
 }
 
 // tickLength makes tests short.
@@ -110,13 +111,8 @@ const tickLength = 200 * time.Millisecond
 
 func newTestNode(t *testing.T, o testOptions) *testNode {
 	t.Helper()
-	quiet := log.New(io.Discard, "", 0)
-	inner, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{"127.0.0.1"}, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := &testNode{t: t, ended: make(chan error, 1), net: &lossy{
-		Transport: inner, loss: o.loss, repeat: o.repeat, delay: o.delay, rng: rand.New(rand.NewPCG(uint64(len(o.name)), 1)), closed: make(chan struct{}),
+		loss: o.loss, repeat: o.repeat, delay: o.delay, rng: rand.New(rand.NewPCG(o.seed, uint64(o.name[0]))), closed: make(chan struct{}),
 	}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := n.handler.Load()
@@ -128,7 +124,8 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 	}))
 	options := Options{
 		Node: o.name, Region: "r-" + o.name, Gossip: "127.0.0.1:0", HTTPAddr: n.server.Listener.Addr().String(), Tick: tickLength,
-		Logger: slog.New(slog.DiscardHandler), transport: n.net, Incarnation: o.incarnation,
+		Logger: slog.New(slog.DiscardHandler), Incarnation: o.incarnation,
+		wrap: func(inner memberlist.Transport) memberlist.Transport { n.net.Transport = inner; return n.net },
 	}
 	if o.join != "" {
 		options.Join = []string{o.join}
@@ -139,6 +136,7 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 			t.Fatal(err)
 		}
 	}
+	var err error
 	if n.Cluster, err = Join(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
@@ -282,6 +280,11 @@ func TestRealGossip(t *testing.T) {
 			if testing.Short() && test.nodes > 3 {
 				t.Skip("short")
 			}
+			test.o.seed = uint64(time.Now().UnixNano())
+			if *gossipSeed != 0 {
+				test.o.seed = *gossipSeed
+			}
+			t.Logf("the faults are those of -gossip.seed=%d", test.o.seed)
 			nodes := testCluster(t, test.nodes, test.o)
 			for _, n := range nodes {
 				n.net.noEvents.Store(test.noEvents)
