@@ -112,6 +112,7 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 		if t.id == p.self {
 			continue
 		}
+		p.watchRival(now, t.id, t.mark, false)
 		o := p.origin(t.id, now)
 		if o == nil {
 			continue
