@@ -104,10 +104,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	c := &Cluster{
 		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(), done: make(chan struct{}),
-		answers: make(chan struct{}, maxAnswers),
-		client: &http.Client{Transport: &http.Transport{
-			MaxIdleConnsPerHost: 4, MaxConnsPerHost: 8, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
-		}},
+		answers: make(chan struct{}, maxAnswers), client: newClient(),
 	}
 	if o.SecretFile != "" {
 		var err error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		// These end in their own time after Shutdown.
 		goleak.IgnoreAnyFunction("github.com/hashicorp/serf/serf.(*Serf).checkQueueDepth"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).triggerFunc"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).pushPullTrigger"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).handleConn"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).sendPingAndWaitForAck"),
 		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).checkBroadcastQueueDepth"),
 		goleak.IgnoreAnyFunction("github.com/klauspost/compress/zstd.(*Decoder).startStreamDecoder"),
 	)
@@ -90,6 +95,7 @@ type testNode struct {
 	t       *testing.T
 	net     *lossy
 	noHTTP  atomic.Bool
+	hangs   atomic.Bool // takes requests and answers none
 	server  *httptest.Server
 	handler atomic.Pointer[http.Handler]
 	store   *store.Store
@@ -116,6 +122,11 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 	}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := n.handler.Load()
+		if n.hangs.Load() {
+			_, _ = io.Copy(io.Discard, r.Body) // only then does a server see that somebody gave up
+			<-r.Context().Done()
+			return
+		}
 		if h == nil || n.noHTTP.Load() {
 			http.Error(w, "blocked", http.StatusServiceUnavailable)
 			return
@@ -353,6 +364,31 @@ func TestHTTPBlocked(t *testing.T) {
 	}
 }
 
+// TestHangingMembers: members that take requests and answer none do not hold up
+// what others have for long, however many they are.
+func TestHangingMembers(t *testing.T) {
+	nodes := testCluster(t, maxPulls+3, testOptions{})
+	reader, last := nodes[0], len(nodes)-1
+	for _, n := range nodes[1:last] {
+		n.hangs.Store(true)
+		n.count(3000, 1000) // far more than gossip carries
+	}
+	eventually(t, 10*time.Second, "all pulls are under way", func() bool {
+		reader.mu.Lock()
+		defer reader.mu.Unlock()
+		return reader.protocol.pulls == maxPulls
+	})
+	nodes[last].count(3000, 1000)
+	took := eventually(t, 20*time.Second, "it has what the last one counted", func() bool { return reader.calls() >= 3000 })
+	if most := 2*headerTimeout + time.Second; took > most {
+		t.Errorf("it took %v, want at most %v", took, most)
+	}
+	for _, n := range nodes {
+		n.hangs.Store(false)
+	}
+	eventually(t, 20*time.Second, "all agree", func() bool { return agree(nodes, uint64(3000*(len(nodes)-1))) })
+}
+
 // TestBudgetBoundary: a payload of just the budget reaches the other; a byte more
 // is what memberlist drops without a word, so the budget must not be larger.
 func TestBudgetBoundary(t *testing.T) {
@@ -407,6 +443,15 @@ func TestSecrets(t *testing.T) {
 		"the name":    func(r *http.Request) { r.Header.Set(clusterHeader, "remuda") },
 		"a bad mac":   func(r *http.Request) { stranger.secrets.sign(r, "remuda", nil) },
 		"other query": func(r *http.Request) { nodes[1].secrets.sign(r, "remuda", nil); r.URL.RawQuery += "&x=1" },
+		"other body": func(r *http.Request) {
+			r.Method, r.URL.Path, r.URL.RawQuery = http.MethodPost, marksPath, ""
+			nodes[1].secrets.sign(r, "remuda", []byte("what was signed"))
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("something else")), 14
+		},
+		"no mac": func(r *http.Request) {
+			nodes[1].secrets.sign(r, "remuda", nil)
+			r.Header.Del(macHeader)
+		},
 	} {
 		r, err := http.NewRequest(http.MethodGet, nodes[0].server.URL+statePath+"?origin=a&incarnation=1&after=0", nil)
 		if err != nil {

@@ -373,7 +373,7 @@ func (s *simulation) exchange(n *simNode, t task) {
 			if !r.end() {
 				s.t.Fatal("marks cannot be read")
 			}
-			m.protocol.compare(s.elapsed(m), from, list)
+			m.protocol.compare(s.elapsed(m), from, list, false)
 			theirs = appendMarks(nil, m.name, m.protocol.marks())
 		}
 		s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
