@@ -185,8 +185,12 @@ func (p *protocol) forget(now time.Duration) {
 			delete(p.origins, id)
 		}
 	}
+	runs := make(map[*node]bool)
+	for _, o := range p.origins {
+		runs[o.node] = true
+	}
 	for name, n := range p.nodes {
-		if !n.own && n.peer.state == "" && p.currentOf(n) == nil && !p.known(n) {
+		if !n.own && n.peer.state == "" && !runs[n] {
 			delete(p.nodes, name)
 		}
 	}

@@ -44,7 +44,7 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 			_, err := c.ask(ctx, name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
 				r := reader{rest: frame}
 				own := r.status()
-				e := r.entries(&head{id: own.id}, &knownRows{})
+				e := r.entries(&head{id: own.id})
 				if !r.end() || len(e.rows) > 0 || own.id.Node != name {
 					return errDamaged
 				}

@@ -168,7 +168,7 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *frameWriter) error
 	}
 	w := stateWriter{store: c.store, emit: out.write}
 	if id == c.protocol.self {
-		w.numbers = &c.publisher.numbers
+		w.numbers, w.builds = &c.publisher.numbers, q.Get("builds") == "1" && after > 0
 	}
 	return w.write(id, after, c.store.Now()+c.store.Skew(id).Milliseconds(), func() status {
 		s, _ := c.status(id)
@@ -298,6 +298,9 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	}
 	query := url.Values{
 		"origin": {t.id.Node}, "incarnation": {strconv.FormatUint(t.id.Incarnation, 10)}, "after": {strconv.FormatUint(t.after, 10)},
+	}
+	if t.builds {
+		query.Set("builds", "1")
 	}
 	read, err := c.ask(ctx, t.member, http.MethodGet, statePath, query, nil, in.take)
 	if err == nil && (!in.done || in.result.id != t.id) {

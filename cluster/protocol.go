@@ -68,6 +68,7 @@ type origin struct {
 	again   bool             // asked for from somebody else while a pull ran
 	from    string           // who has more, if not the origin
 	pulling bool
+	plain   bool // the next pull is to leave nothing out
 	fails   int
 }
 
@@ -121,6 +122,10 @@ const (
 	// farBehind is how old a mark may be for what came after it to be asked for.
 	// Older, something may have aged out at the origin meanwhile.
 	farBehind = 45 * time.Minute
+
+	// buildsFor is how old a mark may be for a pull to build on what is here. What it
+	// builds on is kept for 80 s at least.
+	buildsFor = 20 * time.Second
 
 	// maxOrigins bounds the runs that are known; messages of more are ignored.
 	maxOrigins = 4096
@@ -181,7 +186,7 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 		p.ignored++
 		return
 	}
-	e := r.entries(&h, &o.rows)
+	e := r.entries(&h)
 	if !r.end() {
 		p.ignored++
 		return
@@ -245,7 +250,7 @@ func (p *protocol) patience(h *head) time.Duration {
 // merge puts entries into the store and reports whether all could be. complete says
 // that what they build on is here; otherwise rows that need it are left out.
 func (p *protocol) merge(o *origin, e *entries, complete bool) (whole bool) {
-	whole = e.unknown == 0
+	whole = true
 	if newest := e.notes.Newest(); newest > 0 || e.notes.Len() > 0 {
 		if err := p.store.MergeNotes(o.id, &e.notes); err != nil {
 			o.refused = true
@@ -254,7 +259,7 @@ func (p *protocol) merge(o *origin, e *entries, complete bool) (whole bool) {
 	}
 	for i := range e.rows {
 		s := &e.rows[i].state
-		if !complete && derived(s) {
+		if !o.rows.resolve(&e.rows[i]) || !complete && derived(s) {
 			whole = false
 			continue
 		}

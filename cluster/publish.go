@@ -90,7 +90,7 @@ func (p *publisher) pack(pk *packer, notes *store.Notes, h *head) bool {
 	thrifty := h.sequence-h.after == 1
 	var entry []byte
 	p.store.Changed(p.id, h.after, store.AllTiers, func(s *store.RowState) bool {
-		name := p.numbers.name(s.Key, s.Born, h.sequence, thrifty)
+		name := p.numbers.name(s, h.sequence, thrifty)
 		entry = appendRow(entry[:0], s, name, pk.key, true, h)
 		if !pk.fits(entry) { // in the next event there is no key before
 			entry = appendRow(entry[:0], s, name, "", true, h)

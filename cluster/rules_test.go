@@ -104,7 +104,7 @@ func (w *world) serve(n *teller, t task) {
 		begin: func(s *status, wall int64) { w.p.pulling(w.now, t, s, wall) },
 		merge: func(e *entries) bool { return w.p.merged(t, e) },
 	}
-	out := stateWriter{store: n.store, numbers: &n.numbers, emit: func(frame []byte) error { return in.take(bytes.Clone(frame)) }}
+	out := stateWriter{store: n.store, numbers: &n.numbers, builds: t.builds, emit: func(frame []byte) error { return in.take(bytes.Clone(frame)) }}
 	sequence := n.store.Sequence()
 	own := status{n.id, sequence, sequence, n.store.Digest(n.id), true}
 	if err := out.write(n.id, t.after, n.store.Now(), func() status { return own }); err != nil {
@@ -366,6 +366,21 @@ func TestR8(t *testing.T) {
 	w.p.forget(w.now)
 	w.want("origins known after two hours", len(w.p.origins), 0)
 	w.want("coverage", w.member("a").Known, false)
+}
+
+// What a member tells of a run before serf knows its node is not forgotten under it.
+func TestR8BeforeSerf(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "b", incarnation: 1})
+	w.p.exchanged(w.now, "b", []status{{store.OriginID{Node: "b", Incarnation: 1}, 1, 1, 0, true}, {a.id, 1, 1, 0, true}}, 0, nil)
+	w.p.forget(w.now)
+	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	w.receive(a.tick(10, wide))
+	m := w.member("a")
+	w.want("stale", m.Stale, false)
+	w.want("restarting", m.Restarting, false)
+	w.want("sequence", m.Sequence, uint64(1))
 }
 
 // A run is younger than all that the members have seen of its name, whatever the
