@@ -63,7 +63,7 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, events chan
 	c.MemberlistConfig = m
 	c.Tags = map[string]string{regionTag: o.Region}
 	c.EventCh = events
-	c.EventBuffer = 256
+	c.EventBuffer = 64 // some seconds; members send each other all of it every PushPullInterval
 	c.UserEventSizeLimit = min(w.room(1)+64, serfLimit)
 	c.BroadcastTimeout = 2 * time.Second
 	c.LeavePropagateDelay = 500 * time.Millisecond
