@@ -40,7 +40,7 @@ type Options struct {
 	SecretFile   string        // see secret.go; without it everything stays on this machine
 	Packet       int           // largest UDP packet, in bytes; default 1,400
 	Tick         time.Duration // default 500 ms; 25 ms for each member if that is more
-	Incarnation  uint64        // at least; 0 when no former run is remembered
+	Incarnation  uint64        // at least: the clock, or what a former run's number wants
 	Logger       *slog.Logger  // default slog.Default()
 
 	wrap func(memberlist.Transport) memberlist.Transport // for tests
@@ -133,7 +133,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c.tasks.Go(func() { c.mail.run(events, c.done) })
 	c.joinSeeds(ctx)
-	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1, uint64(time.Now().UnixMilli()))
+	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1)
 	address, err := httpAddress(&o, c.serf.LocalMember().Addr)
 	if err == nil {
 		err = c.serf.SetTags(map[string]string{

@@ -135,7 +135,7 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 	}))
 	options := Options{
 		Node: o.name, Region: "r-" + o.name, Gossip: "127.0.0.1:0", HTTPAddr: n.server.Listener.Addr().String(), Tick: tickLength,
-		Logger: slog.New(slog.DiscardHandler), Incarnation: o.incarnation,
+		Logger: slog.New(slog.DiscardHandler), Incarnation: max(o.incarnation, uint64(time.Now().UnixMilli())),
 		wrap: func(inner memberlist.Transport) memberlist.Transport { n.net.Transport = inner; return n.net },
 	}
 	if o.join != "" {
