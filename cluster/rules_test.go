@@ -499,3 +499,22 @@ func TestR10Rivals(t *testing.T) {
 		heard.receive(second.tick(1, wide))
 	}
 }
+
+// What there is no room for is missing: the member shows as stale, and nothing is
+// taken for a divergence.
+func TestR8NoRoom(t *testing.T) {
+	w := newWorld(t)
+	var err error
+	w.store, err = store.New(store.Options{Node: "me", Incarnation: 1000, MaxSeries: 20, DedupBytes: 1 << 20, Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.p = newProtocol(w.store, func(int) time.Duration { return 500 * time.Millisecond }, 1)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	w.receive(a.tick(10, wide))
+	w.want("stale with room", w.member("a").Stale, false)
+	w.receive(a.tick(100, wide))
+	w.want("stale without", w.member("a").Stale, true)
+	w.want("divergences", w.member("a").DivergenceTotal, uint64(0))
+}

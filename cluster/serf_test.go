@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -361,6 +363,46 @@ func TestHTTPBlocked(t *testing.T) {
 	eventually(t, 10*time.Second, "all agree again", func() bool { return agree(nodes, 3000) && !member().Stale })
 	if d := b.divergence(); d > 0 {
 		t.Errorf("%d divergences", d)
+	}
+}
+
+// TestPoisonedTime: somebody with the secret sends an event from a far future of
+// serf's logical clock, up to where it turns over. Deltas still come, or are pulled.
+func TestPoisonedTime(t *testing.T) {
+	nodes := testCluster(t, 3, testOptions{})
+	total := uint64(0)
+	for _, time64 := range []uint64{1 << 40, 1 << 63, 1<<64 - 4, 1<<64 - 1} {
+		// The type of a user event, and a msgpack map of its four fields.
+		event := append([]byte{3, 0x84}, "\xa5LTime\xcf"...)
+		event = binary.BigEndian.AppendUint64(event, time64)
+		event = append(event, "\xa4Name\xa6poison\xa7Payload\xa1x\xa2CC\xc2"...)
+		for _, m := range nodes[0].serf.Memberlist().Members() {
+			if m.Name == "b" {
+				if err := nodes[0].serf.Memberlist().SendBestEffort(m, event); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if time64 < 1<<41 {
+			eventually(t, 5*time.Second, "it is believed", func() bool {
+				at, err := strconv.ParseUint(nodes[1].serf.Stats()["event_time"], 10, 64)
+				return err == nil && at > time64
+			})
+		}
+		for _, n := range nodes {
+			n.count(100, 10)
+			total += 100
+		}
+		took := eventually(t, 20*time.Second, "all agree", func() bool { return agree(nodes, total) })
+		if took > 6*time.Second {
+			t.Errorf("after an event of time %d, all agreed after %v", time64, took)
+		}
+		t.Logf("after an event of time %d, all agreed after %v", time64, took.Round(time.Millisecond))
+	}
+	for _, n := range nodes {
+		if d := n.divergence(); d > 0 {
+			t.Errorf("%s counts %d divergences", n.options.Node, d)
+		}
 	}
 }
 

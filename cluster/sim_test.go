@@ -19,7 +19,8 @@ var (
 )
 
 // TestSimulation runs clusters of real stores through faults: messages lost,
-// repeated, late and out of order, partitions of gossip and of HTTP, kills with and
+// repeated, late and out of order, partitions of gossip and of HTTP that stay or come
+// and go, kills with and
 // without a checkpoint, frozen processes, clocks an hour off. After each bout of
 // faults everything heals, and within ten seconds all nodes must hold the same
 // cells of every origin, to the byte. Time, messages and faults come from a seed.
@@ -64,6 +65,7 @@ type simulation struct {
 	slow               time.Duration
 	noGossip, noHTTP   map[[2]string]bool // from, to
 	traffic, cuts      bool
+	healed             bool
 	payload            int
 	parts              float64
 	kills, pulls, gaps int
