@@ -102,7 +102,8 @@ type testNode struct {
 	handler atomic.Pointer[http.Handler]
 	store   *store.Store
 	stop    context.CancelFunc
-	ended   chan error
+	ended   chan error    // what Run returned
+	ran     chan struct{} // closed when it has
 	serial  int
 }
 
@@ -119,7 +120,7 @@ const tickLength = 200 * time.Millisecond
 
 func newTestNode(t *testing.T, o testOptions) *testNode {
 	t.Helper()
-	n := &testNode{t: t, ended: make(chan error, 1), net: &lossy{
+	n := &testNode{t: t, ended: make(chan error, 1), ran: make(chan struct{}), net: &lossy{
 		loss: o.loss, repeat: o.repeat, delay: o.delay, rng: rand.New(rand.NewPCG(o.seed, uint64(o.name[0]))), closed: make(chan struct{}),
 	}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +162,10 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 	n.handler.Store(&h)
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
-	go func() { n.ended <- n.Run(ctx, n.store, Remembered{}) }()
+	go func() {
+		defer close(n.ran)
+		n.ended <- n.Run(ctx, n.store, Remembered{})
+	}()
 	t.Cleanup(n.kill)
 	return n
 }
@@ -169,6 +173,7 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 // kill ends a node without a word.
 func (n *testNode) kill() {
 	n.stop()
+	<-n.ran
 	if err := n.Close(); err != nil {
 		n.t.Error(err)
 	}
