@@ -13,10 +13,12 @@ const (
 	gossipNodes    = 6
 	retransmitMult = 4
 
-	// eventOverhead is what serf and memberlist add to the payload of an event,
-	// packetOverhead what a packet has besides events and encryptionOverhead what the
+	// eventOverhead is what serf and memberlist add to the payload of an event, with a
+	// logical time of nine bytes: it has one at first, and more as time goes on. An
+	// event that does not fit is never sent, and never leaves the queue either.
+	// packetOverhead is what a packet has besides events and encryptionOverhead what the
 	// encryption of it adds, in bytes.
-	eventOverhead      = 34
+	eventOverhead      = 42
 	packetOverhead     = 2
 	encryptionOverhead = 29
 
