@@ -11,14 +11,21 @@ import (
 const (
 	gossipInterval = 25 * time.Millisecond
 	gossipNodes    = 6
-	retransmitMult = 6
+	retransmitMult = 4
 
-	// eventOverhead is what serf and memberlist add to the payload of an event,
-	// packetOverhead what a packet has besides events and encryptionOverhead what the
+	// eventOverhead is what serf and memberlist add to the payload of an event, with a
+	// logical time of nine bytes: it has one at first, and more as time goes on. An
+	// event that does not fit is never sent, and never leaves the queue either.
+	// packetOverhead is what a packet has besides events and encryptionOverhead what the
 	// encryption of it adds, in bytes.
-	eventOverhead      = 34
+	eventOverhead      = 42
 	packetOverhead     = 2
 	encryptionOverhead = 29
+
+	// maxSpent is for how many bytes a second of gossip a node's share in the deltas of
+	// all may be answerable. Beyond it pulls are cheaper: they bring each member a
+	// delta once, and compressed.
+	maxSpent = 150_000
 
 	// serfLimit is the largest event, all told, that serf takes.
 	serfLimit = 9216
@@ -58,7 +65,10 @@ func (w *wire) budget(n int) budget {
 	transmissions := float64(retransmitMult) * math.Ceil(math.Log10(float64(n+1))) * float64(n)
 	packets := float64(min(gossipNodes, n-1)) * float64(w.tickOf(n)) / float64(gossipInterval)
 	events := max(1, int(math.Ceil(transmissions/packets)))
-	return budget{payload: w.room(events), parts: max(1, packets*float64(events)/transmissions)}
+	b := budget{payload: w.room(events), parts: packets * float64(events) / transmissions}
+	affordable := maxSpent * w.tickOf(n).Seconds() / (transmissions * float64(b.payload))
+	b.parts = max(1, min(b.parts, affordable))
+	return b
 }
 
 // tickOf is the length of a tick in a cluster of n nodes: everybody hears n heads

@@ -40,10 +40,10 @@ type Options struct {
 	SecretFile   string        // see secret.go; without it everything stays on this machine
 	Packet       int           // largest UDP packet, in bytes; default 1,400
 	Tick         time.Duration // default 500 ms; 25 ms for each member if that is more
-	Incarnation  uint64        // at least; 0 when no former run is remembered
+	Incarnation  uint64        // at least: the clock, or what a former run's number wants
 	Logger       *slog.Logger  // default slog.Default()
 
-	transport memberlist.Transport // for tests
+	wrap func(memberlist.Transport) memberlist.Transport // for tests
 }
 
 // A Cluster is this node's part in a cluster.
@@ -61,6 +61,7 @@ type Cluster struct {
 	skipped     atomic.Uint64 // sequences that were not gossiped
 	headsOnly   atomic.Uint64 // sequences of which only the head was
 	gossiped    atomic.Uint64 // bytes of events of this node
+	traffic     traffic       // of gossip
 
 	mu        sync.Mutex
 	began     time.Time
@@ -103,10 +104,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	c := &Cluster{
 		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(), done: make(chan struct{}),
-		answers: make(chan struct{}, maxAnswers),
-		client: &http.Client{Transport: &http.Transport{
-			MaxIdleConnsPerHost: 4, MaxConnsPerHost: 8, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
-		}},
+		answers: make(chan struct{}, maxAnswers), client: newClient(),
 	}
 	if o.SecretFile != "" {
 		var err error
@@ -125,16 +123,17 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c.wire = wire{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
 	events := make(chan serf.Event, 512)
-	config, err := serfConfig(&o, &c.wire, c.secrets, events)
+	config, err := serfConfig(&o, &c.wire, c.secrets, &c.traffic, events)
 	if err != nil {
-		return nil, err
-	}
-	if c.serf, err = serf.Create(config); err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
-	go c.mail.run(events, c.done)
+	if c.serf, err = serf.Create(config); err != nil {
+		_ = config.MemberlistConfig.Transport.Shutdown()
+		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
+	}
+	c.tasks.Go(func() { c.mail.run(events, c.done) })
 	c.joinSeeds(ctx)
-	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1, uint64(time.Now().UnixMilli()))
+	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1)
 	address, err := httpAddress(&o, c.serf.LocalMember().Addr)
 	if err == nil {
 		err = c.serf.SetTags(map[string]string{
@@ -231,7 +230,8 @@ func (c *Cluster) start(st *store.Store, remembered Remembered) {
 // refreshLocked brings what readers see of the members up to date.
 func (c *Cluster) refreshLocked() {
 	c.protocol.setPeers(peers(c.serf.Members()))
-	c.protocol.node(c.options.Node).bytesOut = c.gossiped.Load()
+	own := c.protocol.node(c.options.Node)
+	own.bytesIn, own.bytesOut = c.traffic.received.Load(), c.traffic.sent.Load()
 	c.store.SetMembers(c.protocol.members(c.since()))
 }
 

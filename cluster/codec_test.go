@@ -81,7 +81,7 @@ func TestRoundTrip(t *testing.T) {
 	b := encode(&testHead, everything(), testRows()...)
 	r := reader{rest: b}
 	h, _ := r.head()
-	e := r.entries(&h, new(knownRows))
+	e := r.entries(&h)
 	if !r.end() {
 		t.Fatal("it cannot be read")
 	}
@@ -103,14 +103,14 @@ func TestRoundTrip(t *testing.T) {
 		r := reader{rest: b[:cut]}
 		h, _ := r.head()
 		if !r.bad {
-			r.entries(&h, new(knownRows))
+			r.entries(&h)
 		}
 		if r.bad {
 			continue
 		}
 		again := reader{rest: b[:cut]} // a cut between entries leaves a shorter message
 		h, _ = again.head()
-		again.entries(&h, new(knownRows))
+		again.entries(&h)
 		if !again.end() {
 			t.Errorf("cut at %d it is neither read nor refused", cut)
 		}
@@ -121,26 +121,36 @@ func TestRoundTrip(t *testing.T) {
 // row that comes back is another.
 func TestRowNumbers(t *testing.T) {
 	var n rowNumbers
-	first := n.name("k", 1, 10, false)
-	if !first.keyed || !n.name("k", 1, 10+tellFor-1, false).keyed {
+	name := func(key string, born, sequence uint64, thrifty bool) rowName {
+		return n.name(&store.RowState{Key: key, Born: born, Stamp: sequence}, sequence, thrifty)
+	}
+	first := name("k", 1, 10, false)
+	if !first.keyed || !name("k", 1, 10+tellFor-1, false).keyed {
 		t.Error("the key is not told long enough")
 	}
-	if n.name("k", 1, 11, true).keyed {
+	if name("k", 1, 11, true).keyed {
 		t.Error("the key is told again where room is short")
 	}
-	if later := n.name("k", 1, 10+tellFor, false); later.keyed || later.number != first.number {
+	if later := name("k", 1, 10+tellFor, false); later.keyed || later.number != first.number {
 		t.Errorf("later it is %+v, first %+v", later, first)
 	}
-	if again := n.name("k", 20, 30, true); again.number == first.number || !again.keyed {
+	if again := name("k", 20, 30, true); again.number == first.number || !again.keyed {
 		t.Errorf("come back it is %+v, before %+v", again, first)
 	}
+	row := store.RowState{Key: "k", Born: 1, Stamp: 40}
+	if known := n.answerName(&row, 40, 10); known != (rowName{first.number, false}) {
+		t.Errorf("to who has what the number was told with, it is %+v", known)
+	}
+	if known := n.answerName(&row, 40, 9); known != (rowName{first.number, true}) {
+		t.Errorf("to who has less, it is %+v", known)
+	}
 	for i := range maxNumbers + 10 {
-		n.name(string(rune('a'+i%26))+string(rune(i)), uint64(i), 40, false)
+		name(string(rune('a'+i%26))+string(rune(i)), uint64(i), 40, false)
 	}
 	if len(n.byKey) > maxNumbers {
 		t.Errorf("%d numbers are kept", len(n.byKey))
 	}
-	if late := n.name("latecomer", 1, 41, true); !late.keyed {
+	if late := name("latecomer", 1, 41, true); !late.keyed {
 		t.Error("a row beyond the numbers lost its key")
 	}
 }

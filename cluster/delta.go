@@ -97,7 +97,8 @@ type numberedRow struct {
 
 type rowNumber struct {
 	number  uint64
-	told    uint64 // sequence in which the key was first told
+	given   uint64 // stamp of the row when it got the number: who has that knows it
+	told    uint64 // sequence in which a delta first told the key, 0 when none did
 	lastUse uint64
 }
 
@@ -110,31 +111,40 @@ const (
 
 // name is what a row is called in a delta. thrifty leaves out keys that were told
 // once.
-func (n *rowNumbers) name(key string, born, sequence uint64, thrifty bool) rowName {
+func (n *rowNumbers) name(s *store.RowState, sequence uint64, thrifty bool) rowName {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	known := n.number(s, sequence)
+	if known.told == 0 {
+		known.told = sequence
+	}
+	again := uint64(tellFor)
+	if thrifty {
+		again = 1
+	}
+	return rowName{known.number, sequence < known.told+again}
+}
+
+// number is that of a row, a new one if it has none.
+func (n *rowNumbers) number(s *store.RowState, sequence uint64) *rowNumber {
 	if n.byKey == nil {
 		n.byKey = make(map[numberedRow]*rowNumber)
 	}
-	row := numberedRow{key, born}
+	row := numberedRow{s.Key, s.Born}
 	known := n.byKey[row]
 	if known == nil {
 		if len(n.byKey) >= maxNumbers {
 			n.forget(sequence)
 		}
 		n.next++
-		known = &rowNumber{number: n.next, told: sequence}
-		row.key = strings.Clone(key)
+		known = &rowNumber{number: n.next, given: s.Stamp}
+		row.key = strings.Clone(s.Key)
 		if len(n.byKey) < maxNumbers {
 			n.byKey[row] = known
 		}
 	}
 	known.lastUse = sequence
-	again := uint64(tellFor)
-	if thrifty {
-		again = 1
-	}
-	return rowName{known.number, sequence < known.told+again}
+	return known
 }
 
 // forget drops the numbers that were not used lately. They are not given again.
@@ -147,17 +157,15 @@ func (n *rowNumbers) forget(sequence uint64) {
 	}
 }
 
-// fullName is what a row is called where the receiver may know nothing.
-func (n *rowNumbers) fullName(key string, born uint64) rowName {
+// answerName is what a row is called in an answer to who has all up to a sequence.
+func (n *rowNumbers) answerName(s *store.RowState, sequence, after uint64) rowName {
 	if n == nil {
 		return rowName{0, true}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if known := n.byKey[numberedRow{key, born}]; known != nil {
-		return rowName{known.number, true}
-	}
-	return rowName{0, true}
+	known := n.number(s, sequence)
+	return rowName{known.number, known.given > after}
 }
 
 // A row names its series by a number, once that is known.
@@ -166,15 +174,15 @@ type rowName struct {
 	keyed  bool   // its key goes along
 }
 
-// appendRow writes the entry of a row. Inline, an even row's lifetime is left out,
-// and so are sums: the receiver has what they are made of. before is the last key in
+// appendRow writes the entry of a row. For whoever has all that it builds on, an even
+// row's lifetime is left out, and so are sums. before is the last key in
 // the message, of which only the difference is told.
-func appendRow(b []byte, s *store.RowState, name rowName, before string, inline bool, h *head) []byte {
+func appendRow(b []byte, s *store.RowState, name rowName, before string, builds bool, h *head) []byte {
 	kind := byte(entryRow)
 	if name.keyed {
 		kind |= rowKeyed
 	}
-	even := inline && s.Even
+	even := builds && s.Even
 	if even {
 		kind |= rowEven
 	}
@@ -190,7 +198,7 @@ func appendRow(b []byte, s *store.RowState, name rowName, before string, inline 
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.Cells)))
 	for i := range s.Cells {
-		b = appendCell(b, &s.Cells[i], inline, h)
+		b = appendCell(b, &s.Cells[i], builds, h)
 	}
 	return b
 }
@@ -236,9 +244,9 @@ const (
 	cellFar      = 15
 )
 
-func appendCell(b []byte, c *store.CellState, inline bool, h *head) []byte {
+func appendCell(b []byte, c *store.CellState, builds bool, h *head) []byte {
 	first := byte(c.Tier)
-	summed := inline && c.Summed
+	summed := builds && c.Summed
 	if summed {
 		first |= cellSummed
 	}
@@ -288,21 +296,15 @@ func (r *reader) cell(h *head) (c store.CellState) {
 // maxCells bounds the cells of a row in a message: all that a store keeps of one.
 const maxCells = 400
 
-// row reads what appendRow wrote after the kind. known is false for a row of a
-// number that rows does not have; it learns from those that come with their key.
-func (r *reader) row(kind byte, h *head, rows *knownRows) (e rowEntry, known bool) {
+// row reads what appendRow wrote after the kind. A row that came without its key has
+// none until it is looked up by its number.
+func (r *reader) row(kind byte, h *head) (e rowEntry) {
 	e.number = r.uint()
-	row, known := rows.get(e.number)
-	if kind&rowKeyed != 0 {
-		row.key = r.key()
-		row.born = h.sequence - uint64(r.int())
-		known = true
-		if e.number > 0 && !r.bad {
-			rows.put(e.number, row)
-		}
-	}
 	s := &e.state
-	s.Key, s.Born = row.key, row.born
+	if kind&rowKeyed != 0 {
+		s.Key = r.key()
+		s.Born = h.sequence - uint64(r.int())
+	}
 	if s.Even = kind&rowEven != 0; !s.Even {
 		for i := range s.Lifetime {
 			s.Lifetime[i] = r.uint()
@@ -318,15 +320,24 @@ func (r *reader) row(kind byte, h *head, rows *knownRows) (e rowEntry, known boo
 		r.cells = append(r.cells, c)
 	}
 	s.Cells = r.cells[begin:len(r.cells):len(r.cells)]
-	return e, known
+	return e
 }
 
 // knownRows are the rows of an origin by number.
 type knownRows struct{ byNumber map[uint64]numberedRow }
 
-func (k *knownRows) get(number uint64) (numberedRow, bool) {
-	row, ok := k.byNumber[number]
-	return row, ok
+// resolve gives a row that came without its key the one of its number, and learns
+// from others. It reports false when the number is not known.
+func (k *knownRows) resolve(e *rowEntry) bool {
+	if e.state.Key == "" {
+		row, ok := k.byNumber[e.number]
+		e.state.Key, e.state.Born = row.key, row.born
+		return ok
+	}
+	if e.number > 0 {
+		k.put(e.number, numberedRow{e.state.Key, e.state.Born})
+	}
+	return true
 }
 
 func (k *knownRows) put(number uint64, row numberedRow) {

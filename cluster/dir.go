@@ -100,9 +100,10 @@ func (d *Dir) Begin(incarnation uint64) error {
 	return nil
 }
 
-// replace writes a file anew so that after a crash there is the old one or the new.
+// replace writes a file anew so that after a crash there is the old one or the new,
+// and at most one unfinished beside it.
 func (d *Dir) replace(name string, write func(w io.Writer) error) error {
-	f, err := os.CreateTemp(d.path, name+".*.tmp")
+	f, err := os.OpenFile(filepath.Join(d.path, name+".tmp"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
@@ -214,7 +215,9 @@ func restore(st *store.Store, content []byte) (found Remembered, err error) {
 	if sum := sha256.Sum256(content[:len(content)-sha256.Size]); !bytes.Equal(sum[:], content[len(content)-sha256.Size:]) {
 		return found, errors.New("it is damaged: its checksum does not match")
 	}
-	age := st.Now() - int64(binary.LittleEndian.Uint64(body))
+	// How long it was away cannot be told when the clock went back meanwhile: no time
+	// is the least wrong, since nothing then stays in windows for longer.
+	age := max(st.Now()-int64(binary.LittleEndian.Uint64(body)), 0)
 	found.age = time.Duration(age) * time.Millisecond
 	if found.age > maxCheckpointAge {
 		return found, fmt.Errorf("it is %v old, and no window is that long", found.age.Round(time.Second))

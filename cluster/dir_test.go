@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/store"
 )
 
 func openDir(t *testing.T, path string, log *bytes.Buffer) *Dir {
@@ -62,6 +64,51 @@ func TestCheckpoint(t *testing.T) {
 		if len(found.list) != 2 || found.age.Round(time.Second) != away {
 			t.Errorf("remembered %+v", found)
 		}
+	}
+}
+
+// TestCheckpointOfAClockAhead: what a node counted while its clock was an hour ahead
+// leaves its windows when their time is over, though the clock was set right while
+// it was away.
+func TestCheckpointOfAClockAhead(t *testing.T) {
+	w := newWorld(t)
+	w.now = time.Hour
+	me := w.node("me", 1000)
+	me.tick(10, wide)
+	var saved bytes.Buffer
+	own := status{me.id, 1, 1, me.store.Digest(me.id), true}
+	if err := writeCheckpoint(&saved, me.store, func(store.OriginID) status { return own }); err != nil {
+		t.Fatal(err)
+	}
+	w.now = time.Second
+	w.store = w.newStore("me", 2000)
+	if _, err := restore(w.store, saved.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	w.store.Tick()
+	w.want("calls back", w.calls(), uint64(10))
+	w.now += 6 * time.Minute
+	w.store.Tick()
+	w.want("calls of five minutes, after six", w.calls(), uint64(0))
+}
+
+// TestUnfinishedFiles: a process that is killed while it writes leaves nothing that
+// the next one adds to.
+func TestUnfinishedFiles(t *testing.T) {
+	w := newWorld(t)
+	path := t.TempDir()
+	if err := os.WriteFile(filepath.Join(path, checkpointFile+".tmp"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := openDir(t, path, new(bytes.Buffer))
+	if err := d.Save(w.store, nil); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := d.Restore(w.newStore("me", 2000)); err != nil || len(found.list) != 1 {
+		t.Errorf("restored %+v: %v", found, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(path, "*.tmp")); err != nil || len(left) > 0 {
+		t.Errorf("%v is left: %v", left, err)
 	}
 }
 

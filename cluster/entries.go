@@ -22,9 +22,8 @@ const (
 
 // entries are what a message carried.
 type entries struct {
-	notes   store.Notes
-	rows    []rowEntry
-	unknown int // rows of numbers that are not known here
+	notes store.Notes
+	rows  []rowEntry
 }
 
 type rowEntry struct {
@@ -33,7 +32,7 @@ type rowEntry struct {
 }
 
 // entries reads to the end of a message.
-func (r *reader) entries(h *head, rows *knownRows) (e entries) {
+func (r *reader) entries(h *head) (e entries) {
 	n := &e.notes
 	for len(r.rest) > 0 {
 		switch kind := r.byte(); kind {
@@ -52,12 +51,7 @@ func (r *reader) entries(h *head, rows *knownRows) (e entries) {
 		case entryDecision:
 			n.Decisions = append(n.Decisions, r.decision())
 		case entryRow, entryRow | rowKeyed, entryRow | rowEven, entryRow | rowKeyed | rowEven:
-			row, known := r.row(kind, h, rows)
-			if known {
-				e.rows = append(e.rows, row)
-			} else {
-				e.unknown++
-			}
+			e.rows = append(e.rows, r.row(kind, h))
 		default:
 			r.fail()
 		}

@@ -102,15 +102,20 @@ func (p *protocol) exchanged(now time.Duration, member string, theirs []status, 
 	}
 	n.bytesIn += uint64(size)
 	n.greeted = n.peer.incarnation + 1
-	p.compare(now, member, theirs)
+	p.compare(now, member, theirs, true)
 }
 
-// compare looks through the marks of a member for what it has more of.
-func (p *protocol) compare(now time.Duration, member string, theirs []status) {
+// compare looks through the marks of a member for what it has more of. fresh says
+// that they are an answer, and so tell of now: a request may be an old one that
+// somebody repeats.
+func (p *protocol) compare(now time.Duration, member string, theirs []status, fresh bool) {
 	for i := range theirs {
 		t := &theirs[i]
 		if t.id == p.self {
 			continue
+		}
+		if fresh {
+			p.watchRival(now, t.id, t.mark, false)
 		}
 		o := p.origin(t.id, now)
 		if o == nil {
@@ -118,7 +123,7 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status) {
 		}
 		// What a living origin has just sent is on its way; its heads say what is missing.
 		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
-		direct := i == 0 && t.id.Node == member // its own run comes first
+		direct := fresh && i == 0 && t.id.Node == member // its own run comes first
 		if direct && !p.superseded(o, now) {
 			o.node.current = t.id.Incarnation
 			o.heard(now)
@@ -180,8 +185,12 @@ func (p *protocol) forget(now time.Duration) {
 			delete(p.origins, id)
 		}
 	}
+	runs := make(map[*node]bool)
+	for _, o := range p.origins {
+		runs[o.node] = true
+	}
 	for name, n := range p.nodes {
-		if !n.own && n.peer.state == "" && p.currentOf(n) == nil && !p.known(n) {
+		if !n.own && n.peer.state == "" && !runs[n] {
 			delete(p.nodes, name)
 		}
 	}

@@ -44,7 +44,7 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 			_, err := c.ask(ctx, name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
 				r := reader{rest: frame}
 				own := r.status()
-				e := r.entries(&head{id: own.id}, &knownRows{})
+				e := r.entries(&head{id: own.id})
 				if !r.end() || len(e.rows) > 0 || own.id.Node != name {
 					return errDamaged
 				}
@@ -74,28 +74,30 @@ func (c *Cluster) Figures(yield func(name string, value float64)) {
 		all.pulls += n.pulls
 		all.gaps += n.gaps
 		all.divergence += n.divergence
-		all.bytesIn += n.bytesIn
 		if !n.own {
+			all.bytesIn += n.bytesIn
 			all.bytesOut += n.bytesOut
 		}
 	}
 	members := c.protocol.size()
 	for name, v := range map[string]uint64{
-		"members":              uint64(members),
-		"inline_total":         all.inline,
-		"pulled_total":         all.pulled,
-		"pulls_total":          all.pulls,
-		"gaps_total":           all.gaps,
-		"divergence_total":     all.divergence,
-		"gossiped_bytes_total": c.gossiped.Load(),
-		"received_bytes_total": all.bytesIn,
-		"answered_bytes_total": all.bytesOut,
-		"heads_only_total":     c.headsOnly.Load(),
-		"skipped_total":        c.skipped.Load(),
-		"ignored_total":        c.protocol.ignored + c.mail.droppedCount(),
-		"refused_total":        c.refused.Load(),
-		"queued_events":        uint64(waiting),
-		"inline_budget_bytes":  uint64(c.wire.budget(members).payload),
+		"members":                uint64(members),
+		"inline_total":           all.inline,
+		"pulled_total":           all.pulled,
+		"pulls_total":            all.pulls,
+		"gaps_total":             all.gaps,
+		"divergence_total":       all.divergence,
+		"gossiped_bytes_total":   c.gossiped.Load(),
+		"gossip_out_bytes_total": c.traffic.sent.Load(),
+		"gossip_in_bytes_total":  c.traffic.received.Load(),
+		"received_bytes_total":   all.bytesIn,
+		"answered_bytes_total":   all.bytesOut,
+		"heads_only_total":       c.headsOnly.Load(),
+		"skipped_total":          c.skipped.Load(),
+		"ignored_total":          c.protocol.ignored + c.mail.droppedCount(),
+		"refused_total":          c.refused.Load(),
+		"queued_events":          uint64(waiting),
+		"inline_budget_bytes":    uint64(c.wire.budget(members).payload),
 	} {
 		yield("remuda_cluster_"+name, float64(v))
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -22,13 +23,27 @@ const (
 	statePath     = "/internal/v1/state"
 	decisionsPath = "/internal/v1/decisions"
 
+	dialTimeout     = 2 * time.Second
+	headerTimeout   = 3 * time.Second // until an answer begins
 	exchangeTimeout = 3 * time.Second
 	pullTimeout     = 30 * time.Second
 	findTimeout     = time.Second
+	bodyTimeout     = 3 * time.Second // for a list of marks to come
+	turnTimeout     = time.Second     // for one of the answers that are being sent to end
 
 	maxMarks   = 1 << 20 // bytes of a list of marks
 	maxAnswers = 8       // states being sent at a time
 )
+
+// newClient asks members. One that takes packets and answers none must not hold one
+// of the few pulls for long.
+func newClient() *http.Client {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return &http.Client{Transport: &http.Transport{
+		DialContext: dialer.DialContext, ResponseHeaderTimeout: headerTimeout,
+		MaxIdleConnsPerHost: 4, MaxConnsPerHost: 8, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
+	}}
+}
 
 // Handler answers what members ask.
 func (c *Cluster) Handler() http.Handler {
@@ -42,15 +57,21 @@ func (c *Cluster) Handler() http.Handler {
 // guard admits members only.
 func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWriter) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		seal, err := c.secrets.check(r, c.options.Cluster)
+		if err != nil {
+			c.refuse(w, err)
+			return
+		}
+		deadline := http.NewResponseController(w)
+		_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout)) // a server that has none still bounds the size
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMarks))
+		_ = deadline.SetReadDeadline(time.Time{})
 		if err != nil {
 			http.Error(w, "read the body: "+err.Error(), http.StatusBadRequest)
 			return
 		}
-		seal, err := c.secrets.check(r, c.options.Cluster, body)
-		if err != nil {
-			c.refused.Add(1)
-			http.Error(w, err.Error(), http.StatusForbidden)
+		if err := seal.checkBody(body); err != nil {
+			c.refuse(w, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
@@ -70,6 +91,11 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWrit
 		_ = out.w.Flush()
 		c.countOut(r.Header.Get(memberHeader), counted.n)
 	}
+}
+
+func (c *Cluster) refuse(w http.ResponseWriter, err error) {
+	c.refused.Add(1)
+	http.Error(w, err.Error(), http.StatusForbidden)
 }
 
 // memberHeader names who asks, for the figures only.
@@ -112,7 +138,7 @@ func (c *Cluster) answerMarks(_ *http.Request, body []byte, out *frameWriter) er
 		return errStarting
 	}
 	if member != c.options.Node && c.protocol.nodes[member] != nil {
-		c.protocol.compare(c.since(), member, theirs)
+		c.protocol.compare(c.since(), member, theirs, false)
 	}
 	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
@@ -128,10 +154,12 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *frameWriter) error
 	if err1 != nil || err2 != nil {
 		return errDamaged
 	}
+	turn, cancel := context.WithTimeout(r.Context(), turnTimeout)
+	defer cancel()
 	select {
 	case c.answers <- struct{}{}:
 		defer func() { <-c.answers }()
-	default:
+	case <-turn.Done():
 		return errors.New("too many states are being sent")
 	}
 	id := store.OriginID{Node: q.Get("origin"), Incarnation: incarnation}
@@ -140,7 +168,7 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *frameWriter) error
 	}
 	w := stateWriter{store: c.store, emit: out.write}
 	if id == c.protocol.self {
-		w.numbers = &c.publisher.numbers
+		w.numbers, w.builds = &c.publisher.numbers, q.Get("builds") == "1" && after > 0
 	}
 	return w.write(id, after, c.store.Now()+c.store.Skew(id).Milliseconds(), func() status {
 		s, _ := c.status(id)
@@ -172,6 +200,9 @@ func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *frameWriter) e
 	}
 	frame := appendStatus(nil, &own)
 	for _, d := range c.store.OwnDecisions(r.URL.Query().Get("request_id")) {
+		if len(frame) > frameSize {
+			break // a request of thousands of decisions is told in part
+		}
 		frame = appendDecision(frame, &d)
 	}
 	return out.write(frame)
@@ -267,6 +298,9 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	}
 	query := url.Values{
 		"origin": {t.id.Node}, "incarnation": {strconv.FormatUint(t.id.Incarnation, 10)}, "after": {strconv.FormatUint(t.after, 10)},
+	}
+	if t.builds {
+		query.Set("builds", "1")
 	}
 	read, err := c.ask(ctx, t.member, http.MethodGet, statePath, query, nil, in.take)
 	if err == nil && (!in.done || in.result.id != t.id) {

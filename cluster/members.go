@@ -79,7 +79,7 @@ func (p *protocol) members(now time.Duration) []store.Member {
 			m.Sequence = o.mark
 			m.DeltaAgeMillis = max(now-o.markAt, 0).Milliseconds()
 			m.ClockSkewMillis = p.store.Skew(o.id).Milliseconds()
-			m.Stale = now-o.headAt > p.overdue() || o.mark < o.head && now-o.markAt > p.overdue()
+			m.Stale = now-o.headAt > p.overdue() || o.mark < o.head && now-o.markAt > p.overdue() || o.refused
 			m.Reporting = now-o.headAt <= silentAfter && n.peer.state != "left"
 		}
 		if n.peer.state == "left" {

@@ -68,6 +68,7 @@ type origin struct {
 	again   bool             // asked for from somebody else while a pull ran
 	from    string           // who has more, if not the origin
 	pulling bool
+	plain   bool // the next pull is to leave nothing out
 	fails   int
 }
 
@@ -93,13 +94,13 @@ type node struct {
 	bytesIn, bytesOut                       uint64
 }
 
-// rival is another process that uses this node's name.
+// rival is another process that uses this node's name, and has for longer.
 type rival struct {
-	id          store.OriginID
-	first       time.Duration
-	sequence    uint64
-	advances    int
-	established bool
+	id           store.OriginID
+	first        time.Duration
+	sequence     uint64
+	heads, marks int // how often they told of a later sequence
+	established  bool
 }
 
 const (
@@ -121,6 +122,10 @@ const (
 	// farBehind is how old a mark may be for what came after it to be asked for.
 	// Older, something may have aged out at the origin meanwhile.
 	farBehind = 45 * time.Minute
+
+	// buildsFor is how old a mark may be for a pull to build on what is here. What it
+	// builds on is kept for 80 s at least.
+	buildsFor = 20 * time.Second
 
 	// maxOrigins bounds the runs that are known; messages of more are ignored.
 	maxOrigins = 4096
@@ -181,12 +186,11 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 		p.ignored++
 		return
 	}
-	e := r.entries(&h, &o.rows)
+	e := r.entries(&h)
 	if !r.end() {
 		p.ignored++
 		return
 	}
-	o.node.bytesIn += uint64(len(message))
 	superseded := p.superseded(o, now)
 	p.setClock(o, now, h.sequence, h.wall)
 	if !superseded {
@@ -199,7 +203,7 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 			o.head, o.is = h.sequence, h.digest
 		}
 	}
-	p.watchRival(now, &h)
+	p.watchRival(now, h.id, h.sequence, true)
 	whole := p.merge(o, &e, o.mark >= h.after)
 	switch {
 	case superseded, h.sequence <= o.mark: // R3
@@ -246,7 +250,7 @@ func (p *protocol) patience(h *head) time.Duration {
 // merge puts entries into the store and reports whether all could be. complete says
 // that what they build on is here; otherwise rows that need it are left out.
 func (p *protocol) merge(o *origin, e *entries, complete bool) (whole bool) {
-	whole = e.unknown == 0
+	whole = true
 	if newest := e.notes.Newest(); newest > 0 || e.notes.Len() > 0 {
 		if err := p.store.MergeNotes(o.id, &e.notes); err != nil {
 			o.refused = true
@@ -255,7 +259,7 @@ func (p *protocol) merge(o *origin, e *entries, complete bool) (whole bool) {
 	}
 	for i := range e.rows {
 		s := &e.rows[i].state
-		if !complete && derived(s) {
+		if !o.rows.resolve(&e.rows[i]) || !complete && derived(s) {
 			whole = false
 			continue
 		}
@@ -314,31 +318,35 @@ func (p *protocol) verify(o *origin, now time.Duration) {
 	}
 }
 
-// watchRival finds out whether somebody else uses this node's name (R10): late
-// messages of a former run end soon, those of a rival go on.
-func (p *protocol) watchRival(now time.Duration, h *head) {
-	const advances, period = 3, 3 * time.Second
-	if h.id.Node != p.self.Node {
+// watchRival finds out whether an older process uses this node's name (R10): what is
+// left of a former run ends soon, a rival goes on. heard says that the sequence came
+// with a head; otherwise a member has it, and of a run that ended there are no more
+// different marks than members.
+func (p *protocol) watchRival(now time.Duration, id store.OriginID, sequence uint64, heard bool) {
+	const enough, period = 3, 3 * time.Second
+	if id.Node != p.self.Node || id.Incarnation >= p.self.Incarnation {
 		return
 	}
 	v := &p.rival
-	if v.id != h.id {
-		*v = rival{id: h.id, first: now, sequence: h.sequence}
+	if v.id != id {
+		*v = rival{id: id, first: now, sequence: sequence}
 		return
 	}
-	if h.sequence <= v.sequence {
+	if sequence <= v.sequence {
 		return
 	}
-	v.sequence = h.sequence
-	v.advances++
-	v.established = v.advances >= advances && now-v.first >= period
+	v.sequence = sequence
+	if heard {
+		v.heads++
+	} else {
+		v.marks++
+	}
+	v.established = now-v.first >= period && (v.heads >= enough || v.marks >= enough+p.size())
 }
 
 // yields reports whether this node is the younger of two owners of its name, who
 // has to go.
-func (p *protocol) yields() bool {
-	return p.rival.established && p.rival.id.Incarnation < p.self.Incarnation
-}
+func (p *protocol) yields() bool { return p.rival.established }
 
 // setClock takes over what an origin's clock said at a sequence. What was long on
 // its way makes the clock seem slow, never fast: the fastest is right, unless the

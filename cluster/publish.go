@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ type publisher struct {
 	numbers rowNumbers
 	tokens  float64 // events that may be sent now; a start is a burst
 	started bool
+	over    bool // the delta before had no room: this one gets no more than its tick's worth
 	backlog []store.Stamped[store.DecisionRecord]
 	offered uint64 // decisions up to this sequence were put into the backlog
 }
@@ -39,22 +41,27 @@ func (p *publisher) publish(b budget, headOnly bool) [][]byte {
 	h := head{
 		id: p.id, sequence: p.store.Sequence(), wall: p.store.Now(), digest: p.store.Digest(p.id), rows: true, parts: 1,
 	}
-	p.offerDecisions(h.sequence)
 	p.tokens = min(p.tokens+b.parts, maxBurst*b.parts)
 	if !p.started {
 		p.started, p.tokens = true, maxBurst*b.parts
 	}
 	parts := max(1, min(int(p.tokens), maxParts))
+	if p.over { // what was saved up for a burst would go into every third delta of many
+		parts = min(parts, int(math.Ceil(b.parts)))
+	}
 	var packed [][]byte
 	notes := p.store.ChangedNotes(p.id, h.sequence-min(reach, h.sequence))
 	if !headOnly {
 		packed = p.changes(&h, notes, b.payload, parts)
 	}
-	if packed == nil {
+	if p.over = packed == nil; p.over {
 		h.rows, h.after = false, h.sequence-1
 		packed = p.latest(&h, notes, b.payload)
+		p.offered = h.sequence // the pull brings the decisions of this tick
+	} else {
+		p.offerDecisions(h.sequence)
+		packed = p.decisions(&h, packed, b.payload)
 	}
-	packed = p.decisions(&h, packed, b.payload)
 	p.tokens -= float64(len(packed))
 	events := make([][]byte, len(packed))
 	for i, body := range packed {
@@ -90,7 +97,7 @@ func (p *publisher) pack(pk *packer, notes *store.Notes, h *head) bool {
 	thrifty := h.sequence-h.after == 1
 	var entry []byte
 	p.store.Changed(p.id, h.after, store.AllTiers, func(s *store.RowState) bool {
-		name := p.numbers.name(s.Key, s.Born, h.sequence, thrifty)
+		name := p.numbers.name(s, h.sequence, thrifty)
 		entry = appendRow(entry[:0], s, name, pk.key, true, h)
 		if !pk.fits(entry) { // in the next event there is no key before
 			entry = appendRow(entry[:0], s, name, "", true, h)

@@ -31,6 +31,7 @@ type task struct {
 	pull   bool
 	id     store.OriginID
 	after  uint64
+	builds bool // the answer may leave out what follows from all up to after
 }
 
 // due returns what is to be asked now. Each task wants an answer: exchanged, or
@@ -71,6 +72,7 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 		o.fails%2 == 1 {
 		t.member = p.somebody(o)
 	}
+	t.builds = t.member == o.id.Node && t.after > 0 && !o.plain && now-o.markAt < buildsFor
 	if t.member == "" {
 		o.wantAt = now + askEvery
 		return t, false
@@ -117,18 +119,10 @@ func (p *protocol) pulling(now time.Duration, t task, s *status, wall int64) {
 	}
 }
 
-// merged takes entries of a pull under way and reports whether they could be merged.
+// merged takes entries of a pull under way and reports whether all could be merged.
 func (p *protocol) merged(t task, e *entries) bool {
 	o := p.origins[t.id]
-	if o == nil || !p.merge(o, e, true) {
-		return false
-	}
-	for _, row := range e.rows {
-		if row.number > 0 {
-			o.rows.put(row.number, numberedRow{row.state.Key, row.state.Born})
-		}
-	}
-	return true
+	return o != nil && p.merge(o, e, true)
 }
 
 // A pullResult is what came of a pull.
@@ -155,6 +149,7 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 		return
 	}
 	o.node.pulls++
+	o.plain = false
 	if o.id.Node == t.member && o.id.Incarnation == o.node.peer.incarnation { // and not a former run of it
 		o.heard(now)
 		o.node.current = o.id.Incarnation
@@ -199,6 +194,7 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 func (p *protocol) failed(o *origin, now time.Duration) {
 	back := min(firstBackOff<<min(o.fails, 10), maxBackOff)
 	o.fails++
+	o.plain = true
 	o.wanted, o.wantAt = true, now+back+p.jitter()
 	if o.fails > 8 && !p.alive(o) {
 		o.wanted, o.full, o.fails = false, false, 0 // nobody has it; an exchange will say who does

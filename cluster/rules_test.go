@@ -104,7 +104,7 @@ func (w *world) serve(n *teller, t task) {
 		begin: func(s *status, wall int64) { w.p.pulling(w.now, t, s, wall) },
 		merge: func(e *entries) bool { return w.p.merged(t, e) },
 	}
-	out := stateWriter{store: n.store, numbers: &n.numbers, emit: func(frame []byte) error { return in.take(bytes.Clone(frame)) }}
+	out := stateWriter{store: n.store, numbers: &n.numbers, builds: t.builds, emit: func(frame []byte) error { return in.take(bytes.Clone(frame)) }}
 	sequence := n.store.Sequence()
 	own := status{n.id, sequence, sequence, n.store.Digest(n.id), true}
 	if err := out.write(n.id, t.after, n.store.Now(), func() status { return own }); err != nil {
@@ -368,6 +368,21 @@ func TestR8(t *testing.T) {
 	w.want("coverage", w.member("a").Known, false)
 }
 
+// What a member tells of a run before serf knows its node is not forgotten under it.
+func TestR8BeforeSerf(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "b", incarnation: 1})
+	w.p.exchanged(w.now, "b", []status{{store.OriginID{Node: "b", Incarnation: 1}, 1, 1, 0, true}, {a.id, 1, 1, 0, true}}, 0, nil)
+	w.p.forget(w.now)
+	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	w.receive(a.tick(10, wide))
+	m := w.member("a")
+	w.want("stale", m.Stale, false)
+	w.want("restarting", m.Restarting, false)
+	w.want("sequence", m.Sequence, uint64(1))
+}
+
 // A run is younger than all that the members have seen of its name, whatever the
 // clock says.
 func TestR9(t *testing.T) {
@@ -451,4 +466,55 @@ func TestR13(t *testing.T) {
 	if n := len(w.p.origins); n > maxOrigins {
 		t.Errorf("%d runs are known, want at most %d", n, maxOrigins)
 	}
+}
+
+// A process yields to an older one of its name, whether it hears of it by heads or
+// by what members have, and however many others there are. What is left of a former
+// run is none.
+func TestR10Rivals(t *testing.T) {
+	w := newWorld(t)
+	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	older, younger := w.node("me", 900), w.node("me", 1100)
+	for range 20 {
+		w.receive(younger.tick(1, wide))
+	}
+	w.want("yields to a younger one", w.p.yields(), false)
+
+	for i, mark := range []uint64{3, 5, 6, 8} { // of a former run, members have more or less
+		w.now += time.Second
+		w.p.exchanged(w.now, []string{"a", "b"}[i%2], []status{{older.id, mark, mark, 1, true}}, 0, nil)
+	}
+	w.want("yields to what is left of a former run", w.p.yields(), false)
+	for i := range uint64(3) {
+		w.now += time.Second
+		w.p.exchanged(w.now, "a", []status{{older.id, 9 + i, 9 + i, 1, true}}, 0, nil)
+	}
+	w.want("yields to one whose marks go on", w.p.yields(), true)
+
+	heard := newWorld(t)
+	first, second := heard.node("me", 900), heard.node("me", 1100)
+	for i := range 7 { // a second each
+		heard.want(fmt.Sprint("yields after ", i, " s"), heard.p.yields(), i > 3)
+		heard.receive(first.tick(1, wide))
+		heard.receive(second.tick(1, wide))
+	}
+}
+
+// What there is no room for is missing: the member shows as stale, and nothing is
+// taken for a divergence.
+func TestR8NoRoom(t *testing.T) {
+	w := newWorld(t)
+	var err error
+	w.store, err = store.New(store.Options{Node: "me", Incarnation: 1000, MaxSeries: 20, DedupBytes: 1 << 20, Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.p = newProtocol(w.store, func(int) time.Duration { return 500 * time.Millisecond }, 1)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	w.receive(a.tick(10, wide))
+	w.want("stale with room", w.member("a").Stale, false)
+	w.receive(a.tick(100, wide))
+	w.want("stale without", w.member("a").Stale, true)
+	w.want("divergences", w.member("a").DivergenceTotal, uint64(0))
 }

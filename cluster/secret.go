@@ -24,7 +24,8 @@ import (
 //
 // A request carries a nonce and a MAC of itself; its answer is sealed with the
 // nonce, so that an old answer is none to a new request. Requests only read, or
-// tell what somebody has: to repeat one is of no use.
+// tell what somebody has: an old one that is repeated says nothing that was not true
+// once, and is no sign of life.
 type secrets []secretKeys
 
 type secretKeys struct {
@@ -38,6 +39,7 @@ const (
 
 	clusterHeader = "Remuda-Cluster"
 	nonceHeader   = "Remuda-Nonce"
+	bodyHeader    = "Remuda-Body"
 	macHeader     = "Remuda-Mac"
 )
 
@@ -91,15 +93,16 @@ func (s secrets) sign(r *http.Request, cluster string, body []byte) (nonce []byt
 	}
 	nonce = make([]byte, nonceSize)
 	_, _ = rand.Read(nonce) // it never fails
-	r.Header.Set(nonceHeader, base64.RawURLEncoding.EncodeToString(nonce))
-	r.Header.Set(macHeader, base64.RawURLEncoding.EncodeToString(s[0].mac(r, cluster, nonce, body)))
+	sum := sha256.Sum256(body)
+	for header, value := range map[string][]byte{nonceHeader: nonce, bodyHeader: sum[:], macHeader: s[0].mac(r, cluster, nonce, sum[:])} {
+		r.Header.Set(header, base64.RawURLEncoding.EncodeToString(value))
+	}
 	return nonce
 }
 
-func (k *secretKeys) mac(r *http.Request, cluster string, nonce, body []byte) []byte {
-	sum := sha256.Sum256(body)
+func (k *secretKeys) mac(r *http.Request, cluster string, nonce, sum []byte) []byte {
 	m := hmac.New(sha256.New, k.request)
-	for _, part := range [][]byte{[]byte(r.Method), []byte(r.URL.RequestURI()), []byte(cluster), nonce, sum[:]} {
+	for _, part := range [][]byte{[]byte(r.Method), []byte(r.URL.RequestURI()), []byte(cluster), nonce, sum} {
 		_ = binary.Write(m, binary.BigEndian, uint32(len(part)))
 		m.Write(part)
 	}
@@ -109,9 +112,10 @@ func (k *secretKeys) mac(r *http.Request, cluster string, nonce, body []byte) []
 // errForbidden is the answer to a request that does not come from a member.
 var errForbidden = errors.New("not a member of this cluster")
 
-// check admits a request of a member and returns what its answer is sealed with;
-// without secrets that is nothing, and only this machine is admitted.
-func (s secrets) check(r *http.Request, cluster string, body []byte) (*seal, error) {
+// check admits a request of a member, before its body is read, and returns what its
+// answer is sealed with; without secrets that is nothing, and only this machine is
+// admitted.
+func (s secrets) check(r *http.Request, cluster string) (*seal, error) {
 	if r.Header.Get(clusterHeader) != cluster {
 		return nil, errForbidden
 	}
@@ -123,16 +127,28 @@ func (s secrets) check(r *http.Request, cluster string, body []byte) (*seal, err
 		return nil, nil
 	}
 	nonce, err := base64.RawURLEncoding.DecodeString(r.Header.Get(nonceHeader))
+	sum, serr := base64.RawURLEncoding.DecodeString(r.Header.Get(bodyHeader))
 	mac, merr := base64.RawURLEncoding.DecodeString(r.Header.Get(macHeader))
-	if err != nil || merr != nil || len(nonce) != nonceSize {
+	if err != nil || serr != nil || merr != nil || len(nonce) != nonceSize {
 		return nil, errForbidden
 	}
 	for i := range s {
-		if hmac.Equal(mac, s[i].mac(r, cluster, nonce, body)) {
-			return &seal{keys: s[i : i+1], nonce: nonce}, nil
+		if hmac.Equal(mac, s[i].mac(r, cluster, nonce, sum)) {
+			return &seal{keys: s[i : i+1], nonce: nonce, body: sum}, nil
 		}
 	}
 	return nil, errForbidden
+}
+
+// checkBody refuses a body that is not the one that was signed.
+func (s *seal) checkBody(body []byte) error {
+	if s == nil {
+		return nil
+	}
+	if sum := sha256.Sum256(body); !hmac.Equal(sum[:], s.body) {
+		return errForbidden
+	}
+	return nil
 }
 
 // A seal encrypts the frames of one answer, or opens them: each with its place in
@@ -140,6 +156,7 @@ func (s secrets) check(r *http.Request, cluster string, body []byte) (*seal, err
 type seal struct {
 	keys  []secretKeys // the first seals, any opens
 	nonce []byte       // of the request
+	body  []byte       // sum of its body
 	frame uint64
 }
 

@@ -26,7 +26,7 @@ const (
 //
 // Conflicts of names are left to rule R10: serf's own vote would shut down a node
 // that was moved to another address, before its former run is seen to have failed.
-func serfConfig(o *Options, w *wire, keys secrets, events chan<- serf.Event) (*serf.Config, error) {
+func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, events chan<- serf.Event) (*serf.Config, error) {
 	host, port, err := splitAddress(o.Gossip)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,6 @@ func serfConfig(o *Options, w *wire, keys secrets, events chan<- serf.Event) (*s
 	m.PushPullInterval = 15 * time.Second
 	m.DeadNodeReclaimTime = 10 * time.Second
 	m.QueueCheckInterval = 5 * time.Second
-	m.Transport = o.transport
 	if len(keys) > 0 {
 		all := make([][]byte, len(keys))
 		for i := range keys {
@@ -64,7 +63,7 @@ func serfConfig(o *Options, w *wire, keys secrets, events chan<- serf.Event) (*s
 	c.MemberlistConfig = m
 	c.Tags = map[string]string{regionTag: o.Region}
 	c.EventCh = events
-	c.EventBuffer = 256
+	c.EventBuffer = 64 // some seconds; members send each other all of it every PushPullInterval
 	c.UserEventSizeLimit = min(w.room(1)+64, serfLimit)
 	c.BroadcastTimeout = 2 * time.Second
 	c.LeavePropagateDelay = 500 * time.Millisecond
@@ -73,6 +72,12 @@ func serfConfig(o *Options, w *wire, keys secrets, events chan<- serf.Event) (*s
 	c.EnableNameConflictResolution = false
 	logger := log.New(serfLog{o.Logger}, "", 0)
 	c.Logger, m.Logger = logger, logger
+	if m.Transport, err = newTransport(host, port, logger, counted); err != nil {
+		return nil, err
+	}
+	if o.wrap != nil {
+		m.Transport = o.wrap(m.Transport)
+	}
 	return c, nil
 }
 

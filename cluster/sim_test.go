@@ -19,7 +19,8 @@ var (
 )
 
 // TestSimulation runs clusters of real stores through faults: messages lost,
-// repeated, late and out of order, partitions of gossip and of HTTP, kills with and
+// repeated, late and out of order, partitions of gossip and of HTTP that stay or come
+// and go, kills with and
 // without a checkpoint, frozen processes, clocks an hour off. After each bout of
 // faults everything heals, and within ten seconds all nodes must hold the same
 // cells of every origin, to the byte. Time, messages and faults come from a seed.
@@ -64,9 +65,11 @@ type simulation struct {
 	slow               time.Duration
 	noGossip, noHTTP   map[[2]string]bool // from, to
 	traffic, cuts      bool
+	healed             bool
 	payload            int
 	parts              float64
 	kills, pulls, gaps int
+	built, again       int // pulls that left something out, and those of which too much
 	inline             uint64
 }
 
@@ -157,7 +160,8 @@ func simulate(t *testing.T, seed uint64, seconds int) {
 			return
 		}
 	}
-	t.Logf("%d nodes, payload %d B × %.1f: %d kills, %d pulls, %d gaps, %d sequences inline", len(s.nodes), s.payload, s.parts, s.kills, s.pulls, s.gaps, s.inline)
+	t.Logf("%d nodes, payload %d B × %.1f: %d kills, %d pulls (%d build on what is there, %d of these were in vain), %d gaps, %d sequences inline",
+		len(s.nodes), s.payload, s.parts, s.kills, s.pulls, s.built, s.again, s.gaps, s.inline)
 }
 
 // start begins a run of a node.
@@ -373,7 +377,7 @@ func (s *simulation) exchange(n *simNode, t task) {
 			if !r.end() {
 				s.t.Fatal("marks cannot be read")
 			}
-			m.protocol.compare(s.elapsed(m), from, list)
+			m.protocol.compare(s.elapsed(m), from, list, false)
 			theirs = appendMarks(nil, m.name, m.protocol.marks())
 		}
 		s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
@@ -395,15 +399,22 @@ func (s *simulation) exchange(n *simNode, t task) {
 func (s *simulation) pull(n *simNode, t task) {
 	m, run := s.find(t.member), n.run
 	s.pulls++
+	if t.builds {
+		s.built++
+	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var frames [][]byte
 		if s.reaches(n, m) && (t.id == m.protocol.self || m.protocol.origins[t.id] != nil) {
+			late := m.rng.IntN(8) == 0
 			w := stateWriter{store: m.store, emit: func(frame []byte) error {
 				frames = append(frames, bytes.Clone(frame))
+				if late && len(frames) == 1 {
+					s.tick(m) // while it answers
+				}
 				return nil
 			}}
 			if t.id == m.protocol.self {
-				w.numbers = &m.publisher.numbers
+				w.numbers, w.builds = &m.publisher.numbers, t.builds
 			}
 			status := func() status {
 				if t.id == m.protocol.self {
@@ -437,7 +448,10 @@ func (s *simulation) pull(n *simNode, t task) {
 			}
 			frame := frames[0]
 			frames = frames[1:]
-			if err := in.take(frame); err != nil {
+			if err := in.take(frame); err != nil && t.builds {
+				s.again++ // it asks again, for all that was left out
+				in.result.err, frames = err, nil
+			} else if err != nil {
 				s.t.Errorf("%v: %s cannot take a frame of %v from %s: %v", s.now, n.name, t.id, m.name, err)
 				in.result.err, frames = err, nil
 			}

@@ -9,7 +9,7 @@ import (
 
 // bout is some faults with traffic, a heal, and the check that all nodes agree.
 func (s *simulation) bout() {
-	s.traffic, s.cuts = true, true
+	s.traffic, s.cuts, s.healed = true, true, false
 	s.loss = []float64{0, 0, 0.05, 0.1, 0.3, 1}[s.rng.IntN(6)]
 	s.repeat = s.rng.Float64() * 0.5
 	s.slow = []time.Duration{0, 200 * time.Millisecond, 1200 * time.Millisecond}[s.rng.IntN(3)]
@@ -32,7 +32,7 @@ func (s *simulation) bout() {
 
 func (s *simulation) fault() {
 	n, m := s.nodes[s.rng.IntN(len(s.nodes))], s.nodes[s.rng.IntN(len(s.nodes))]
-	switch s.rng.IntN(7) {
+	switch s.rng.IntN(8) {
 	case 0, 1:
 		if n.up && !n.frozen {
 			s.kill(n)
@@ -54,13 +54,23 @@ func (s *simulation) fault() {
 		s.noGossip[[2]string{n.name, m.name}] = true
 	case 5:
 		s.noHTTP[[2]string{n.name, m.name}] = true
-	case 6: // a partition
-		for _, a := range s.nodes {
-			for _, b := range s.nodes {
-				if (a.name < n.name) != (b.name < n.name) {
-					s.noGossip[[2]string{a.name, b.name}] = true
-					s.noHTTP[[2]string{a.name, b.name}] = true
-				}
+	case 6:
+		s.part(n, true)
+	case 7: // one that comes and goes
+		period := []time.Duration{2 * time.Second, 10 * time.Second}[s.rng.IntN(2)]
+		for i := range 6 {
+			s.after(time.Duration(i)*period, func() { s.part(n, i%2 == 0) })
+		}
+	}
+}
+
+// part cuts the nodes whose names come before that of n off the others, or ends that.
+func (s *simulation) part(n *simNode, cut bool) {
+	for _, a := range s.nodes {
+		for _, b := range s.nodes {
+			if (a.name < n.name) != (b.name < n.name) {
+				s.noGossip[[2]string{a.name, b.name}] = cut && !s.healed
+				s.noHTTP[[2]string{a.name, b.name}] = cut && !s.healed
 			}
 		}
 	}
@@ -104,7 +114,7 @@ func (s *simulation) kill(n *simNode) {
 }
 
 func (s *simulation) heal() {
-	s.loss, s.repeat, s.slow, s.cuts = 0, 0, 0, false
+	s.loss, s.repeat, s.slow, s.cuts, s.healed = 0, 0, 0, false, true
 	clear(s.noGossip)
 	clear(s.noHTTP)
 	for _, n := range s.nodes {

@@ -14,16 +14,18 @@ const (
 	frameEntries = 'E'
 	frameEnd     = 'Z' // status
 
-	// frameSize is about how many bytes of entries go into a frame, maxFrame how many
-	// bytes a frame may have.
+	// frameSize is after how many bytes of entries a frame is complete. A row is not
+	// split, since its lifetime must come with all its newest cells: maxFrame holds
+	// one with every cell that is kept, 238 of some 26 KB at most.
 	frameSize = 128 << 10
-	maxFrame  = 256 << 10
+	maxFrame  = 8 << 20
 )
 
 // stateWriter writes a state frame by frame.
 type stateWriter struct {
 	store   *store.Store
 	numbers *rowNumbers // of rows of this node's own, if the receiver is to learn them
+	builds  bool        // the receiver has all up to the sequence asked for
 	emit    func(frame []byte) error
 
 	head  head
@@ -76,8 +78,15 @@ func (w *stateWriter) rows(id store.OriginID, after uint64, tiers store.Tiers) {
 		if len(s.Cells) == 0 {
 			return true
 		}
-		entry = appendRow(entry[:0], s, w.numbers.fullName(s.Key, s.Born), w.key, false, &w.head)
-		w.key = strings.Clone(s.Key)
+		known := uint64(0)
+		if w.builds {
+			known = after
+		}
+		name := w.numbers.answerName(s, w.head.sequence, known)
+		entry = appendRow(entry[:0], s, name, w.key, w.builds, &w.head)
+		if name.keyed {
+			w.key = strings.Clone(s.Key)
+		}
 		return w.add(entry)
 	})
 }
@@ -128,9 +137,8 @@ func (s *stateReader) take(frame []byte) error {
 		s.head = head{id: s.result.id, sequence: s.result.mark, wall: s.result.wall}
 		s.begin(&s.result.status, s.result.wall)
 	case kind == frameEntries && s.started && !s.done:
-		var none knownRows
-		e := r.entries(&s.head, &none)
-		if !r.end() || e.unknown > 0 || !s.merge(&e) {
+		e := r.entries(&s.head)
+		if !r.end() || !s.merge(&e) {
 			return errDamaged
 		}
 	case kind == frameEnd && s.started && !s.done:

@@ -231,3 +231,67 @@ var providerNames = func() []string {
 	}
 	return list
 }()
+
+// BenchmarkMerge merges what 600 series with some 7 events a tick tell another node,
+// tick by tick: a state an operation, of one or two cells of a second, and now and then
+// of a sum.
+func BenchmarkMerge(b *testing.B) {
+	const series, ticks = 600, 120
+	now := time.UnixMilli(1_800_000_000_000)
+	clock := func() time.Time { return now }
+	from, err := New(Options{Node: "a", Now: clock, DedupBytes: 1 << 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	id := OriginID{"a", from.Incarnation()}
+	type told struct {
+		at    time.Time
+		state RowState
+	}
+	var states []told
+	buckets, before := 0, uint64(0)
+	batches := workload(series, 8, 7*series, now.UnixMilli())
+	for n := range ticks {
+		batch := batches[n%len(batches)]
+		renew(batch, uint64(n), now.UnixMilli())
+		from.Apply(batch)
+		now = now.Add(500 * time.Millisecond)
+		from.Tick()
+		from.Changed(id, before, AllTiers, func(s *RowState) bool {
+			kept := recorded(s)
+			states = append(states, told{now, kept})
+			for _, c := range kept.Cells {
+				var content cell
+				if err := content.unpack(c.Packed, from.categories); err != nil {
+					b.Fatal(err)
+				}
+				for _, d := range []*distribution{&content.successes, &content.failures} {
+					for _, count := range d.counts {
+						if count > 0 {
+							buckets++
+						}
+					}
+				}
+			}
+			return true
+		})
+		before = from.Sequence()
+	}
+	var to *Store
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%len(states) == 0 {
+			b.StopTimer()
+			if to, err = New(Options{Node: "b", Now: clock, DedupBytes: 1 << 20}); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+		s := &states[i%len(states)]
+		now = s.at
+		if err := to.Merge(id, &s.state); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(buckets)/float64(len(states)), "buckets/op")
+}

@@ -39,7 +39,8 @@ type member struct {
 	bind         string   // of --http, when it is another
 	join         []string // gossip addresses
 	flags        []string
-	prefix       []string // of the command
+	prefix       []string      // of the command
+	clock        time.Duration // by how much it is ahead
 	log          string
 
 	process *exec.Cmd
@@ -181,7 +182,8 @@ func (m *member) start() {
 	defer log.Close()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = log
-	cmd.Env = append(os.Environ(), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // or it takes a second to exit
+	cmd.Env = append(os.Environ(), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0", // or it takes a second to exit
+		clockVariable+"="+m.clock.String())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -288,6 +290,7 @@ type memberState struct {
 	Stale, Restarting bool
 	Incarnation       uint64
 	HTTPAddr          string  `json:"http_addr"`
+	ClockSkewMillis   *int64  `json:"clock_skew_ms"`
 	DivergenceTotal   *uint64 `json:"divergence_total"`
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +17,6 @@ import (
 	"testing"
 	"time"
 )
-
-// That the wall clock of a member is an hour off is left to the simulator of package
-// cluster (clock jumps) and to the tests of store: a process has no clock of its own
-// to be set, and the program has no hook for one.
 
 // TestKillUnderLoad kills a member ten times under load and starts it again at once.
 // Of what it acknowledged only that is lost which had not reached another member.
@@ -254,6 +251,46 @@ func TestDataDirs(t *testing.T) {
 	}
 }
 
+// TestClocksOff: of three members one has a clock an hour ahead and one an hour
+// behind. All count the same, and go on so when one comes back with its clock set right:
+// its run is newer than the one before all the same.
+func TestClocksOff(t *testing.T) {
+	t.Parallel()
+	c := newProcessCluster(t)
+	right, ahead, behind := c.add("iad"), c.add("lhr"), c.add("bom", "--data-dir", filepath.Join(t.TempDir(), "data"))
+	ahead.clock, behind.clock = time.Hour, -time.Hour
+	c.start()
+	stop := c.load()
+	defer stop()
+	for _, m := range c.members {
+		eventually(t, 30*time.Second, "there is something of "+m.name, func() bool { return right.countedBy(m.name) > 200 })
+	}
+	stop()
+	calls, took := c.agree(30 * time.Second)
+	for name, want := range map[string]int64{ahead.name: 3_600_000, behind.name: -3_600_000} {
+		s := right.view()[name]
+		if s.ClockSkewMillis == nil || *s.ClockSkewMillis < want-3000 || *s.ClockSkewMillis > want+3000 {
+			t.Errorf("the clock of %s is told as %v ms off, want %d", name, s.ClockSkewMillis, want)
+		}
+	}
+	t.Logf("%d calls on each, %+v booked; agreed %v after the last event", calls, c.booked(), took.Round(time.Millisecond))
+
+	for _, m := range []*member{ahead, behind} {
+		before := right.view()[m.name].Incarnation
+		m.drains()
+		m.clock = 0
+		m.start()
+		m.await()
+		c.whole()
+		if now := right.view()[m.name].Incarnation; now <= before {
+			t.Errorf("after run %d of %s comes %d", before, m.name, now)
+		}
+		m.post(100)
+	}
+	calls, took = c.agree(30 * time.Second)
+	t.Logf("clocks set right: %d calls on each; agreed %v after the last event", calls, took.Round(time.Millisecond))
+}
+
 // TestDataDirUnusable: a directory that cannot be used is an error at the start.
 func TestDataDirUnusable(t *testing.T) {
 	t.Parallel()
@@ -273,6 +310,41 @@ func TestDataDirUnusable(t *testing.T) {
 	m.start()
 	if status, text := m.exits(30*time.Second), m.logged(); status != 1 || !strings.Contains(text, "--data-dir") || !strings.Contains(text, "read-only") {
 		t.Errorf("status %d: %s", status, text)
+	}
+}
+
+// TestDamagedCheckpoint: one that is damaged is kept aside with the reason in the log,
+// and the member starts without; the members have what it had.
+func TestDamagedCheckpoint(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	c := newProcessCluster(t)
+	c.add("iad")
+	m := c.add("lhr", "--data-dir", data)
+	c.start()
+	m.post(300)
+	c.agree(30 * time.Second)
+	m.drains()
+	file := filepath.Join(data, "checkpoint")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	m.await()
+	c.whole()
+	if calls, _ := c.agree(30 * time.Second); calls != 300 {
+		t.Errorf("%d calls, want 300", calls)
+	}
+	if aside, err := os.ReadFile(file + ".refused"); err != nil || !bytes.Equal(aside, content) {
+		t.Errorf("what was refused is not kept: %d bytes, %v", len(aside), err)
+	}
+	if text := m.logged(); !strings.Contains(text, "checkpoint is not used") || !strings.Contains(text, "checksum") {
+		t.Errorf("the log says %s", text)
 	}
 }
 

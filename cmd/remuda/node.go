@@ -25,6 +25,9 @@ import (
 // managers count on 10 s.
 const drainTime = 8 * time.Second
 
+// wallClock is the clock of the machine; tests give processes another.
+var wallClock = time.Now
+
 // node is a store with its faces, wired together.
 type node struct {
 	log      *slog.Logger
@@ -123,12 +126,12 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 		}
 		least = n.dir.NextIncarnation()
 	}
-	incarnation := max(least, uint64(time.Now().UnixMilli()))
+	incarnation := max(least, uint64(wallClock().UnixMilli()))
 	if f.clustered() {
 		n.cluster, err = cluster.Join(ctx, cluster.Options{
 			Node: f.Node, Region: f.Region, Cluster: f.Cluster, Gossip: f.Gossip, Join: f.Join, Advertise: f.Advertise,
 			HTTPAddr: n.listener.Addr().String(), SecretFile: f.SecretFile, Packet: f.GossipPacket, Tick: f.Tick,
-			Incarnation: least, Logger: n.log,
+			Incarnation: incarnation, Logger: n.log,
 		})
 		if err != nil {
 			return err
@@ -143,6 +146,7 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 	n.store, err = store.New(store.Options{
 		Node: f.Node, Region: f.Region, Incarnation: incarnation, MaxSeries: f.MaxSeries,
 		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: f.DedupBytes,
+		Now: wallClock,
 	})
 	if err != nil {
 		return err

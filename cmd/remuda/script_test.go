@@ -13,9 +13,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// clockVariable is by how much the clock of a process under test is ahead.
+const clockVariable = "REMUDA_TEST_CLOCK_AHEAD"
+
 // TestMain lets the test binary be the program: scripts run it as remuda.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"remuda": main})
+	testscript.Main(m, map[string]func(){"remuda": func() {
+		if ahead, err := time.ParseDuration(os.Getenv(clockVariable)); err == nil {
+			wallClock = func() time.Time { return time.Now().Add(ahead) }
+		}
+		main()
+	}})
 }
 
 // TestScripts runs the program as its users do. The command `node` starts a real

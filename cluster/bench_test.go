@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"remuda/store"
+)
+
+// BenchmarkState pulls the state of 10,000 series that were called once a second for
+// an hour: written, compressed, read and merged by one goroutine. "newest" is what
+// comes first, the cells of the last 80 s.
+func BenchmarkState(b *testing.B) {
+	const series = 10_000
+	now := time.UnixMilli(simBase)
+	newStore := func(name string) *store.Store {
+		s, err := store.New(store.Options{Node: name, Incarnation: 1, DedupBytes: 1 << 20, Now: func() time.Time { return now }})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	from := newStore("a")
+	id := store.OriginID{Node: "a", Incarnation: 1}
+	events := make([]store.Event, series)
+	for back := int64(3590); back >= 0; back-- {
+		if back > 80 && back%10 > 0 { // ten at a time where steps of ten seconds are the finest kept
+			continue
+		}
+		at := from.Now() - back*1000
+		for i := range events {
+			micros := uint64(20_000 + (i*7919+int(back)*104_729)%100_000)
+			events[i] = store.Event{
+				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: fmt.Sprint("chain", i%7), Method: fmt.Sprint("method", i/100),
+				Strategy: "fastest", ProviderID: fmt.Sprint("provider", i%100), SourceNode: "gw", SourceRegion: "r", Weight: 1,
+				DurationMicros: micros, UpstreamMicros: micros, Failed: (i+int(back))%40 == 0,
+			}
+			if back > 80 {
+				events[i].Weight = 10
+			}
+		}
+		from.Apply(events)
+	}
+	from.Tick()
+	own := status{id, 1, 1, from.Digest(id), true}
+	for _, newest := range []bool{true, false} {
+		b.Run(map[bool]string{true: "newest", false: "all"}[newest], func(b *testing.B) {
+			size := 0
+			for b.Loop() {
+				to := newStore("b")
+				p := newProtocol(to, func(int) time.Duration { return time.Second }, 1)
+				p.origin(id, time.Second)
+				ask := task{pull: true, id: id, member: "a"}
+				in := stateReader{
+					begin: func(s *status, wall int64) { p.pulling(time.Second, ask, s, wall) },
+					merge: func(e *entries) bool { return p.merged(ask, e) },
+				}
+				var wire bytes.Buffer
+				frames := &frameWriter{w: bufio.NewWriter(&wire)}
+				take := frameReader{r: &wire}
+				out := stateWriter{store: from, emit: func(frame []byte) error {
+					if err := frames.write(frame); err != nil {
+						return err
+					}
+					if err := frames.w.Flush(); err != nil {
+						return err
+					}
+					size += wire.Len()
+					plain, err := take.next()
+					if err != nil {
+						return err
+					}
+					return in.take(plain)
+				}}
+				var err error
+				if newest {
+					out.head = head{id: id, sequence: 1, wall: from.Now()}
+					err = out.emit(appendStatus(append([]byte{frameHeader, wireVersion}, appendInstants(nil, from.Now())...), &own))
+					out.err = err
+					out.rows(id, 0, store.NewestTier)
+					out.flush()
+				} else {
+					err = out.write(id, 0, from.Now(), func() status { return own })
+				}
+				if err != nil || out.err != nil {
+					b.Fatal(err, out.err)
+				}
+			}
+			b.ReportMetric(float64(size)/float64(b.N), "bytes/op")
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"remuda/store"
+)
+
+// TestWideRow: a series of which every step of an hour is kept, and whose latencies
+// and failures fill all buckets, goes through a pull, sealed too, and a checkpoint.
+func TestWideRow(t *testing.T) {
+	w := newWorld(t)
+	w.now = 2 * time.Hour
+	a := w.node("a", 1)
+	rng := rand.New(rand.NewPCG(1, 1))
+	const each = 400
+	for back := range int64(3590) {
+		events := make([]store.Event, each)
+		at := a.store.Now() - back*1000
+		for i := range events {
+			micros := uint64(math.Exp(rng.Float64() * math.Log(80_000_000_000)))
+			events[i] = store.Event{
+				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: "p",
+				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Failed: i%2 == 0,
+			}
+		}
+		if refusals := a.store.Apply(events).Refusals; len(refusals) > 0 {
+			t.Fatal(refusals)
+		}
+	}
+	a.store.Tick()
+
+	keys, err := deriveKeys("a secret of the cluster", "remuda")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wire bytes.Buffer
+	sealing := &seal{keys: []secretKeys{keys}, nonce: make([]byte, nonceSize)}
+	opening := &seal{keys: []secretKeys{keys}, nonce: make([]byte, nonceSize)}
+	frames := &frameWriter{w: bufio.NewWriter(&wire), seal: sealing}
+	own := status{a.id, 1, 1, a.store.Digest(a.id), true}
+	out := stateWriter{store: a.store, emit: frames.write}
+	if err := out.write(a.id, 0, a.store.Now(), func() status { return own }); err != nil {
+		t.Fatal(err)
+	}
+	if err := frames.w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	size := wire.Len()
+	ask := task{id: a.id, member: "a"}
+	w.p.origin(a.id, w.now)
+	in := stateReader{
+		begin: func(s *status, wall int64) { w.p.pulling(w.now, ask, s, wall) },
+		merge: func(e *entries) bool { return w.p.merged(ask, e) },
+	}
+	from := frameReader{r: &wire, seal: opening}
+	for !in.done {
+		frame, err := from.next()
+		if err == nil {
+			err = in.take(frame)
+		}
+		if err != nil {
+			t.Fatalf("a state of %d bytes: %v", size, err)
+		}
+	}
+	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
+
+	var saved bytes.Buffer
+	if err := writeCheckpoint(&saved, a.store, func(store.OriginID) status { return own }); err != nil {
+		t.Fatal(err)
+	}
+	again := w.newStore("a", 2)
+	if _, err := restore(again, saved.Bytes()); err != nil {
+		t.Fatalf("a checkpoint of %d bytes: %v", saved.Len(), err)
+	}
+	w.want("digest of the checkpoint", again.Digest(a.id), a.store.Digest(a.id))
+}
