@@ -319,6 +319,41 @@ func testReaderThatNeverReads(t *testing.T, start starter) {
 	}
 }
 
+// TestReaderThatPauses: one that takes nothing for a while, and then all, misses
+// frames and no news, and no frame reaches it in part. So does one that goes on pausing.
+func TestReaderThatPauses(t *testing.T) { bothWays(t, testReaderThatPauses) }
+
+func testReaderThatPauses(t *testing.T, start starter) {
+	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = time.Minute })
+	var lines []string
+	for i := range 300 { // a large view fills the buffers of the connection soon
+		lines = append(lines, decision("c", fmt.Sprintf("provider_with_a_rather_long_name_%d", i), ""))
+	}
+	n.post(http.StatusAccepted, lines...)
+	const path = "/api/v1/providers?window=5m"
+	r := n.open(path+"&format=sse&interval=100ms", "")
+	defer r.close()
+	for range 2 {
+		waits := func() bool { return n.rows("/api/v1/subscribers")[0]["lag_ms"].(float64) > 50 }
+		for deadline := time.Now().Add(time.Minute); !waits(); n.post(http.StatusAccepted, lines...) {
+			if time.Now().After(deadline) {
+				t.Fatal("the stream does not wait for a reader that does not read")
+			}
+		}
+		want := byKey(n.rows(path))
+		calls := func(rows map[string]map[string]any) (sum float64) {
+			for _, row := range rows {
+				sum += row["total_calls"].(float64)
+			}
+			return sum
+		}
+		r.until(t, "what was counted", func(event) bool { return calls(r.rows) == calls(want) })
+		if diff := cmp.Diff(want, r.rows, moving); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
 // TestQuietStreamsLast: a deadline is for writing a frame, not for the time between
 // two.
 func TestQuietStreamsLast(t *testing.T) { bothWays(t, testQuietStreamsLast) }

@@ -20,6 +20,7 @@ type view struct {
 	query    string // canonical
 	interval time.Duration
 	pace     *pace
+	seats    seats
 	computed *atomic.Uint64
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
