@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type streams struct {
 	computed, written, bytes, cut atomic.Uint64
 
 	mu          sync.Mutex
+	turns       chan struct{} // to compute a frame
 	views       map[string]*view
 	subscribers map[uint64]*subscriber
 	nextID      uint64
@@ -56,7 +58,7 @@ func (s *subscriber) lag(now time.Time) time.Duration {
 func newStreams(a *API) *streams {
 	s := &streams{
 		api: a, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
-		ending: make(chan struct{}),
+		ending: make(chan struct{}), turns: make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)),
 	}
 	s.server.AutoReplay, s.server.AutoStream, s.server.BufferSize = false, false, 1
 	s.server.Headers = map[string]string{
@@ -105,7 +107,7 @@ func (s *streams) enter(sub *subscriber, key string, build func() source) (*view
 	if v == nil {
 		v = &view{
 			key: key, path: sub.path, query: sub.query, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1,
-			computed: &s.computed,
+			computed: &s.computed, turns: s.turns,
 		}
 		v.pace = newPace(sub.interval, s.api.options.Heartbeat, v.seats.goRound)
 		s.views[key] = v
