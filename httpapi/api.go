@@ -73,6 +73,7 @@ type API struct {
 	ingester Ingester
 	log      *slog.Logger
 	router   *chi.Mux
+	queries  queries
 	bodies   *bodyCache
 	streams  *streams
 	metrics  http.Handler
@@ -147,9 +148,17 @@ func (a *API) routes() *chi.Mux {
 	return r
 }
 
+// Values of headers that all answers share. Nobody may change them.
+var (
+	noSniff       = []string{"nosniff"}
+	varyAccept    = []string{"Accept, Accept-Encoding"}
+	cacheNotKept  = []string{"no-store"}
+	cacheAskFirst = []string{"no-cache"}
+)
+
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header()["X-Content-Type-Options"] = noSniff
 	if !a.hostAllowed(r.Host) {
 		a.fail(w, r, newProblem("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
 		return
@@ -165,8 +174,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pointed at this node would come with that name.
 func (a *API) hostAllowed(host string) bool {
 	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+	if strings.IndexByte(host, ':') >= 0 { // that there is no port would be an error, which is made each time
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			name = h
+		}
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
 	return name == "localhost" || net.ParseIP(name) != nil || slices.Contains(a.options.AllowedHosts, name)
@@ -199,11 +210,12 @@ func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 // read is the handler of a collection in all its faces.
 func (a *API) read(res *resource) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p, err := res.parse(r.URL.RawQuery)
+		q, err := a.queries.parse(res, r.URL.RawQuery)
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
+		p := q.params
 		switch res {
 		case providerResource:
 			p.filter[store.ProviderDim] = []string{chi.URLParam(r, "provider_id")}
@@ -224,7 +236,7 @@ func (a *API) read(res *resource) http.HandlerFunc {
 			a.stream(w, r, res, p, format)
 			return
 		}
-		a.document(w, r, res, p, format)
+		a.document(w, r, res, q, format)
 	}
 }
 
