@@ -76,6 +76,8 @@ type API struct {
 	queries  queries
 	bodies   *bodyCache
 	streams  *streams
+	posts    *posts
+	taking   *taking // nil: connections stay with the server
 	metrics  http.Handler
 	ingest   ingestStats
 	draining atomic.Bool
@@ -99,7 +101,7 @@ func New(o Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies}
+	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, posts: newPosts()}
 	a.streams = newStreams(a)
 	a.metrics = newMetrics(a)
 	a.router = a.routes()
@@ -112,6 +114,11 @@ func defaultTo[T comparable](v *T, value T) {
 		*v = value
 	}
 }
+
+// FinishPosts waits for the posts that are under way, cuts off those whose bodies
+// take too long, and reports whether all had ended when the context did. It comes
+// after Shutdown, from which on posts are refused.
+func (a *API) FinishPosts(ctx context.Context) bool { return a.posts.finish(ctx) }
 
 // Shutdown ends every stream with a bye and waits for them, until the context ends.
 func (a *API) Shutdown(ctx context.Context) error {

@@ -63,27 +63,19 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 			strict = on
 		}
 	}
-	if a.draining.Load() {
-		p := newProblem("shutting_down", "this node is shutting down")
-		p.retryAfter = time.Second
-		a.fail(w, r, p)
-		return
-	}
+	from := http.NewResponseController(w)
 	// Not every ResponseWriter has deadlines (recorders in tests have not); the
 	// server's own timeouts remain.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.options.BodyTimeout))
-	began := time.Now()
-	receipt, err := a.ingester.Ingest(r, strict)
-	a.ingest.note(&receipt, err, r.ContentLength, time.Since(began))
-	switch {
-	case err != nil:
+	_ = from.SetReadDeadline(time.Now().Add(a.options.BodyTimeout))
+	a.posts.begin(from)
+	done := sync.OnceFunc(func() { a.posts.end(from) })
+	defer done()
+	receipt, err := a.ingestPost(r, strict)
+	if err != nil {
 		a.fail(w, r, err)
 		return
-	case strict && receipt.Rejected > 0:
-		a.fail(w, r, refusedProblem("strict_batch_refused", "the batch is strict and has events that are refused; nothing was counted", &receipt))
-		return
-	case receipt.Rejected > 0 && receipt.Accepted+receipt.Duplicates == 0:
-		a.fail(w, r, refusedProblem("no_acceptable_event", "every event was refused; nothing was counted", &receipt))
+	}
+	if !strict && a.takePosts(w, r, &receipt, done) {
 		return
 	}
 	body := appendReceipt(make([]byte, 0, 128), &receipt)
@@ -92,6 +84,28 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusAccepted)
 	_, _ = w.Write(body) // an error here is the client's going away
+}
+
+// ingestPost counts the body of a post. An error says why the answer is not a 202.
+func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
+	if a.draining.Load() {
+		p := newProblem("shutting_down", "this node is shutting down")
+		p.retryAfter = time.Second
+		return store.Receipt{}, p
+	}
+	r.Body = postBody{r.Body, a.posts}
+	began := time.Now()
+	receipt, err := a.ingester.Ingest(r, strict)
+	a.ingest.note(&receipt, err, r.ContentLength, time.Since(began))
+	switch {
+	case err != nil:
+		return receipt, err
+	case strict && receipt.Rejected > 0:
+		return receipt, refusedProblem("strict_batch_refused", "the batch is strict and has events that are refused; nothing was counted", &receipt)
+	case receipt.Rejected > 0 && receipt.Accepted+receipt.Duplicates == 0:
+		return receipt, refusedProblem("no_acceptable_event", "every event was refused; nothing was counted", &receipt)
+	}
+	return receipt, nil
 }
 
 func appendReceipt(dst []byte, r *store.Receipt) []byte {

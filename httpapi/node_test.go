@@ -86,7 +86,18 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 	}
 	n.server = httptest.NewUnstartedServer(n.api)
 	n.server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	serve(n.server)
+	accepting := make(chan struct{})
+	if serve == nil { // connections stay with the server
+		n.server.Start()
+		close(accepting)
+	} else {
+		returned := n.api.Returned(n.server.Listener.Addr())
+		serve(n.server)
+		go func() {
+			defer close(accepting)
+			_ = n.server.Config.Serve(returned) // until it is closed
+		}()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ticking := make(chan struct{})
 	go func() {
@@ -106,6 +117,8 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 		<-ticking
 		n.shutdown()
 		n.server.Client().CloseIdleConnections()
+		_ = n.server.Config.Shutdown(ctx) // closes the listeners; ctx has ended
+		<-accepting
 		n.server.Close()
 		n.api.Close()
 	})
@@ -117,6 +130,9 @@ func (n *testNode) shutdown() {
 	defer cancel()
 	if err := n.api.Shutdown(ctx); err != nil {
 		n.tb.Error("shutdown:", err)
+	}
+	if !n.api.FinishPosts(ctx) {
+		n.tb.Error("posts did not end")
 	}
 }
 

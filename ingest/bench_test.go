@@ -65,8 +65,11 @@ func newTestWork(tb testing.TB) *work {
 }
 
 func benchmarkDecode(b *testing.B, layouts int) {
+	decodeBody(b, sampleBody(1000, layouts))
+}
+
+func decodeBody(b *testing.B, body []byte) {
 	w := newTestWork(b)
-	body := sampleBody(1000, layouts)
 	w.body = body
 	now := time.Now().UnixMilli()
 	b.SetBytes(int64(len(body) / 1000))
@@ -80,6 +83,24 @@ func benchmarkDecode(b *testing.B, layouts int) {
 
 func BenchmarkDecodeSteady(b *testing.B)    { benchmarkDecode(b, 1) }
 func BenchmarkDecodeAnyLayout(b *testing.B) { benchmarkDecode(b, 16) }
+
+// BenchmarkDecodeMixed reads what gateways send: of a hundred decisions three have
+// failed, with members that successes have not, and two list failed tries.
+func BenchmarkDecodeMixed(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var body bytes.Buffer
+	for n := range 1000 {
+		line := strings.TrimSuffix(decision(rng, time.Now().UnixMilli(), n, 0), "}\n")
+		if strings.Contains(line, `"error"`) {
+			line += `,"error_code":-32000`
+		}
+		if rng.IntN(100) < 2 {
+			line += `,"attempts":[{"provider_id":"ankr_1","duration_ms":250,"result":"error","error_category":"timeout"}]`
+		}
+		body.WriteString(line + "}\n")
+	}
+	decodeBody(b, body.Bytes())
+}
 
 func BenchmarkDecodeStandardLibrary(b *testing.B) {
 	lines := bytes.Split(bytes.TrimSpace(sampleBody(1000, 1)), []byte{'\n'})

@@ -80,6 +80,7 @@ func (g *Ingester) newWork() *work {
 	w := &work{ingester: g, events: make([]store.Event, 0, g.chunk)}
 	w.decoder = decoder{
 		node: g.options.Store.Node(), region: g.options.Store.Region(), chainNames: g.chainNames, seed: g.seed,
+		shape: new(shape), spare: new(shape),
 	}
 	return w
 }
@@ -294,7 +295,7 @@ func (w *work) refuse(begin int, f fault) {
 		w.receipt.Refusals = append(w.receipt.Refusals, r)
 	}
 	w.next++
-	w.before = nil
+	w.discard()
 	w.drop()
 }
 
@@ -317,7 +318,7 @@ func (w *work) flush() {
 		w.partial = true
 	}
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
-	w.before = nil // it may use the arena
+	w.forget() // they may use the arena
 	clear(w.attempts)
 	w.arena, w.attempts = w.arena[:0], w.attempts[:0]
 }

@@ -24,10 +24,11 @@ const (
 // a time; its memory is reused for the next.
 //
 // Events of one sender look alike, so an event is first read as a variation of
-// the one before it: their bytes are compared, and only values that differ are
-// read. What is not such a variation, or is not good, is read from its start as
-// if nothing had come before. So the short way cannot judge otherwise than the
-// long one: it never says no, and it reads values with the same methods.
+// one before it: the text around the values that change is compared, and only those
+// are read. Two shapes are remembered, since failures often have members that
+// successes have not. What is a variation of neither, or is not good, is read from
+// its start as if nothing had come before. So the short way cannot judge otherwise
+// than the long one: it never says no, and it reads values with the same methods.
 type decoder struct {
 	scanner
 	now        int64
@@ -38,24 +39,16 @@ type decoder struct {
 	unaided    bool // read every event from its start; for tests
 
 	// The event being read.
-	event    *store.Event
-	begin    int      // its brace
-	given    fieldSet // names seen, with a value or null
-	present  fieldSet // fields that have a value
-	lasso    fieldSet // fields given in Lasso's newer spelling
-	other    bool     // it has names that are not known
-	unknown  []uint64 // hashes of those, lower-cased
+	event *store.Event
+	begin int // its brace
+	members
 	faults   [maxFaults]fault
 	nfaults  int
+	unknown  []uint64        // hashes of unknown names, lower-cased
 	attempts []store.Attempt // of all events until they are applied
 
-	// Its members, and those of the event before until it has been compared.
-	members  [maxMembers + 1]member // the last place is for all that are too many
-	nmembers int
-
-	// The event before; nil when there is none to compare with.
-	before *store.Event
-	end    int // behind its closing brace
+	shape, spare *shape // the one that fitted last, and another
+	anewed       bool   // the event is being read into shape from its start
 
 	// What one event leaves in arena and attempts when it is refused is dropped.
 	arenaMark, attemptsMark int
@@ -64,18 +57,49 @@ type decoder struct {
 	place, placeID string      // the region in the Lasso node id seen last
 }
 
+// members says which members an event has.
+type members struct {
+	given   fieldSet // names seen, with a value or null
+	present fieldSet // fields that have a value
+	lasso   fieldSet // fields given in Lasso's newer spelling
+	other   bool     // it has names that are not known
+}
+
+// A shape is an event that others are compared with. It stays as it is until it is
+// replaced; only what is expected of others is learnt.
+type shape struct {
+	before     *store.Event // nil when there is none
+	begin, end int          // its brace, and behind its closing brace
+	members
+	n      int                    // of its members
+	list   [maxMembers + 1]member // the last place is for all that are too many
+	values [maxMembers + 1]span   // where they are in the body
+
+	changing uint64  // a bit for each member whose value changes from event to event
+	blocks   []block // what is expected: text and a value by turns
+	tail     span    // and the text behind the last value
+}
+
+// block is text that is the same in all events of a shape, and the member whose
+// value follows it.
+type block struct {
+	text   span
+	member int
+}
+
 // maxMembers is more than the names that are known. Events with more members than
 // that are not compared.
 const maxMembers = 48
 
-// member is where the value of a member is in the body.
 type member struct {
-	begin, end int
-	field      field
-	null       bool
-	name       uint64 // hash of the name, when it is not known
-	hash       uint64 // hash of name and value, when it is not known
+	field field
+	null  bool
+	name  uint64 // hash of the name, when it is not known
+	hash  uint64 // hash of name and value, when it is not known
 }
+
+// span is a stretch of the body: [begin, end).
+type span struct{ begin, end int32 }
 
 type fault struct {
 	field  field
@@ -88,7 +112,7 @@ type fault struct {
 func (d *decoder) reset(data []byte, now int64) {
 	d.data, d.now = data, now
 	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
-	d.before = nil
+	d.forget()
 	d.place, d.placeID = "", ""
 	clear(d.ids[:])
 	clear(d.faults[:])
@@ -102,12 +126,52 @@ func (d *decoder) drop() {
 	d.arena, d.attempts = d.arena[:d.arenaMark], d.attempts[:d.attemptsMark]
 }
 
-// keep makes the event just read, which ends at end, the one that the next is
-// compared with. Those with attempts are not: they share memory that is changed.
+// forget lets go of the events that others would be compared with.
+func (d *decoder) forget() { d.shape.before, d.spare.before = nil, nil }
+
+// keep makes the event just read, which ends at end, one that others are compared
+// with if it is of a new shape. Those with attempts are not: they share memory that
+// is changed.
 func (d *decoder) keep(end int) {
-	d.before, d.end = nil, end
-	if d.nmembers <= maxMembers && len(d.event.Attempts) == 0 && !d.unaided {
-		d.before = d.event
+	s := d.shape
+	if !d.anewed {
+		return
+	}
+	if s.n > maxMembers || len(d.event.Attempts) > 0 || d.unaided {
+		d.discard()
+		return
+	}
+	d.anewed = false
+	s.members, s.before, s.begin, s.end = d.members, d.event, d.begin, end
+	s.changing = 0
+	for i, m := range s.list[:s.n] {
+		if changes&(1<<m.field) != 0 && !m.null {
+			s.changing |= 1 << i
+		}
+	}
+	s.expect()
+}
+
+// changes are the fields that hardly ever are the same in two events.
+const changes = 1<<fieldEventID | 1<<fieldRequestID | 1<<fieldMethod | 1<<fieldProviderID | 1<<fieldDuration | 1<<fieldUpstream
+
+// expect works out the blocks.
+func (s *shape) expect() {
+	s.blocks = s.blocks[:0]
+	from := int32(s.begin)
+	for i, v := range s.values[:s.n] {
+		if s.changing&(1<<i) != 0 {
+			s.blocks = append(s.blocks, block{span{from, v.begin}, i})
+			from = v.end
+		}
+	}
+	s.tail = span{from, int32(s.end)}
+}
+
+// discard leaves things as they were before the event just read.
+func (d *decoder) discard() {
+	if d.anewed {
+		d.shape, d.spare, d.anewed = d.spare, d.shape, false
 	}
 }
 
@@ -116,14 +180,18 @@ func (d *decoder) keep(end int) {
 // acceptable has faults.
 func (d *decoder) object(e *store.Event, pos int) int {
 	d.mark()
-	d.event = e
-	if d.before != nil {
-		if end := d.variation(pos); end > 0 {
-			return end
+	d.event, d.begin, d.anewed = e, pos, false
+	for range 2 {
+		if d.shape.before != nil {
+			if end := d.variation(pos); end > 0 {
+				return end
+			}
+			d.drop()
 		}
-		d.drop()
+		d.shape, d.spare = d.spare, d.shape
 	}
-	d.begin = pos
+	d.shape, d.spare = d.spare, d.shape // it takes the place of the one that fitted longer ago
+	d.shape.before, d.anewed = nil, true
 	return d.anew()
 }
 
@@ -131,50 +199,101 @@ func (d *decoder) object(e *store.Event, pos int) int {
 // order and with the same text between their values. It returns 0 when the event
 // is anything else.
 func (d *decoder) variation(pos int) int {
-	shift := pos - d.begin
-	differ := d.differ(d.begin, shift)
-	if differ < d.members[0].begin {
-		return 0
+	if end := d.expected(pos); end > 0 {
+		return end
 	}
-	e := d.event
-	*e = *d.before
-	d.nfaults = 0
-	for i := range d.members[:d.nmembers] {
-		m := &d.members[i]
-		if differ > m.end { // the same value, and the same byte behind it
-			m.begin += shift
-			m.end += shift
-			continue
-		}
-		begin, was := m.begin+shift, m.end
-		if differ < m.begin || begin >= len(d.data) || m.null || d.data[begin] == 'n' || m.field == fieldType {
-			return 0
-		}
-		var end int
-		if m.field == fieldUnknown {
-			e.Other -= m.hash
-			end = d.unknownValue(m, begin)
-		} else {
-			end = d.value(m.field, begin)
-		}
-		if end < 0 || d.nfaults > 0 {
-			return 0
-		}
-		m.begin, m.end = begin, end
-		shift = end - was
-		differ = d.differ(was, shift)
-	}
-	if differ < d.end {
-		return 0
-	}
-	d.begin = pos
-	return d.end + shift
+	d.drop()
+	return d.learn(pos)
 }
 
-// differ returns the first position, from a given one in the event before, whose
-// byte is not equal to the one shift behind it, or else the end of that event.
-func (d *decoder) differ(from, shift int) int {
-	was, is := d.data[from:d.end], d.data[from+shift:]
+// expected reads a variation in which nothing changes but what has before.
+func (d *decoder) expected(pos int) int {
+	s := d.shape
+	for i, b := range s.blocks {
+		if !d.repeats(b.text, pos) {
+			return 0
+		}
+		if i == 0 { // not before, since few events of other shapes begin alike
+			*d.event = *s.before
+			d.nfaults, d.members = 0, s.members
+		}
+		pos += int(b.text.end - b.text.begin)
+		if pos = d.change(b.member, pos); pos <= 0 {
+			return 0
+		}
+	}
+	if len(s.blocks) == 0 || !d.repeats(s.tail, pos) {
+		return 0
+	}
+	return pos + int(s.tail.end-s.tail.begin)
+}
+
+// repeats reports whether the text at pos is that of a stretch before it.
+func (d *decoder) repeats(text span, pos int) bool {
+	end := pos + int(text.end-text.begin)
+	return end <= len(d.data) && string(d.data[pos:end]) == string(d.data[text.begin:text.end])
+}
+
+// change reads another value of a member at pos. It returns 0 or less when that
+// takes more than this member.
+func (d *decoder) change(i, pos int) int {
+	m := &d.shape.list[i]
+	if pos >= len(d.data) || m.null || d.data[pos] == 'n' || m.field == fieldType {
+		return 0
+	}
+	if m.field == fieldUnknown {
+		d.event.Other -= m.hash
+		another := *m
+		pos = d.unknownValue(&another, pos)
+	} else {
+		pos = d.value(m.field, pos)
+	}
+	if d.nfaults > 0 {
+		return 0
+	}
+	return pos
+}
+
+// learn reads a variation in which other values change than were expected to.
+func (d *decoder) learn(pos int) int {
+	s := d.shape
+	shift := pos - s.begin
+	differ := d.differ(s.begin, s.end, shift)
+	if differ < int(s.values[0].begin) {
+		return 0
+	}
+	*d.event = *s.before
+	d.nfaults, d.members = 0, s.members
+	changing := s.changing
+	for i, v := range s.values[:s.n] {
+		if differ > int(v.end) { // the same value, and the same byte behind it
+			continue
+		}
+		if differ < int(v.begin) {
+			return 0
+		}
+		end := d.change(i, int(v.begin)+shift)
+		if end <= 0 {
+			return 0
+		}
+		changing |= 1 << i
+		shift = end - int(v.end)
+		differ = d.differ(int(v.end), s.end, shift)
+	}
+	if differ < s.end {
+		return 0
+	}
+	if changing != s.changing {
+		s.changing = changing
+		s.expect()
+	}
+	return s.end + shift
+}
+
+// differ returns the first position in [from, end) whose byte is not equal to the
+// one shift behind it, or else end.
+func (d *decoder) differ(from, end, shift int) int {
+	was, is := d.data[from:end], d.data[from+shift:]
 	n := min(len(was), len(is))
 	was, is = was[:n], is[:n]
 	i := 0
@@ -193,8 +312,8 @@ func (d *decoder) differ(from, shift int) int {
 func (d *decoder) anew() int {
 	e := d.event
 	*e = store.Event{Weight: 1}
-	d.given, d.present, d.lasso, d.other = 0, 0, 0, false
-	d.nfaults, d.nmembers = 0, 0
+	s := d.shape
+	d.members, d.nfaults, s.n = members{}, 0, 0
 	d.unknown = d.unknown[:0]
 
 	pos := d.space(d.begin + 1)
@@ -202,9 +321,9 @@ func (d *decoder) anew() int {
 		return pos + 1
 	}
 	for {
-		m := &d.members[min(d.nmembers, maxMembers)]
-		d.nmembers++
-		if pos = d.member(m, pos); pos < 0 {
+		at := min(s.n, maxMembers)
+		s.n++
+		if pos = d.member(&s.list[at], &s.values[at], pos); pos < 0 {
 			return -1
 		}
 		if pos < len(d.data) && d.data[pos] <= ' ' {
@@ -228,7 +347,7 @@ func (d *decoder) anew() int {
 }
 
 // member reads a member whose name is at pos.
-func (d *decoder) member(m *member, pos int) int {
+func (d *decoder) member(m *member, v *span, pos int) int {
 	n, pos := d.knownName(pos)
 	if pos < 0 {
 		return -1
@@ -241,12 +360,12 @@ func (d *decoder) member(m *member, pos int) int {
 	if pos = d.colon(pos); pos < 0 {
 		return -1
 	}
-	m.begin, m.null = pos, d.data[pos] == 'n'
+	v.begin, m.null = int32(pos), d.data[pos] == 'n'
 	if n == nil {
 		m.field = fieldUnknown
 		d.other = true
 		pos = d.unknownValue(m, pos)
-		m.end = pos
+		v.end = int32(pos)
 		return pos
 	}
 	f := n.field
@@ -257,7 +376,7 @@ func (d *decoder) member(m *member, pos int) int {
 	d.given |= 1 << f
 	if m.null {
 		pos = d.literal(pos, "null")
-		m.end = pos
+		v.end = int32(pos)
 		return pos
 	}
 	d.present |= 1 << f
@@ -265,7 +384,7 @@ func (d *decoder) member(m *member, pos int) int {
 		d.lasso |= 1 << f
 	}
 	pos = d.value(f, pos)
-	m.end = pos
+	v.end = int32(pos)
 	return pos
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"slices"
 )
 
 // batch is the scratch memory of one Apply. The calls of a batch are sorted by
@@ -13,12 +14,13 @@ type batch struct {
 	runs       []run
 	acquired   []*profile // to be released
 	keys       []byte
-	identity   []byte
+	rest       []byte // of an identity
 	identities []identity
 	touches    []touch
-	overflown  []int32 // touches whose series has no room
-	heads      [numShards]int32
-	reports    bool // an event is not a decision
+	byShard    []identity // the identities, by shard
+	order      []int32    // the touches to count, by shard
+	overflown  []int32    // touches whose series has no room
+	reports    bool       // an event is not a decision
 }
 
 // touch is one call on its way to its series. It holds all that is needed there,
@@ -30,21 +32,20 @@ type touch struct {
 	key   uint32 // where the key begins in keys
 	event int32
 	run   int32
-	next  int32 // the next touch of the same shard, or -1
 	size  uint16
 }
 
 type identity struct {
 	hash  uint64
 	event int32
-	next  int32
 }
 
 // run is a stretch of events of one sender and profile.
 type run struct {
 	profile *profile // nil when there is no room for it
 	sender  *sender
-	end     int // index of the first event behind it
+	node    uint64 // hash of the sender's name
+	end     int    // index of the first event behind it
 	said    senderBatch
 }
 
@@ -117,8 +118,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 		b.keys = appendKey(b.keys, e, e.ProviderID, e.Transport)
 		hash := maphash.Bytes(s.seed, b.keys[begin:])
 		if e.EventID != "" || e.RequestID != "" {
-			b.identity = appendIdentity(b.identity[:0], e, hash)
-			b.identities = append(b.identities, identity{hash: maphash.Bytes(s.seed, b.identity), event: int32(i)})
+			b.identities = append(b.identities, identity{s.identity(b, e, r, hash), int32(i)})
 		}
 		if e.Kind != Decision {
 			b.keys = b.keys[:begin]
@@ -163,7 +163,7 @@ func (s *Store) blame(k *call, category string) {
 }
 
 func (s *Store) newRun(b *batch, e *Event, now int64) *run {
-	r := run{}
+	r := run{node: maphash.String(s.seed, e.SourceNode)}
 	if len(b.runs) > 0 && b.runs[len(b.runs)-1].profile != nil && b.runs[len(b.runs)-1].profile.name == e.Profile {
 		r.profile = b.runs[len(b.runs)-1].profile
 	} else if r.profile = s.acquireProfile(e.Profile); r.profile != nil {
@@ -190,28 +190,33 @@ func (s *Store) refuse(index int, p *profile, receipt *Receipt) {
 
 // deduplicate marks the events whose identity was seen before.
 func (s *Store) deduplicate(b *batch, now int64) (duplicates int) {
-	for i := range b.heads {
-		b.heads[i] = -1
+	var at [dedupShards + 1]int32 // where the identities of a shard end in sorted
+	for i := range b.identities {
+		at[dedupShardOf(b.identities[i].hash)+1]++
 	}
-	for i := len(b.identities) - 1; i >= 0; i-- {
-		id := &b.identities[i]
-		head := &b.heads[dedupShardOf(id.hash)]
-		id.next = *head
-		*head = int32(i)
+	for n := range dedupShards {
+		at[n+1] += at[n]
 	}
-	for n, first := range b.heads[:dedupShards] {
-		if first < 0 {
+	b.byShard = slices.Grow(b.byShard[:0], len(b.identities))[:len(b.identities)]
+	for _, id := range b.identities {
+		next := &at[dedupShardOf(id.hash)]
+		b.byShard[*next] = id
+		*next++
+	}
+	from := int32(0)
+	for n, end := range at[:dedupShards] {
+		identities := b.byShard[from:end]
+		from = end
+		if len(identities) == 0 {
 			continue
 		}
 		sh := &s.dedup.shards[n]
 		sh.mu.Lock()
 		sh.prepare(now)
-		for i := first; i >= 0; i = b.identities[i].next {
-			sh.fetch(b.identities[i].hash)
-		}
-		for i := first; i >= 0; i = b.identities[i].next {
-			if sh.seen(b.identities[i].hash, s.dedup.maxLines, now) {
-				b.verdicts[b.identities[i].event] = duplicate
+		sh.fetch(identities)
+		for _, id := range identities {
+			if sh.seen(id.hash, s.dedup.maxLines, now) {
+				b.verdicts[id.event] = duplicate
 				duplicates++
 			}
 		}
@@ -220,32 +225,30 @@ func (s *Store) deduplicate(b *batch, now int64) (duplicates int) {
 	return duplicates
 }
 
-// appendIdentity appends what makes an event itself: its event_id, or else all
-// fields as the sender gave them. hash is that of the event's series, which
+// identity returns the hash of what makes an event itself: its event_id, or else
+// all fields as the sender gave them. key is the hash of the event's series, which
 // stands for its dimensions.
-func appendIdentity(dst []byte, e *Event, hash uint64) []byte {
+func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
 	if e.EventID != "" {
-		dst = append(append(dst, e.Profile...), 0)
-		return append(dst, e.EventID...)
+		return s.secret.fold(maphash.String(s.seed, e.EventID), maphash.String(s.seed, e.Profile))
 	}
-	var fixed [56]byte
-	binary.LittleEndian.PutUint64(fixed[0:], hash)
-	binary.LittleEndian.PutUint64(fixed[8:], uint64(e.SentTS))
-	binary.LittleEndian.PutUint64(fixed[16:], e.DurationMicros)
-	binary.LittleEndian.PutUint64(fixed[24:], e.UpstreamMicros)
-	binary.LittleEndian.PutUint64(fixed[32:], e.Other)
-	binary.LittleEndian.PutUint32(fixed[40:], uint32(e.Sent))
-	binary.LittleEndian.PutUint32(fixed[44:], e.Weight)
-	binary.LittleEndian.PutUint32(fixed[48:], e.FailoverCount)
-	fixed[52] = byte(e.Kind)
-	if e.Failed {
-		fixed[53] = 1
+	h := s.secret.fold(key, r.node)
+	h = s.secret.fold(h^uint64(e.SentTS), e.DurationMicros)
+	h = s.secret.fold(h^e.UpstreamMicros, e.Other)
+	h = s.secret.fold(h^uint64(e.Sent)<<32^uint64(e.Weight), uint64(e.FailoverCount)<<8|uint64(e.Kind))
+	h = s.secret.fold(h, maphash.String(s.seed, e.RequestID))
+	// Fast path: a success without failed tries has nothing else.
+	if !e.Failed && e.Kind == Decision && len(e.Attempts) == 0 {
+		return h
 	}
-	dst = append(dst, fixed[:]...)
-	dst = append(dst, e.RequestID...)
-	dst = append(append(dst, 0), e.SourceNode...)
+	b.rest = appendRest(b.rest[:0], e)
+	return s.secret.fold(h, maphash.Bytes(s.seed, b.rest))
+}
+
+// appendRest appends what only few events have.
+func appendRest(dst []byte, e *Event) []byte {
 	if e.Failed {
-		dst = append(append(dst, 0), e.ErrorCategory...)
+		dst = append(append(dst, 1), e.ErrorCategory...)
 		dst = append(append(dst, 0), e.ErrorCode...)
 	}
 	if e.Kind != Decision {
@@ -270,32 +273,44 @@ func appendIdentity(dst []byte, e *Event, hash uint64) []byte {
 // count adds the calls of accepted decisions to their series.
 func (s *Store) count(b *batch, second int64) {
 	b.overflown = b.overflown[:0]
-	for i := range b.heads {
-		b.heads[i] = -1
-	}
-	for i := len(b.touches) - 1; i >= 0; i-- {
-		t := &b.touches[i]
-		if b.verdicts[t.event] != accepted {
-			continue
+	var at [numShards + 1]int32 // where the touches of a shard end in order
+	n := int32(0)
+	for i := range b.touches {
+		if t := &b.touches[i]; b.verdicts[t.event] == accepted {
+			at[shardOf(t.hash)+1]++
+			n++
 		}
-		head := &b.heads[shardOf(t.hash)]
-		t.next = *head
-		*head = int32(i)
 	}
-	for n, i := range b.heads {
-		if i < 0 {
+	for n := range numShards {
+		at[n+1] += at[n]
+	}
+	b.order = slices.Grow(b.order[:0], int(n))[:n]
+	for i := range b.touches {
+		if t := &b.touches[i]; b.verdicts[t.event] == accepted {
+			next := &at[shardOf(t.hash)]
+			b.order[*next] = int32(i)
+			*next++
+		}
+	}
+	from := int32(0)
+	for n, end := range at[:numShards] {
+		order := b.order[from:end]
+		from = end
+		if len(order) == 0 {
 			continue
 		}
 		sh := &s.shards[n]
 		sh.mu.Lock()
 		sh.advance(second)
 		s.revision.Add(1)
-		for i >= 0 {
+		if sh.rows.used > 64 { // fewer stay in the cache
+			sh.fetch(b.touches, order)
+		}
+		for _, i := range order {
 			t := &b.touches[i]
 			if !sh.count(t, b.keys[t.key:t.key+uint32(t.size)], b.runs[t.run].profile, 0) {
 				b.overflown = append(b.overflown, i)
 			}
-			i = t.next
 		}
 		sh.mu.Unlock()
 	}
@@ -372,6 +387,34 @@ func (sh *shard) count(t *touch, key []byte, p *profile, level int) bool {
 	}
 	return true
 }
+
+// fetch begins to bring what the counting of touches needs into the cache, each
+// kind of thing for all of them before the next, so that the waits overlap.
+func (sh *shard) fetch(touches []touch, order []int32) {
+	var rows [fetched]*row
+	ahead := uint64(0)
+	for len(order) > 0 {
+		n := min(len(order), fetched)
+		for i, t := range order[:n] {
+			rows[i] = sh.rows.guess(touches[t].hash)
+		}
+		for _, r := range rows[:n] {
+			if r != nil {
+				ahead ^= r.touched
+			}
+		}
+		for _, r := range rows[:n] {
+			if r != nil && r.cur != nil {
+				ahead ^= r.cur.calls ^ uint64(r.key[0])
+			}
+		}
+		order = order[n:]
+	}
+	sh.ahead = ahead
+}
+
+// fetched is how many touches are fetched at a time.
+const fetched = 32
 
 // localRow makes this node's own row of a series; nil when there is no room.
 func (sh *shard) localRow(hash uint64, key []byte, p *profile, level int) *row {

@@ -23,12 +23,14 @@ type dedup struct {
 
 // dedupShard is a hash set whose buckets are cache lines: nearly every event
 // costs one line from memory, whichever generation its identity would be in.
+// A turn of the generations only counts them; a line forgets what is too old when
+// it is next looked at.
 type dedupShard struct {
 	mu         sync.Mutex
 	lines      []line // a power of two of them
+	generation uint64 // that is being written
 	used       [2]int // identities by parity of their generation
-	parity     uint64 // of the generation that is being written
-	began      int64  // when it was begun, ms
+	began      int64  // when the generation was begun, ms
 	lastPeriod int64  // for how long the one before was written, ms; 0 before the first turn
 	ahead      uint64 // keeps the loads of fetch alive
 	_          [32]byte
@@ -37,8 +39,9 @@ type dedupShard struct {
 // line holds the identities whose hash leads here, and of lines before it that
 // were full, in slots filled from the front. The lowest bit of an identity is the
 // parity of its generation, the next is always set, and empty slots are 0. The
-// last word holds how many slots are filled and a bit by parity that says that an
-// identity of that generation found the line full and went on to the next.
+// last word holds how many slots are filled, a bit by parity that says that an
+// identity of that generation found the line full and went on to the next, and
+// above those the generation in which the line was last looked at.
 type line [8]uint64
 
 const (
@@ -46,6 +49,7 @@ const (
 	lastWord    = 7
 	filledMask  = 0xff
 	overflowBit = 1 << 8 // shifted by the parity
+	stateBits   = 16     // of the last word, below the generation
 )
 
 // has reports whether an identity is in the line. It has no branch that depends
@@ -76,10 +80,16 @@ func (sh *dedupShard) lineOf(identity uint64) int {
 	return int(identity >> 2 & uint64(len(sh.lines)-1))
 }
 
-// fetch begins to bring an identity's line into the cache. A batch fetches all
-// of its lines before it looks at the first, so that the waits overlap.
-func (sh *dedupShard) fetch(identity uint64) {
-	sh.ahead ^= sh.lines[sh.lineOf(identity)][lastWord]
+// fetch begins to bring the lines of identities into the cache, all before the
+// first is looked at, so that the waits overlap.
+func (sh *dedupShard) fetch(identities []identity) {
+	lines := sh.lines
+	mask := uint64(len(lines) - 1)
+	ahead := uint64(0)
+	for i := range identities {
+		ahead ^= lines[identities[i].hash>>2&mask][lastWord]
+	}
+	sh.ahead = ahead
 }
 
 // prepare turns the generations when the current one has had its time. The
@@ -99,24 +109,40 @@ func (sh *dedupShard) prepare(now int64) {
 	}
 }
 
-// turn forgets the older generation and begins a new one in its place.
+// turn begins a new generation, in which the older of the two before it is forgotten.
 func (sh *dedupShard) turn(now int64) {
 	sh.lastPeriod = max(now-sh.began, 1)
 	sh.began = now
-	sh.parity ^= 1
-	for i := range sh.lines {
-		l := &sh.lines[i]
-		kept := uint64(0)
-		for _, identity := range l[:l[lastWord]&filledMask] {
-			if identity&1 != sh.parity {
-				l[kept] = identity
-				kept++
-			}
-		}
-		clear(l[kept:slotsInLine])
-		l[lastWord] = l[lastWord]&^(overflowBit<<sh.parity|filledMask) | kept
+	sh.generation++
+	sh.used[sh.generation&1] = 0
+}
+
+// line returns a line without what is forgotten.
+func (sh *dedupShard) line(i int) *line {
+	l := &sh.lines[i]
+	if l[lastWord]>>stateBits != sh.generation {
+		l.forget(sh.generation)
 	}
-	sh.used[sh.parity] = 0
+	return l
+}
+
+// forget drops what is older than the generation before.
+func (l *line) forget(generation uint64) {
+	age := generation - l[lastWord]>>stateBits
+	if age > 1 {
+		*l = line{lastWord: generation << stateBits}
+		return
+	}
+	parity := generation & 1 // of what is forgotten too
+	kept := uint64(0)
+	for _, identity := range l[:l[lastWord]&filledMask] {
+		if identity&1 != parity {
+			l[kept] = identity
+			kept++
+		}
+	}
+	clear(l[kept:slotsInLine])
+	l[lastWord] = generation<<stateBits | l[lastWord]&(overflowBit<<(parity^1)) | kept
 }
 
 // seen reports whether an identity was seen before and remembers it. The caller
@@ -129,39 +155,40 @@ func (sh *dedupShard) seen(identity uint64, maxLines int, now int64) bool {
 		if sh.used[0]+sh.used[1] >= room {
 			sh.resize(2 * len(sh.lines))
 		}
-	case sh.used[sh.parity] >= room/2:
+	case sh.used[sh.generation&1] >= room/2:
 		sh.turn(now)
 	}
-	return sh.insert(identity&^1|2, sh.parity)
+	return sh.insert(identity&^1|2, sh.generation&1)
 }
 
 // insert reports whether the identity was there, in either generation, and puts
 // it into that of the given parity if not.
 func (sh *dedupShard) insert(identity, parity uint64) bool {
-	mask := len(sh.lines) - 1
 	home := sh.lineOf(identity)
-	l := &sh.lines[home]
+	l := sh.line(home)
 	if l.has(identity) {
 		return true
 	}
-	if last := l[lastWord]; last < slotsInLine { // room, and nothing went on from here
-		l[last] = identity | parity
+	if filled := l[lastWord] & (1<<stateBits - 1); filled < slotsInLine { // room, and nothing went on from here
+		l[filled] = identity | parity
 		l[lastWord]++
 		sh.used[parity]++
 		return false
 	}
 
 	// Slow path: look on until a line from which nothing went on.
+	mask := len(sh.lines) - 1
 	room := -1
 	for i := home; ; i = (i + 1) & mask {
-		l := &sh.lines[i]
+		l := sh.line(i)
 		if i != home && l.has(identity) {
 			return true
 		}
-		if room < 0 && l[lastWord]&filledMask < slotsInLine {
+		state := l[lastWord] & (1<<stateBits - 1)
+		if room < 0 && state&filledMask < slotsInLine {
 			room = i
 		}
-		if room >= 0 && l[lastWord] <= slotsInLine {
+		if room >= 0 && state <= slotsInLine {
 			break
 		}
 	}
@@ -180,7 +207,11 @@ func (sh *dedupShard) resize(lines int) {
 	sh.lines = make([]line, lines)
 	sh.used = [2]int{}
 	for i := range before {
-		for _, identity := range before[i][:before[i][lastWord]&filledMask] {
+		l := &before[i]
+		if l[lastWord]>>stateBits != sh.generation {
+			l.forget(sh.generation)
+		}
+		for _, identity := range l[:l[lastWord]&filledMask] {
 			sh.insert(identity&^1, identity&1)
 		}
 	}

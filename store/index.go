@@ -33,6 +33,14 @@ func (x *rowIndex) find(hash uint64, key []byte) *row {
 	}
 }
 
+// guess returns the row that find is likely to return.
+func (x *rowIndex) guess(hash uint64) *row {
+	if len(x.slots) == 0 {
+		return nil
+	}
+	return x.slots[hash&uint64(len(x.slots)-1)].row
+}
+
 // add puts in a row that is not there.
 func (x *rowIndex) add(hash uint64, r *row) {
 	if (x.used+1)*4 > len(x.slots)*3 {

@@ -20,9 +20,12 @@ import (
 //	[successes]  min, max-min, low half of the sum, [high half], distribution
 //	[errors]     distribution of failures
 //
-// A distribution is the number of its buckets, then per bucket the distance to
-// the one before (to -1 for the first) shifted left by one; the low bit says
-// that a count follows, otherwise the count is 1.
+// A distribution is in the shorter of two forms, which the low bit of its first
+// number tells apart. Sparse (0, also when they are equally long): the number of its
+// buckets, then per bucket the distance to the one before (to -1 for the first)
+// shifted left by one; the low bit says that a count follows, otherwise the count is
+// 1. Dense (1): how many buckets there are from the first to the last that is not
+// empty, the first, and the count of each.
 const (
 	packErrors = 1 << iota
 	packRequests
@@ -118,15 +121,28 @@ func appendPackedCategories(dst []byte, list []categoryCount, names *categories)
 }
 
 func (d *distribution) appendPacked(dst []byte) []byte {
-	n := 0
-	for _, c := range d.counts {
-		if c > 0 {
-			n++
-		}
+	begin := len(dst)
+	counts := d.counts
+	for len(counts) > 0 && counts[len(counts)-1] == 0 {
+		counts = counts[:len(counts)-1]
 	}
-	dst = binary.AppendUvarint(dst, uint64(n))
-	before := -1
-	for i, c := range d.counts {
+	n, dense, before := 0, 0, -1
+	first := 0
+	for i, c := range counts {
+		if c == 0 {
+			if n > 0 {
+				dense++
+			}
+			continue
+		}
+		if n == 0 {
+			first = i
+		}
+		n++
+		dense += uvarintLen(c)
+	}
+	dst = binary.AppendUvarint(dst, uint64(n)<<1)
+	for i, c := range counts {
 		if c == 0 {
 			continue
 		}
@@ -140,8 +156,20 @@ func (d *distribution) appendPacked(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, gap|1)
 		dst = binary.AppendUvarint(dst, c)
 	}
+	width, low := uint64(len(counts)-first)<<1|1, uint64(int(d.first)+first)
+	if n == 0 || len(dst)-begin <= uvarintLen(width)+uvarintLen(low)+dense {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst[:begin], width)
+	dst = binary.AppendUvarint(dst, low)
+	for _, c := range counts[first:] {
+		dst = binary.AppendUvarint(dst, c)
+	}
 	return dst
 }
+
+// uvarintLen is how many bytes a number takes.
+func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
 // unpacker reads a packed cell. A damaged one sets bad and reads zeros.
 type unpacker struct {
@@ -258,11 +286,24 @@ func (u *unpacker) categories(c *cell, names *categories) {
 // distribution reads a distribution whose counts add up to total.
 func (u *unpacker) distribution(d *distribution, total uint64) {
 	n := u.uvarint()
-	if n > numBuckets {
+	dense := n&1 != 0
+	if n >>= 1; n > numBuckets {
 		u.bad = true
 		return
 	}
-	var sum, carry uint64
+	var sum uint64
+	if dense {
+		sum = u.dense(d, n)
+	} else {
+		sum = u.sparse(d, n)
+	}
+	if sum != total {
+		u.bad = true
+	}
+}
+
+func (u *unpacker) sparse(d *distribution, n uint64) (sum uint64) {
+	var carry uint64
 	b := -1
 	for range n {
 		step := u.uvarint()
@@ -273,18 +314,39 @@ func (u *unpacker) distribution(d *distribution, total uint64) {
 		step >>= 1
 		if u.bad || step == 0 || step > numBuckets || b+int(step) >= numBuckets || count == 0 {
 			u.bad = true
-			return
+			return 0
 		}
 		b += int(step)
 		if sum, carry = bits.Add64(sum, count, 0); carry != 0 {
 			u.bad = true
-			return
+			return 0
 		}
 		d.add(b, count)
 	}
-	if sum != total {
+	return sum
+}
+
+func (u *unpacker) dense(d *distribution, n uint64) (sum uint64) {
+	first := u.uvarint()
+	if u.bad || n == 0 || first >= numBuckets || first+n > numBuckets {
+		u.bad = true
+		return 0
+	}
+	d.cover(int(first), int(first+n)-1)
+	counts := d.counts[int(first)-int(d.first):][:n]
+	var carry uint64
+	for i := range counts {
+		count := u.uvarint()
+		if sum, carry = bits.Add64(sum, count, 0); carry != 0 {
+			u.bad = true
+			return 0
+		}
+		counts[i] = count
+	}
+	if counts[0] == 0 || counts[n-1] == 0 {
 		u.bad = true
 	}
+	return sum
 }
 
 // packedRange reads only min and max of a cell that was packed here, ok when it

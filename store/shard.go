@@ -24,6 +24,7 @@ type shard struct {
 	// structure is the revision at which a series last came or went.
 	structure uint64
 	retired   retired
+	ahead     uint64 // keeps the loads of fetch alive
 
 	_ [64]byte // the next shard's mutex is on another cache line
 }

@@ -58,6 +58,7 @@ type Store struct {
 	clock      *clock
 	began      int64 // ms
 	seed       maphash.Seed
+	secret     secret
 	categories *categories
 
 	revision atomic.Uint64
@@ -122,6 +123,7 @@ func New(o Options) (*Store, error) {
 		profiles:   make(map[string]*profile),
 		origins:    make(map[OriginID]*origin),
 	}
+	s.secret = secret{maphash.String(s.seed, "a"), maphash.String(s.seed, "b")}
 	s.began = s.clock.now()
 	s.firstKnown.Store(s.began)
 	s.urgent = make(chan struct{}, 1)

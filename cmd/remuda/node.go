@@ -35,7 +35,7 @@ type node struct {
 	found    cluster.Remembered
 	api      *httpapi.API
 	listener net.Listener
-	posts    *posts
+	returned net.Listener // of connections that the API had taken over
 	server   *http.Server
 	admin    net.Listener // nil without --admin
 }
@@ -64,7 +64,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	n := &node{log: log, tick: f.Tick, ran: make(chan struct{}), posts: newPosts()}
+	n := &node{log: log, tick: f.Tick, ran: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -104,8 +104,9 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if n.api, err = httpapi.New(options); err != nil {
 		return nil, err
 	}
+	n.returned = n.api.Returned(n.listener.Addr())
 	n.server = &http.Server{
-		Handler: n.posts.handler(n.api), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: n.api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return n, nil
@@ -185,6 +186,7 @@ func (n *node) run(ctx context.Context) error {
 	defer n.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ignoreClosed(n.server.Serve(n.listener)) })
+	group.Go(func() error { return ignoreClosed(n.server.Serve(n.returned)) })
 	group.Go(func() error {
 		defer close(n.ran)
 		if n.cluster != nil {
@@ -258,7 +260,7 @@ func (n *node) drain(cause error) error {
 	if err := n.api.Shutdown(ctx); err != nil {
 		n.log.Warn("streams did not end in time", "error", err)
 	}
-	if !n.posts.finish(ctx) {
+	if !n.api.FinishPosts(ctx) {
 		n.log.Warn("some events may be acknowledged that no member gets")
 	}
 	<-n.ran

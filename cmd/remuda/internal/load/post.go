@@ -1,19 +1,10 @@
 package load
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,94 +38,6 @@ type account struct {
 	surprises                                        atomic.Uint64 // answers that were not what the plan wants
 }
 
-// poster posts the batches of one node over one connection. It speaks HTTP/1.1
-// itself: a load generator shares the machine with what it measures.
-type poster struct {
-	address *url.URL
-	header  []byte
-	conn    net.Conn
-	reader  *bufio.Reader
-}
-
-func newPoster(base *url.URL) *poster {
-	return &poster{address: base, header: fmt.Appendf(nil,
-		"POST /api/v1/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: ", base.Host)}
-}
-
-func dial(ctx context.Context, u *url.URL) (net.Conn, error) {
-	d := net.Dialer{Timeout: 5 * time.Second}
-	address := u.Host
-	if u.Port() == "" {
-		address = net.JoinHostPort(u.Hostname(), map[string]string{"https": "443"}[u.Scheme])
-		if u.Scheme == "http" {
-			address = net.JoinHostPort(u.Hostname(), "80")
-		}
-	}
-	if u.Scheme == "https" {
-		return (&tls.Dialer{NetDialer: &d, Config: &tls.Config{MinVersion: tls.VersionTLS12}}).DialContext(ctx, "tcp", address)
-	}
-	return d.DialContext(ctx, "tcp", address)
-}
-
-// answer is what a node says to a batch.
-type answer struct {
-	status                         int
-	Accepted, Duplicates, Rejected int
-}
-
-var errUnsent = errors.New("no connection")
-
-// post sends a batch and reads the answer. An error other than errUnsent leaves
-// open whether it was counted.
-func (p *poster) post(ctx context.Context, body []byte) (answer, error) {
-	if p.conn == nil {
-		conn, err := dial(ctx, p.address)
-		if err != nil {
-			return answer{}, errors.Join(errUnsent, err)
-		}
-		p.conn, p.reader = conn, bufio.NewReader(conn)
-	}
-	a, keep, err := p.exchange(body)
-	if err != nil || !keep {
-		p.close()
-	}
-	return a, err
-}
-
-func (p *poster) exchange(body []byte) (a answer, keep bool, err error) {
-	if err := p.conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return a, false, err
-	}
-	head := append(strconv.AppendInt(slices.Clone(p.header), int64(len(body)), 10), "\r\n\r\n"...)
-	buffers := net.Buffers{head, body}
-	if _, err := buffers.WriteTo(p.conn); err != nil {
-		return a, false, err
-	}
-	response, err := http.ReadResponse(p.reader, nil)
-	if err != nil {
-		return a, false, err
-	}
-	defer func() { _ = response.Body.Close() }() // nothing of it is left to read
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return a, false, err
-	}
-	a.status = response.StatusCode
-	if a.status == http.StatusAccepted || a.status == http.StatusUnprocessableEntity {
-		if err := json.Unmarshal(text, &a); err != nil {
-			return a, false, fmt.Errorf("read the answer: %w", err)
-		}
-	}
-	return a, !response.Close, nil
-}
-
-func (p *poster) close() {
-	if p.conn != nil {
-		_ = p.conn.Close() // nothing is under way
-		p.conn = nil
-	}
-}
-
 // intended is when a batch is to be posted, since the start: anywhere in its share
 // of the time, lest batches keep step with the intervals of viewers.
 func (p *Plan) intended(number uint64) time.Duration {
@@ -153,7 +56,7 @@ func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began tim
 	account := r.accounts[node]
 	expected := make([]sums, plan.Providers)
 	nodes := uint64(plan.nodes())
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var body []byte
 	for {
@@ -175,11 +78,15 @@ func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began tim
 		clear(expected)
 		var repeated, invalid int
 		body, repeated, invalid = g.batch(body[:0], number, node, intended, since, expected)
-		timer.Reset(time.Until(intended))
-		select {
-		case <-ctx.Done():
+		if wait := time.Until(intended); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
+		}
+		if ctx.Err() != nil {
 			return // an interrupted run is accounted for as far as it came
-		case <-timer.C:
 		}
 		if plan.Closed {
 			intended = time.Now()

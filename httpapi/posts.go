@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// posts are the requests whose bodies may yet be counted. A node that ends waits for
+// them before it hands over what it has counted: what it acknowledges afterwards
+// would be with nobody.
+type posts struct {
+	mu      sync.Mutex
+	running map[deadliner]struct{}
+	idle    map[deadliner]struct{} // taken connections between two posts
+	none    chan struct{}          // closed when none is running any more; nil unless somebody waits
+	ending  bool                   // no connection waits for another post
+	closed  bool                   // no body is read any further
+}
+
+// A deadliner is where the body of a post comes from.
+type deadliner interface{ SetReadDeadline(at time.Time) error }
+
+// lastBodies is how long bodies that are coming may take once the node ends, and
+// what came of them to be counted.
+const lastBodies = time.Second
+
+func newPosts() *posts {
+	return &posts{running: make(map[deadliner]struct{}), idle: make(map[deadliner]struct{})}
+}
+
+// begin is the beginning of a post, which the caller ends.
+func (p *posts) begin(from deadliner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.idle, from)
+	p.running[from] = struct{}{}
+}
+
+func (p *posts) end(from deadliner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.running, from)
+	if len(p.running) == 0 && p.none != nil {
+		close(p.none)
+		p.none = nil
+	}
+}
+
+// rest has a taken connection wait for its next post, until a deadline if there is
+// one. It reports whether it may.
+func (p *posts) rest(conn deadliner, deadline time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ending || !deadline.IsZero() && conn.SetReadDeadline(deadline) != nil {
+		return false
+	}
+	p.idle[conn] = struct{}{}
+	return true
+}
+
+// leave is the end of a taken connection.
+func (p *posts) leave(conn deadliner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.idle, conn)
+}
+
+// postBody cannot be read any more once posts are closed.
+type postBody struct {
+	io.ReadCloser
+	posts *posts
+}
+
+func (b postBody) Read(into []byte) (int, error) {
+	n, err := b.ReadCloser.Read(into)
+	b.posts.mu.Lock()
+	defer b.posts.mu.Unlock()
+	if b.posts.closed {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return n, err
+}
+
+// finish wakes the connections that wait, waits for the posts that run, cuts off
+// those whose bodies take too long, which are refused, and reports whether all have
+// ended.
+func (p *posts) finish(ctx context.Context) bool {
+	p.mu.Lock()
+	p.ending = true
+	for conn := range p.idle {
+		_ = conn.SetReadDeadline(time.Now()) // it may be at its end
+	}
+	p.mu.Unlock()
+	if p.wait(ctx) {
+		return true
+	}
+	p.mu.Lock()
+	p.closed = true
+	for from := range p.running {
+		_ = from.SetReadDeadline(time.Now()) // it may be at its end
+	}
+	p.mu.Unlock()
+	return p.wait(ctx)
+}
+
+func (p *posts) wait(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, lastBodies)
+	defer cancel()
+	for {
+		p.mu.Lock()
+		if len(p.running) == 0 {
+			p.mu.Unlock()
+			return true
+		}
+		if p.none == nil {
+			p.none = make(chan struct{})
+		}
+		none := p.none
+		p.mu.Unlock()
+		select {
+		case <-none:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
