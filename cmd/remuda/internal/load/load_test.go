@@ -311,3 +311,18 @@ func TestHistogram(t *testing.T) {
 		t.Error(h.picture())
 	}
 }
+
+// TestPlansThatCannotBe: they are refused before anything is started.
+func TestPlansThatCannotBe(t *testing.T) {
+	for what, change := range map[string]func(*Plan){
+		"nodes": func(p *Plan) { p.Start = 65 }, "rate": func(p *Plan) { p.Rate = 0 }, "duration": func(p *Plan) { p.Duration = time.Hour },
+		"negative": func(p *Plan) { p.Viewers = -1 }, "outage": func(p *Plan) { p.OutageFor = time.Minute },
+		"percentages": func(p *Plan) { p.ErrorPct = 101 }, "queries": func(p *Plan) { p.Views = 1001 }, "request": func(p *Plan) { p.Batch = 20_001 },
+	} {
+		p := small()
+		change(&p)
+		if _, err := Run(context.Background(), p, Options{}); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
