@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -317,6 +318,66 @@ func testReaderThatNeverReads(t *testing.T, start starter) {
 			t.Fatalf("%d goroutines, before %d; %d descriptors, before %d", runtime.NumGoroutine(), goroutines, descriptors(t), files)
 		}
 	}
+}
+
+// TestManyReadersOfOneView: all get every frame, the same bytes under the same cursor,
+// and a frame is computed once however many they are.
+func TestManyReadersOfOneView(t *testing.T) { bothWays(t, testManyReadersOfOneView) }
+
+func testManyReadersOfOneView(t *testing.T, start starter) {
+	n := start(t, nil)
+	n.post(http.StatusAccepted, decision("c", "p", ""))
+	const count, frames = 150, 5
+	var mu sync.Mutex
+	sent := make(map[string]string) // data by event and cursor
+	var readers sync.WaitGroup
+	for range count {
+		r := n.open(fmt.Sprintf("/api/v1/providers?format=sse&interval=100ms&max_frames=%d", frames), "")
+		readers.Go(func() {
+			defer r.close()
+			got := 0
+			for {
+				e, err := r.follow()
+				if err != nil {
+					t.Errorf("after %d frames: %v", got, err)
+					return
+				}
+				switch e.name {
+				case "bye":
+					if got != frames || string(e.data) != `{"reason":"done"}` {
+						t.Errorf("%d frames, then %s", got, e.data)
+					}
+					return
+				case "snapshot", "delta":
+					got++
+					mu.Lock()
+					if known, ok := sent[e.name+e.id]; ok && known != string(e.data) {
+						t.Errorf("%s %s is %s for one and %s for another", e.name, e.id, known, e.data)
+					}
+					sent[e.name+e.id] = string(e.data)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	readers.Wait()
+	_, _, text := n.get("/metrics")
+	computed, written := metric(t, text, "remuda_frames_computed_total"), metric(t, text, "remuda_frames_written_total")
+	if written != count*frames || computed > 2*float64(len(sent)) {
+		t.Errorf("%v frames were computed and %v written; readers saw %d different ones", computed, written, len(sent))
+	}
+}
+
+// metric is the value of a metric without labels.
+func metric(t *testing.T, text []byte, name string) float64 {
+	t.Helper()
+	_, rest, found := strings.Cut("\n"+string(text), "\n"+name+" ")
+	line, _, _ := strings.Cut(rest, "\n")
+	value, err := strconv.ParseFloat(line, 64)
+	if !found || err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return value
 }
 
 // TestReaderThatPauses: one that takes nothing for a while, and then all, misses

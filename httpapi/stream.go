@@ -194,7 +194,8 @@ func (s *streams) close() {
 }
 
 // sink writes a stream in one of its forms. Every call returns when its bytes are
-// on the wire, or with an error when the reader is gone or too slow.
+// on the wire, or with an error when the reader is gone or too slow, or when the sink
+// does not wait and the socket has no room.
 type sink interface {
 	frame(event string, fr *frame) error
 	beat() error
@@ -264,8 +265,7 @@ type feeder struct {
 // errDone ends a stream that has had all the frames it asked for.
 var errDone = errors.New("done")
 
-// run writes frames until the reader is gone (gone, which may be nil, is closed or
-// a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
+// run writes frames until the reader is gone (gone is closed or a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
 // the latest frame wins.
 func (f *feeder) run(gone <-chan struct{}, out greeter) error {
 	if err := out.hello(f.cursor); err != nil {
