@@ -81,6 +81,14 @@ func (c *begunConn) Read(into []byte) (int, error) {
 	return n, nil
 }
 
+// withoutBegun is the connection itself when nothing is left of what had been read.
+func withoutBegun(conn net.Conn) net.Conn {
+	if begun, ok := conn.(*begunConn); ok && len(begun.read) == 0 {
+		return begun.Conn
+	}
+	return conn
+}
+
 // takePosts takes over the connection of a post that was counted, if it may be,
 // answers, calls done, and serves the connection until it ends or goes back.
 func (a *API) takePosts(w http.ResponseWriter, r *http.Request, receipt *store.Receipt, done func()) bool {
@@ -92,9 +100,7 @@ func (a *API) takePosts(w http.ResponseWriter, r *http.Request, receipt *store.R
 		return false // a writer that cannot: a recorder, or some middleware's
 	}
 	read, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) // they are there
-	if begun, ok := conn.(*begunConn); ok && len(begun.read) == 0 {
-		conn = begun.Conn
-	}
+	conn = withoutBegun(conn)
 	p := &poster{api: a, conn: conn, remote: r.RemoteAddr, reader: bufio.NewReader(io.MultiReader(bytes.NewReader(slices.Clone(read)), conn))}
 	answered := p.answer(receipt)
 	done()

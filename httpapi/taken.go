@@ -30,7 +30,7 @@ func take(w http.ResponseWriter, r *http.Request) net.Conn {
 	if err != nil {
 		return nil // a writer that cannot: a recorder, or some middleware's
 	}
-	return conn
+	return withoutBegun(conn)
 }
 
 // seats are the subscribers of a view whose connections were taken over.
