@@ -73,6 +73,8 @@ type API struct {
 	ingester Ingester
 	log      *slog.Logger
 	router   *chi.Mux
+	direct   map[string]http.HandlerFunc // GETs of paths without parameters, which need no router
+	queries  queries
 	bodies   *bodyCache
 	streams  *streams
 	posts    *posts
@@ -135,8 +137,12 @@ func (a *API) Close() {
 func (a *API) routes() *chi.Mux {
 	r := chi.NewRouter()
 	r.Post("/api/v1/events", a.postEvents)
+	a.direct = make(map[string]http.HandlerFunc)
 	for _, res := range resources {
 		handler := a.read(res)
+		if !res.named() {
+			a.direct["/api/v1"+res.path] = handler
+		}
 		r.Get("/api/v1"+res.path, handler)
 		r.Head("/api/v1"+res.path, handler)
 	}
@@ -154,9 +160,17 @@ func (a *API) routes() *chi.Mux {
 	return r
 }
 
+// Values of headers that all answers share. Nobody may change them.
+var (
+	noSniff       = []string{"nosniff"}
+	varyAccept    = []string{"Accept, Accept-Encoding"}
+	cacheNotKept  = []string{"no-store"}
+	cacheAskFirst = []string{"no-cache"}
+)
+
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header()["X-Content-Type-Options"] = noSniff
 	if !a.hostAllowed(r.Host) {
 		a.fail(w, r, newProblem("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
 		return
@@ -165,6 +179,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, newProblem("cross_origin", "a page of another origin may not change anything here"))
 		return
 	}
+	if r.Method == http.MethodGet {
+		if handler := a.direct[r.URL.Path]; handler != nil { // fast path of the same route
+			handler(w, r)
+			return
+		}
+	}
 	a.router.ServeHTTP(w, r)
 }
 
@@ -172,8 +192,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pointed at this node would come with that name.
 func (a *API) hostAllowed(host string) bool {
 	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+	if strings.IndexByte(host, ':') >= 0 { // that there is no port would be an error, which is made each time
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			name = h
+		}
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
 	return name == "localhost" || net.ParseIP(name) != nil || slices.Contains(a.options.AllowedHosts, name)
@@ -206,11 +228,12 @@ func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 // read is the handler of a collection in all its faces.
 func (a *API) read(res *resource) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p, err := res.parse(r.URL.RawQuery)
+		q, err := a.queries.parse(res, r.URL.RawQuery)
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
+		p := q.params
 		switch res {
 		case providerResource:
 			p.filter[store.ProviderDim] = []string{chi.URLParam(r, "provider_id")}
@@ -231,7 +254,7 @@ func (a *API) read(res *resource) http.HandlerFunc {
 			a.stream(w, r, res, p, format)
 			return
 		}
-		a.document(w, r, res, p, format)
+		a.document(w, r, res, q, format)
 	}
 }
 

@@ -24,6 +24,7 @@ type bodyCache struct {
 // body is a rendered answer. It is never changed.
 type body struct {
 	plain   []byte
+	length  []string // of plain, as the header has it
 	zipOnce sync.Once
 	zipped  []byte // made when the first client takes it
 	rows    int    // -1 when there are no rows to count
@@ -44,38 +45,28 @@ func (c *bodyCache) close() { c.cache.Close() }
 var etagSeed = maphash.MakeSeed()
 
 // document answers a read with a body.
-func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, p *params, format string) {
-	h := w.Header()
-	h.Set("Content-Type", contentTypes[format])
-	h.Set("Vary", "Accept, Accept-Encoding")
+func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q *asked, format string) {
+	p, h := q.params, w.Header()
+	h["Content-Type"] = contentTypes[format]
+	h["Vary"] = varyAccept
 	if res.fleeting {
-		h.Set("Cache-Control", "no-store")
+		h["Cache-Control"] = cacheNotKept
 		a.write(w, r, a.rendered(res, p, format))
 		return
 	}
-	revision := a.store.Revision()
-	query := res.path + p.canonical
-	if p.compare { // what rows are compared with moves even when nothing changes
-		query += "\x00" + strconv.FormatInt(a.store.Now()/10_000, 10)
-	}
-	etag := `W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" +
-		strconv.FormatUint(maphash.String(etagSeed, query+"\x00"+format), 36) + `"`
-	h.Set("ETag", etag)
-	h.Set("Cache-Control", "no-cache")
-	if match := r.Header.Get("If-None-Match"); match != "" && etagMatches(match, etag) {
-		h.Del("Content-Type")
+	tag := a.tagOf(q, res, format)
+	h["Etag"] = tag.etag
+	h["Cache-Control"] = cacheAskFirst
+	if match := r.Header["If-None-Match"]; len(match) > 0 && etagMatches(match[0], tag.etag[0]) {
+		delete(h, "Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	// A body says when it was made, so it is good for a second at most, even
-	// while the store does not change.
-	second := a.store.Now() / 1000
-	key := query + "\x00" + format + "\x00" + strconv.FormatUint(revision, 36) + "\x00" + strconv.FormatInt(second, 36)
-	b, ok := a.bodies.cache.Get(key)
+	b, ok := a.bodies.cache.Get(tag.key)
 	if !ok {
-		b = a.bodies.flights.do(query+"\x00"+format, func() *body {
+		b = a.bodies.flights.do(tag.flight, func() *body {
 			b := a.rendered(res, p, format)
-			a.bodies.cache.Set(key, b, int64(len(b.plain)+len(key)))
+			a.bodies.cache.Set(tag.key, b, int64(len(b.plain)+len(tag.key)))
 			return b
 		})
 	}
@@ -109,6 +100,7 @@ func (a *API) rendered(res *resource, p *params, format string) *body {
 		m.truncated = t.meta.truncated
 	}
 	b.plain = render(res, p, src, &m, format)
+	b.length = []string{strconv.Itoa(len(b.plain))}
 	return b
 }
 
@@ -117,7 +109,7 @@ const zipFrom = 1400
 
 func (a *API) write(w http.ResponseWriter, r *http.Request, b *body) {
 	h := w.Header()
-	content := b.plain
+	content, length := b.plain, b.length
 	if len(content) >= zipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		b.zipOnce.Do(func() {
 			var out bytes.Buffer
@@ -126,10 +118,10 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, b *body) {
 			_ = z.Close()
 			b.zipped = out.Bytes()
 		})
-		content = b.zipped
+		content, length = b.zipped, []string{strconv.Itoa(len(b.zipped))}
 		h.Set("Content-Encoding", "gzip")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(content)))
+	h["Content-Length"] = length
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(content) // an error here is the client's going away

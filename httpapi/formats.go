@@ -11,8 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-var contentTypes = map[string]string{
-	"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8", "table": "text/plain; charset=utf-8",
+// contentTypes are values of the header, which nobody may change.
+var contentTypes = map[string][]string{
+	"json": {"application/json"}, "ndjson": {"application/x-ndjson"}, "csv": {"text/csv; charset=utf-8"}, "table": {"text/plain; charset=utf-8"},
 }
 
 func quality(parameters string) float64 {

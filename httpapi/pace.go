@@ -10,6 +10,7 @@ import (
 // that wait have nothing but a channel.
 type pace struct {
 	interval, silence time.Duration
+	struck            func() // called after each stroke of the timer
 
 	mu      sync.Mutex
 	running bool
@@ -17,9 +18,12 @@ type pace struct {
 	strokes chan struct{} // closed by the next stroke
 }
 
-func newPace(interval, silence time.Duration) *pace {
-	p := &pace{interval: interval, silence: silence, strokes: make(chan struct{})}
-	p.timer = time.AfterFunc(time.Hour, p.stroke)
+func newPace(interval, silence time.Duration, struck func()) *pace {
+	p := &pace{interval: interval, silence: silence, struck: struck, strokes: make(chan struct{})}
+	p.timer = time.AfterFunc(time.Hour, func() {
+		p.stroke()
+		p.struck()
+	})
 	p.timer.Stop()
 	return p
 }

@@ -91,7 +91,7 @@ func (n *testNode) talk(requests []string) (said []string) {
 		if _, err := io.WriteString(conn, r); err != nil {
 			return append(said, "cannot write")
 		}
-		for range strings.Count(r, "/api/v1/") + strings.Count(r, "/healthz") + strings.Count(r, "\x00") {
+		for range strings.Count(r, "/api/v1/") + strings.Count(r, "/healthz") + strings.Count(r, "/nope") + strings.Count(r, "\x00") {
 			resp, err := http.ReadResponse(in, nil)
 			if err != nil {
 				return append(said, "the end")

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -315,6 +316,101 @@ func testReaderThatNeverReads(t *testing.T, start starter) {
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > goroutines+8 || descriptors(t) > files+28; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, before %d; %d descriptors, before %d", runtime.NumGoroutine(), goroutines, descriptors(t), files)
+		}
+	}
+}
+
+// TestManyReadersOfOneView: all get every frame, the same bytes under the same cursor,
+// and a frame is computed once however many they are.
+func TestManyReadersOfOneView(t *testing.T) { bothWays(t, testManyReadersOfOneView) }
+
+func testManyReadersOfOneView(t *testing.T, start starter) {
+	n := start(t, nil)
+	n.post(http.StatusAccepted, decision("c", "p", ""))
+	const count, frames = 150, 5
+	var mu sync.Mutex
+	sent := make(map[string]string) // data by event and cursor
+	var readers sync.WaitGroup
+	for range count {
+		r := n.open(fmt.Sprintf("/api/v1/providers?format=sse&interval=100ms&max_frames=%d", frames), "")
+		readers.Go(func() {
+			defer r.close()
+			got := 0
+			for {
+				e, err := r.follow()
+				if err != nil {
+					t.Errorf("after %d frames: %v", got, err)
+					return
+				}
+				switch e.name {
+				case "bye":
+					if got != frames || string(e.data) != `{"reason":"done"}` {
+						t.Errorf("%d frames, then %s", got, e.data)
+					}
+					return
+				case "snapshot", "delta":
+					got++
+					mu.Lock()
+					if known, ok := sent[e.name+e.id]; ok && known != string(e.data) {
+						t.Errorf("%s %s is %s for one and %s for another", e.name, e.id, known, e.data)
+					}
+					sent[e.name+e.id] = string(e.data)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	readers.Wait()
+	_, _, text := n.get("/metrics")
+	computed, written := metric(t, text, "remuda_frames_computed_total"), metric(t, text, "remuda_frames_written_total")
+	if written != count*frames || computed > 2*float64(len(sent)) {
+		t.Errorf("%v frames were computed and %v written; readers saw %d different ones", computed, written, len(sent))
+	}
+}
+
+// metric is the value of a metric without labels.
+func metric(t *testing.T, text []byte, name string) float64 {
+	t.Helper()
+	_, rest, found := strings.Cut("\n"+string(text), "\n"+name+" ")
+	line, _, _ := strings.Cut(rest, "\n")
+	value, err := strconv.ParseFloat(line, 64)
+	if !found || err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return value
+}
+
+// TestReaderThatPauses: one that takes nothing for a while, and then all, misses
+// frames and no news, and no frame reaches it in part. So does one that goes on pausing.
+func TestReaderThatPauses(t *testing.T) { bothWays(t, testReaderThatPauses) }
+
+func testReaderThatPauses(t *testing.T, start starter) {
+	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = time.Minute })
+	var lines []string
+	for i := range 300 { // a large view fills the buffers of the connection soon
+		lines = append(lines, decision("c", fmt.Sprintf("provider_with_a_rather_long_name_%d", i), ""))
+	}
+	n.post(http.StatusAccepted, lines...)
+	const path = "/api/v1/providers?window=5m"
+	r := n.open(path+"&format=sse&interval=100ms", "")
+	defer r.close()
+	for range 2 {
+		waits := func() bool { return n.rows("/api/v1/subscribers")[0]["lag_ms"].(float64) > 50 }
+		for deadline := time.Now().Add(time.Minute); !waits(); n.post(http.StatusAccepted, lines...) {
+			if time.Now().After(deadline) {
+				t.Fatal("the stream does not wait for a reader that does not read")
+			}
+		}
+		want := byKey(n.rows(path))
+		calls := func(rows map[string]map[string]any) (sum float64) {
+			for _, row := range rows {
+				sum += row["total_calls"].(float64)
+			}
+			return sum
+		}
+		r.until(t, "what was counted", func(event) bool { return calls(r.rows) == calls(want) })
+		if diff := cmp.Diff(want, r.rows, moving); diff != "" {
+			t.Fatal(diff)
 		}
 	}
 }

@@ -23,6 +23,9 @@ type resource struct {
 	source   func(a *API, p *params) source
 }
 
+// named holds for resources whose path has a part that is a parameter.
+func (res *resource) named() bool { return res == providerResource || res == decisionResource }
+
 var dimensionNames = func() []string {
 	list := make([]string, store.NumDims)
 	for d := range store.NumDims {

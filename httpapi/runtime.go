@@ -14,7 +14,7 @@ var runtimeSamples = []struct {
 	key, metric, unit, detail string
 	quantile                  float64 // of a histogram; 0 for a plain number
 }{
-	{"goroutines", "/sched/goroutines:goroutines", "goroutines", "every open stream is one", 0},
+	{"goroutines", "/sched/goroutines:goroutines", "goroutines", "a stream over TLS, HTTP/2 or as NDJSON is some; one of server-sent events on plain HTTP/1.1 is none", 0},
 	{"threads_max", "/sched/gomaxprocs:threads", "threads", "processors that run Go code at once", 0},
 	{"scheduler_latency_p50", "/sched/latencies:seconds", "s", "how long a runnable goroutine waits for a processor", 0.5},
 	{"scheduler_latency_p99", "/sched/latencies:seconds", "s", "how long a runnable goroutine waits for a processor", 0.99},

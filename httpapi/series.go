@@ -140,10 +140,11 @@ func (p *params) head(key, metric string, dims *[store.NumDims]string) []byte {
 }
 
 func (p *params) chartQuery() store.Query {
-	if len(p.by) == 0 {
-		p.by = []store.Dim{store.ProviderDim}
+	by := p.by
+	if len(by) == 0 {
+		by = []store.Dim{store.ProviderDim}
 	}
-	return store.Query{Filter: p.filter, By: p.by, Window: p.window}
+	return store.Query{Filter: p.filter, By: by, Window: p.window}
 }
 
 func withStep(m meta, step time.Duration) meta {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type streams struct {
 	computed, written, bytes, cut atomic.Uint64
 
 	mu          sync.Mutex
+	turns       chan struct{} // to compute a frame
 	views       map[string]*view
 	subscribers map[uint64]*subscriber
 	nextID      uint64
@@ -56,7 +58,7 @@ func (s *subscriber) lag(now time.Time) time.Duration {
 func newStreams(a *API) *streams {
 	s := &streams{
 		api: a, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
-		ending: make(chan struct{}),
+		ending: make(chan struct{}), turns: make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)),
 	}
 	s.server.AutoReplay, s.server.AutoStream, s.server.BufferSize = false, false, 1
 	s.server.Headers = map[string]string{
@@ -105,8 +107,9 @@ func (s *streams) enter(sub *subscriber, key string, build func() source) (*view
 	if v == nil {
 		v = &view{
 			key: key, path: sub.path, query: sub.query, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1,
-			computed: &s.computed, pace: newPace(sub.interval, s.api.options.Heartbeat),
+			computed: &s.computed, turns: s.turns,
 		}
+		v.pace = newPace(sub.interval, s.api.options.Heartbeat, v.seats.goRound)
 		s.views[key] = v
 	}
 	sub.path, sub.query = v.path, v.query // one copy for all
@@ -157,6 +160,7 @@ func (s *streams) shutdown(ctx context.Context) error {
 			v.idle.Stop()
 		}
 		v.pace.stroke()
+		go v.seats.goRound() // it ends with the last of them
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
@@ -177,7 +181,7 @@ func (s *streams) shutdown(ctx context.Context) error {
 func (s *streams) abandon() {
 	for _, sub := range s.list() {
 		if conn := sub.connection.Load(); conn != nil {
-			_ = (*conn).Close() // its goroutine is told by a failed write
+			_ = (*conn).Close() // whoever writes to it is told by a failed write
 		}
 	}
 }
@@ -190,12 +194,18 @@ func (s *streams) close() {
 }
 
 // sink writes a stream in one of its forms. Every call returns when its bytes are
-// on the wire, or with an error when the reader is gone or too slow.
+// on the wire, or with an error when the reader is gone or too slow, or when the sink
+// does not wait and the socket has no room.
 type sink interface {
-	hello(lastCursor string) error
 	frame(event string, fr *frame) error
 	beat() error
 	bye(reason, cursor string) error
+}
+
+// greeter is a sink that begins with a hello.
+type greeter interface {
+	sink
+	hello(lastCursor string) error
 }
 
 // stream answers a read with a live stream.
@@ -223,11 +233,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 		if conn := take(w, r); conn != nil {
 			// The request's goroutine ends here, and frees what it held.
 			sub.connection.Store(&conn)
-			head := w.Header().Clone()
-			go func() {
-				defer a.streams.leave(sub, v)
-				a.serveTaken(conn, head, f)
-			}()
+			a.seatTaken(conn, w.Header().Clone(), f)
 			return
 		}
 	}
@@ -259,39 +265,51 @@ type feeder struct {
 // errDone ends a stream that has had all the frames it asked for.
 var errDone = errors.New("done")
 
-// run writes frames until the reader is gone (gone, which may be nil, is closed or
-// a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
+// run writes frames until the reader is gone (gone is closed or a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
 // the latest frame wins.
-func (f *feeder) run(gone <-chan struct{}, out sink) error {
+func (f *feeder) run(gone <-chan struct{}, out greeter) error {
 	if err := out.hello(f.cursor); err != nil {
 		return err
 	}
 	most := framesKept // a reader that comes back may catch up with all that is kept
 	for {
 		wake := f.view.pace.next()
-		select {
-		case <-f.api.streams.ending:
-			return out.bye("shutdown", f.cursor)
-		default:
-		}
-		before := f.seen
-		if err := f.send(out, time.Now(), most); errors.Is(err, errDone) {
-			return out.bye("done", f.cursor)
-		} else if err != nil {
+		if end, err := f.step(out, most, true); end || err != nil {
 			return err
 		}
 		most = maxBehindLive
-		if f.seen == before {
-			if err := out.beat(); err != nil {
-				return err
-			}
-		}
 		select {
 		case <-gone:
 			return context.Canceled
 		case <-wake:
 		}
 	}
+}
+
+// step writes what is due: the bye, which is the end, or what the reader has not seen,
+// or, if there is nothing and beat is set, a sign of life.
+func (f *feeder) step(out sink, most int, beat bool) (end bool, err error) {
+	select {
+	case <-f.api.streams.ending:
+		return true, out.bye("shutdown", f.cursor)
+	default:
+	}
+	before := f.seen
+	if end, err = f.judge(out, f.send(out, time.Now(), most)); end || err != nil {
+		return end, err
+	}
+	if beat && f.seen == before {
+		return false, out.beat()
+	}
+	return false, nil
+}
+
+// judge makes the end of a stream that has had all its frames a good one.
+func (f *feeder) judge(out sink, err error) (end bool, _ error) {
+	if errors.Is(err, errDone) {
+		return true, out.bye("done", f.cursor)
+	}
+	return false, err
 }
 
 // send writes what the reader has not seen.
@@ -316,6 +334,11 @@ func (f *feeder) write(out sink, event string, fr *frame) error {
 	if err := out.frame(event, fr); err != nil {
 		return err
 	}
+	return f.sent(fr)
+}
+
+// sent notes that a frame is on the wire.
+func (f *feeder) sent(fr *frame) error {
 	f.sub.writing.Store(0)
 	f.sub.lastWrite.Store(time.Now().UnixMilli())
 	f.sub.frames.Add(1)

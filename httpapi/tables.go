@@ -21,6 +21,7 @@ type tableSource struct {
 	hashes  map[string]uint64 // of the rows that subscribers have
 	encoded bool              // rows are all rows as of the last refresh
 	cut     bool              // the limit cut rows at the last refresh
+	loose   bool              // upsert's records are in no other list
 	stable  []byte
 }
 
@@ -38,9 +39,13 @@ func (t *tableSource) refresh() meta {
 	changed, removed := t.table.Refresh()
 	t.meta = meta{Meta: t.table.Meta()}
 	t.encoded = false
+	if t.loose {
+		t.spare = append(t.spare, t.upsert...)
+	}
 	t.upsert, t.removed = t.upsert[:0], t.removed[:0]
 	all := t.table.Rows()
-	if len(all) > t.params.limit || t.cut {
+	t.loose = len(all) <= t.params.limit && !t.cut
+	if !t.loose {
 		t.refreshCut()
 		return t.meta
 	}

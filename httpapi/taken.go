@@ -5,13 +5,20 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// Fast path of server-sent events, for plain HTTP/1.1. The connection is taken
-// over from the server and its request let go, so that a subscriber is one goroutine
-// and a place in its view: no buffers, and every frame is one write of bytes that
-// all subscribers share. Slow path, for HTTP/2 and TLS: sse.go.
+// Fast path of server-sent events, for plain HTTP/1.1. The connection is taken over
+// from the server and its request let go. What is left of a subscriber is a seat: its
+// place in the view and its socket, no goroutine and no buffer. At each stroke of the
+// view one goroutine goes round all its seats and gives each socket the bytes that all
+// share, without waiting: a socket has room unless its reader is slow. Only a seat whose
+// socket has none gets a goroutine, which waits, within the write timeout, until the
+// reader has what was due. Slow path, for HTTP/2 and TLS: sse.go.
 
 // take takes over the connection of a request if it may be, with nothing written
 // yet; else it returns nil.
@@ -26,47 +33,244 @@ func take(w http.ResponseWriter, r *http.Request) net.Conn {
 	return withoutBegun(conn)
 }
 
-// serveTaken runs a stream over its own connection, to its end.
-func (a *API) serveTaken(conn net.Conn, head http.Header, f *feeder) {
-	defer func() { _ = conn.Close() }() // all that counts has been written, or cannot be
-	out := &takenSink{api: a, conn: conn, head: head, interval: f.view.interval}
-	err := f.run(nil, out)
-	if err == nil {
-		err = out.write([]byte("0\r\n\r\n"))
+// seats are the subscribers of a view whose connections were taken over.
+type seats struct {
+	mu    sync.Mutex
+	list  []*seat
+	due   atomic.Int32 // strokes that nobody has gone round for yet
+	round []*seat      // those of the round under way
+}
+
+// seat is one of them. Whoever has claimed it may use it.
+type seat struct {
+	feeder
+	conn  net.Conn
+	raw   syscall.RawConn // nil: cannot be written to without waiting
+	index int             // in seats.list, guarded by seats.mu
+
+	rest    []byte // of an event that the socket had no room for
+	pending *frame // which that event is, nil when it is no frame
+
+	mu      sync.Mutex
+	claimed bool
+	missed  bool // there was a stroke while it was claimed
+	ended   bool
+}
+
+// errNoRoom means that a socket took less than it was given; the rest is noted.
+var errNoRoom = errors.New("no room in the socket")
+
+// seatTaken gives a subscriber whose connection was taken over its seat and begins
+// its stream.
+func (a *API) seatTaken(conn net.Conn, head http.Header, f *feeder) {
+	t := &seat{feeder: *f, conn: conn, claimed: true}
+	if c, ok := conn.(syscall.Conn); ok {
+		t.raw, _ = c.SyscallConn() // nil will do
 	}
+	s := &f.view.seats
+	s.mu.Lock()
+	t.index = len(s.list)
+	s.list = append(s.list, t)
+	s.mu.Unlock()
+	go t.serve(func(out sink) (end bool, err error) {
+		if err := out.(*patientSink).head(head, t.cursor); err != nil {
+			return true, err
+		}
+		return t.step(out, framesKept, false) // one that comes back may catch up with all that is kept
+	})
+}
+
+// lot is how many seats are gone round before others get their turn, and for how
+// many a goroutine more is worth it.
+const lot = 64
+
+// goRound brings all seats up to date after a stroke. Strokes that come meanwhile
+// are one more round.
+func (s *seats) goRound() {
+	if s.due.Add(1) > 1 {
+		return
+	}
+	for strokes := int32(1); ; {
+		s.mu.Lock()
+		s.round = append(s.round[:0], s.list...)
+		s.mu.Unlock()
+		// Half of the processors are for everybody else.
+		helpers := min(runtime.GOMAXPROCS(0)/2, len(s.round)/lot) - 1
+		var next atomic.Int64
+		var group sync.WaitGroup
+		for range helpers {
+			group.Go(func() { goAlong(s.round, &next) })
+		}
+		goAlong(s.round, &next)
+		group.Wait()
+		clear(s.round) // seats that end are not kept
+		if s.due.CompareAndSwap(strokes, 0) {
+			return
+		}
+		strokes = s.due.Load()
+	}
+}
+
+// goAlong writes to seats, lot by lot, until all have been written to.
+func goAlong(list []*seat, next *atomic.Int64) {
+	out := newInstantSink()
+	for {
+		from := int(next.Add(lot)) - lot
+		if from >= len(list) {
+			return
+		}
+		for _, t := range list[from:min(from+lot, len(list))] {
+			if t.claim() {
+				t.update(out)
+			}
+		}
+		runtime.Gosched()
+	}
+}
+
+// claim takes a seat to write to it. One that is claimed already is told that there
+// was a stroke.
+func (t *seat) claim() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || t.claimed {
+		t.missed = true
+		return false
+	}
+	t.claimed = true
+	return true
+}
+
+// release gives a seat back unless it has missed a stroke.
+func (t *seat) release() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed, t.missed = t.missed, false
+	return !t.claimed
+}
+
+// update is the fast way of a seat that was claimed: everything due, at once.
+func (t *seat) update(out *instantSink) {
+	out.seat = t
+	for {
+		end, err := t.step(out, maxBehindLive, true)
+		switch {
+		case errors.Is(err, errNoRoom):
+			go t.serve(func(sink) (bool, error) { return end, nil })
+			return
+		case end || err != nil:
+			t.leave(err)
+			return
+		case t.release():
+			return
+		}
+	}
+}
+
+// serve is the slow way of a seat that was claimed: a goroutine that waits for its
+// socket until everything due is written, beginning with what first writes.
+func (t *seat) serve(first func(out sink) (end bool, err error)) {
+	out := &patientSink{t}
+	end, err := first(out)
+	for err == nil {
+		if len(t.rest) > 0 {
+			if err = out.write(t.rest); err != nil {
+				break
+			}
+			t.rest = nil
+			if f := t.pending; f != nil {
+				t.pending = nil
+				if end, err = t.judge(out, t.sent(f)); err == nil && !end {
+					end, err = t.step(out, maxBehindLive, false) // there may have been more than one frame
+				}
+				continue
+			}
+		}
+		if end {
+			break
+		}
+		if err = t.conn.SetWriteDeadline(time.Time{}); err != nil || t.release() {
+			break
+		}
+		end, err = t.step(out, maxBehindLive, true)
+	}
+	if end || err != nil {
+		t.leave(err)
+	}
+}
+
+// leave ends a seat that was claimed.
+func (t *seat) leave(err error) {
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	_ = t.conn.Close() // all that counts has been written, or cannot be
 	if errors.Is(err, errSlow) {
-		a.noteCut(f.sub)
+		t.api.noteCut(t.sub)
 	}
+	s := &t.view.seats
+	s.mu.Lock()
+	last := len(s.list) - 1
+	s.list[t.index] = s.list[last]
+	s.list[t.index].index = t.index
+	s.list[last] = nil
+	s.list = s.list[:last]
+	s.mu.Unlock()
+	t.api.streams.leave(t.sub, t.view)
 }
 
-// takenSink writes a stream in chunks of HTTP/1.1, one an event.
-type takenSink struct {
-	api      *API
-	conn     net.Conn
-	head     http.Header // nil once written
-	interval time.Duration
-	deadline time.Time
+// instantSink writes to seats as much as their sockets take at once. A reader that is
+// gone is noticed by the second write after that.
+type instantSink struct {
+	seat  *seat
+	wire  []byte
+	err   error
+	write func(fd uintptr) bool // put's, made once
 }
 
-// write returns when the bytes are the kernel's. A reader that is gone is noticed
-// by the second write after that.
-func (s *takenSink) write(wire []byte) error {
-	// A deadline that is mostly still ahead will do: setting one is a tenth of the
-	// work beside the system call.
-	timeout := s.api.options.WriteTimeout
-	if now := time.Now(); s.deadline.Sub(now) < timeout-timeout/8 {
-		s.deadline = now.Add(timeout)
-		if err := s.conn.SetWriteDeadline(s.deadline); err != nil {
+func newInstantSink() *instantSink {
+	s := new(instantSink)
+	s.write = func(fd uintptr) bool {
+		var n int
+		n, s.err = writeNow(fd, s.wire)
+		s.wire = s.wire[n:]
+		return true
+	}
+	return s
+}
+
+func (s *instantSink) put(wire []byte, f *frame) error {
+	s.wire, s.err = wire, nil
+	if s.seat.raw != nil {
+		if err := s.seat.raw.Write(s.write); err != nil {
 			return err
 		}
+	}
+	if s.err == nil && len(s.wire) > 0 {
+		s.seat.rest, s.seat.pending = s.wire, f
+		s.err = errNoRoom
+	}
+	s.wire = nil
+	return s.err
+}
+
+func (s *instantSink) frame(_ string, f *frame) error  { return s.put(f.wire, f) }
+func (s *instantSink) beat() error                     { return s.put(heartbeatChunk, nil) }
+func (s *instantSink) bye(reason, cursor string) error { return s.put(byeChunks(reason, cursor), nil) }
+
+// patientSink writes to one seat and waits for its socket, within the write timeout.
+type patientSink struct{ *seat }
+
+func (s *patientSink) write(wire []byte) error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.api.options.WriteTimeout)); err != nil {
+		return err
 	}
 	_, err := s.conn.Write(wire)
 	return slowOr(err)
 }
 
-func (s *takenSink) hello(lastCursor string) error {
-	h := s.head
-	s.head = nil
+// head writes the headers and the hello.
+func (s *patientSink) head(h http.Header, lastCursor string) error {
 	for name, value := range s.api.streams.server.Headers {
 		h.Set(name, value)
 	}
@@ -79,21 +283,22 @@ func (s *takenSink) hello(lastCursor string) error {
 	wire.WriteString("\r\n")
 	return s.write(appendChunk(wire.Bytes(), func(dst []byte) []byte {
 		dst = append(append(append(dst, "retry: "...), retryMillis()...), '\n')
-		return appendEvent(dst, "hello", lastCursor, s.api.helloData(s.interval))
+		return appendEvent(dst, "hello", lastCursor, s.api.helloData(s.view.interval))
 	}))
 }
 
-func (s *takenSink) frame(event string, fr *frame) error { return s.write(fr.wire) }
-
-func (s *takenSink) beat() error { return s.write(heartbeatChunk) }
-
-func (s *takenSink) bye(reason, cursor string) error {
-	return s.write(appendChunk(nil, func(dst []byte) []byte {
-		return appendEvent(dst, "bye", cursor, []byte(`{"reason":"`+reason+`"}`))
-	}))
-}
+func (s *patientSink) frame(_ string, f *frame) error  { return s.write(f.wire) }
+func (s *patientSink) beat() error                     { return s.write(heartbeatChunk) }
+func (s *patientSink) bye(reason, cursor string) error { return s.write(byeChunks(reason, cursor)) }
 
 var heartbeatChunk = appendChunk(nil, func(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) })
+
+// byeChunks are the last event of a stream and the end of its body.
+func byeChunks(reason, cursor string) []byte {
+	return append(appendChunk(nil, func(dst []byte) []byte {
+		return appendEvent(dst, "bye", cursor, []byte(`{"reason":"`+reason+`"}`))
+	}), "0\r\n\r\n"...)
+}
 
 // appendEvent appends a server-sent event. Data is one line.
 func appendEvent(dst []byte, event, cursor string, data []byte) []byte {

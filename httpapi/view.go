@@ -20,7 +20,9 @@ type view struct {
 	query    string // canonical
 	interval time.Duration
 	pace     *pace
+	seats    seats
 	computed *atomic.Uint64
+	turns    chan struct{} // of all views: all compute at the same moments, and half of the processors are for everybody else
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
 	source   source
@@ -29,6 +31,7 @@ type view struct {
 	meta     []byte   // `"meta":{…}` of the newest frame
 	deltas   []*frame // from the frame before to each, the newest last
 	held     int      // bytes of deltas
+	whole    int      // bytes of the largest frame: about what a snapshot takes
 	snapshot *frame   // the newest frame whole; nil until somebody needs it
 	readers  int
 	idle     *time.Timer // drops the view when it fires
@@ -62,9 +65,10 @@ func newFrame(event string, sequence uint64, cursor string, room int, content fu
 const (
 	viewKept      = 30 * time.Second
 	framesKept    = 120
-	frameBytes    = 1 << 20 // of deltas that a view keeps
-	maxCursor     = 128     // bytes
-	maxBehindLive = 8       // frames that a slow reader may lag before it gets a snapshot
+	leastKept     = 64 << 10 // bytes of deltas, see keep
+	mostKept      = 1 << 20
+	maxCursor     = 128 // bytes
+	maxBehindLive = 8   // frames that a slow reader may lag before it gets a snapshot
 )
 
 // cursorOf names a frame: the run of the node, the view, the frame.
@@ -100,9 +104,10 @@ func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnat
 		return append(dst, v.deltas[seen+1-oldest:]...), nil
 	}
 	if v.snapshot == nil {
-		v.snapshot = newFrame("snapshot", newest, v.deltas[len(v.deltas)-1].cursor, 1024, func(dst []byte) []byte {
+		v.snapshot = newFrame("snapshot", newest, v.deltas[len(v.deltas)-1].cursor, v.whole+1024, func(dst []byte) []byte {
 			return append(v.source.appendSnapshot(v.appendMeta(dst)), '}')
 		})
+		v.whole = max(v.whole, len(v.snapshot.data))
 	}
 	return dst, v.snapshot
 }
@@ -112,6 +117,8 @@ func (v *view) compute(slot int64, incarnation uint64) {
 	v.begun = true
 	v.slot = slot
 	v.computed.Add(1)
+	v.turns <- struct{}{}
+	defer func() { <-v.turns }()
 	v.snapshot = nil
 	m := v.source.refresh()
 	v.meta = appendMeta(nil, &m)
@@ -123,10 +130,19 @@ func (v *view) compute(slot int64, incarnation uint64) {
 	f := newFrame("delta", sequence, cursorOf(incarnation, v.instance, sequence), room, func(dst []byte) []byte {
 		return append(v.source.appendDelta(v.appendMeta(dst)), '}')
 	})
+	v.keep(f)
+}
+
+// keep adds a delta to those that are kept, and lets the oldest go: together they are
+// to be no longer than a snapshot, which then serves a reader as well, unless that is
+// short.
+func (v *view) keep(f *frame) {
 	v.deltas = append(v.deltas, f)
 	v.held += len(f.data)
+	v.whole = max(v.whole, len(f.data))
+	most := min(max(v.whole, leastKept), mostKept)
 	drop := 0
-	for ; len(v.deltas)-drop > 1 && (v.held > frameBytes || len(v.deltas)-drop > framesKept); drop++ {
+	for ; len(v.deltas)-drop > 1 && (v.held > most || len(v.deltas)-drop > framesKept); drop++ {
 		v.held -= len(v.deltas[drop].data)
 	}
 	v.deltas = slices.Delete(v.deltas, 0, drop)

@@ -12,7 +12,7 @@ import (
 // name of the event in front.
 func (a *API) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
 	h := w.Header()
-	h.Set("Content-Type", contentTypes["ndjson"])
+	h["Content-Type"] = contentTypes["ndjson"]
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	out := &lineSink{w: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout}

@@ -173,6 +173,30 @@ func BenchmarkTableRefresh(b *testing.B) {
 	}
 }
 
+// BenchmarkTableFirst makes a table and its first rows, as a REST answer does.
+func BenchmarkTableFirst(b *testing.B) {
+	for _, n := range []int{600, 10_000} {
+		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
+			s, err := New(Options{MaxSeries: 200_000})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i, batch := range workload(n, max(8, n/250), 1000, s.Now()) {
+				renew(batch, uint64(i)+1<<40, s.Now())
+				s.Apply(batch)
+			}
+			s.Tick()
+			b.ReportAllocs()
+			for b.Loop() {
+				t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+				if changed, _ := t.Refresh(); len(changed) == 0 {
+					b.Fatal("no rows")
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkMemory lives through an hour and more of traffic and reports the bytes
 // of heap per series with all windows kept, and with the default window read.
 func BenchmarkMemory(b *testing.B) {

@@ -26,7 +26,8 @@ type Table struct {
 	previousScopes map[string]uint64
 	byKey          []*Row // all rows, by key; nil when it has to be made
 
-	sum     cell
+	dirty   []*group // to be summed
+	key     []byte   // of a group, in the making
 	part    cell
 	percent [4]Micros
 }
@@ -36,8 +37,9 @@ type group struct {
 	key     string
 	dims    [NumDims]string
 	scope   string
-	members []*series
-	counted bool // false: not a row, only part of a scope
+	members []member
+	places  []string // regions of its members, once each
+	counted bool     // false: not a row, only part of a scope
 	dirty   bool
 	row     *Row
 
@@ -47,6 +49,13 @@ type group struct {
 	regions  []Row
 	methods  []Row
 	active   []string // regions with calls in the window, sorted
+}
+
+// member is a series of a group with the number of its region among the group's: its
+// key, which names it, is memory of its own.
+type member struct {
+	*series
+	place int32
 }
 
 // NewTable returns a table that has not been refreshed yet.
@@ -103,8 +112,11 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 			}
 			continue
 		}
-		t.total(g)
+		t.dirty = append(t.dirty, g)
 	}
+	t.total(t.dirty)
+	clear(t.dirty)
+	t.dirty = t.dirty[:0]
 	t.sumScopes()
 	for _, g := range t.groups {
 		if g.counted && (g.dirty || freshReports || t.moved(g)) {
@@ -207,12 +219,18 @@ func (t *Table) enrollNodes(known map[*series][]*group, s *series) {
 }
 
 func (g *group) add(s *series) {
-	g.members = append(g.members, s)
+	region := s.dim(RegionDim)
+	place := slices.Index(g.places, region)
+	if place < 0 {
+		place = len(g.places)
+		g.places = append(g.places, region)
+	}
+	g.members = append(g.members, member{s, int32(place)})
 	g.dirty = true
 }
 
 func (g *group) remove(s *series) {
-	g.members = slices.DeleteFunc(g.members, func(m *series) bool { return m == s })
+	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.series == s })
 	g.dirty = true
 }
 
@@ -247,11 +265,17 @@ func (t *Table) groupOf(s *series, node string) *group {
 }
 
 func (t *Table) rowGroup(dims [NumDims]string, scope string) *group {
-	parts := make([]string, 0, NumDims)
-	for _, d := range t.query.By {
-		parts = append(parts, dims[d])
+	t.key = t.key[:0]
+	for i, d := range t.query.By {
+		if i > 0 {
+			t.key = append(t.key, '/')
+		}
+		t.key = append(t.key, dims[d]...)
 	}
-	g := t.group(strings.Join(parts, "/"), scope, true)
+	if g := t.groups[string(t.key)]; g != nil { // most series are of a group that is there
+		return g
+	}
+	g := t.group(string(t.key), scope, true)
 	g.dims = dims
 	return g
 }
@@ -335,17 +359,9 @@ func (t *Table) reported(g *group) bool {
 	return false
 }
 
-// total sums the members of a group.
-func (t *Table) total(g *group) {
-	g.active = g.active[:0]
-	lastSeen := t.addMembers(&t.sum, g, g.members, &g.active)
-	t.store.figures(&g.figures, &t.sum, t.percent[:])
-	g.figures.LastSeenAt = lastSeen
-	t.sum.reset()
+// totalParts sums what else is asked of a group.
+func (t *Table) totalParts(g *group) {
 	t.totalPrevious(g)
-	if !t.query.ExpandRegions && !t.query.ExpandMethods {
-		return
-	}
 	if t.query.ExpandRegions {
 		g.regions = t.split(g, RegionDim)
 	}
@@ -368,13 +384,11 @@ func (t *Table) total(g *group) {
 // maxMethods is how many methods of a provider are listed.
 const maxMethods = 10
 
-// addMembers adds what series of a group counted in the window to a sum and notes
-// the regions that had calls.
-func (t *Table) addMembers(sum *cell, g *group, members []*series, active *[]string) (lastSeen int64) {
+// addMembers adds what series of a group counted in the window to a sum.
+func (t *Table) addMembers(sum *cell, g *group, members []*series) (lastSeen int64) {
 	node := g.dims[NodeDim]
 	for _, m := range members {
 		sh := &t.store.shards[shardOf(m.hash)]
-		before := sum.samples
 		sh.mu.Lock()
 		for _, r := range m.rows {
 			if node != "" && node != r.origin.name || !matches(t.query.Filter[NodeDim], r.origin.name) {
@@ -384,12 +398,6 @@ func (t *Table) addMembers(sum *cell, g *group, members []*series, active *[]str
 			lastSeen = max(lastSeen, r.origin.local(r.lastSeen))
 		}
 		sh.mu.Unlock()
-		if active != nil && sum.samples > before {
-			region := m.dim(RegionDim)
-			if i, found := slices.BinarySearch(*active, region); !found {
-				*active = slices.Insert(*active, i, region)
-			}
-		}
 	}
 	return lastSeen
 }
@@ -398,13 +406,13 @@ func (t *Table) addMembers(sum *cell, g *group, members []*series, active *[]str
 func (t *Table) split(g *group, d Dim) []Row {
 	by := make(map[string][]*series)
 	for _, m := range g.members {
-		by[m.dim(d)] = append(by[m.dim(d)], m)
+		by[m.dim(d)] = append(by[m.dim(d)], m.series)
 	}
 	rows := make([]Row, 0, len(by))
 	for value, members := range by {
 		row := Row{Key: value}
 		row.Dims[d] = value
-		lastSeen := t.addMembers(&t.part, g, members, nil)
+		lastSeen := t.addMembers(&t.part, g, members)
 		t.store.figures(&row.Figures, &t.part, t.percent[:])
 		row.LastSeenAt = lastSeen
 		t.part.reset()

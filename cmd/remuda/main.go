@@ -39,7 +39,7 @@ var errReported = errors.New("reported")
 
 func main() {
 	parser := kong.Must(&commands,
-		kong.Name("remuda"), kong.Description(description), kong.DefaultEnvars("REMUDA"), kong.UsageOnError(),
+		kong.Name("remuda"), kong.Description(description), kong.DefaultEnvars("REMUDA"), kong.ShortUsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	call, err := parser.Parse(os.Args[1:])

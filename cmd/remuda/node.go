@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"remuda/cluster"
@@ -78,7 +77,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err != nil {
 		return nil, fmt.Errorf("--http: %w", err)
 	}
-	n.listener = netutil.LimitListener(listener, f.MaxConnections)
+	n.listener = limit(listener.(*net.TCPListener), f.MaxConnections) // it was asked for TCP
 	if admin != "" {
 		if n.admin, err = net.Listen("tcp", admin); err != nil {
 			return nil, fmt.Errorf("--admin: %w", err)

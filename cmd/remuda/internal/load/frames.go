@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"sync"
 )
 
@@ -91,9 +92,7 @@ func (s *shown) apply(name, cursor, before string, data []byte) (*state, error) 
 		case base.revision > after.revision:
 			return nil, fmt.Errorf("delta %s goes from revision %d back to %d", cursor, base.revision, after.revision)
 		}
-		for key, v := range base.rows {
-			after.rows[key] = v
-		}
+		maps.Copy(after.rows, base.rows)
 		frame.Rows = frame.Upsert
 	}
 	for _, r := range frame.Rows {
@@ -107,8 +106,8 @@ func (s *shown) apply(name, cursor, before string, data []byte) (*state, error) 
 	}
 	if known := s.states[cursor]; known != nil {
 		// Reached both by a snapshot and by deltas: it has to be the same.
-		if known.requests != after.requests || len(known.rows) != len(after.rows) {
-			return nil, fmt.Errorf("snapshot and deltas at %s differ: %d requests and %d", cursor, known.requests, after.requests)
+		if d := differences(known.rows, nil, after.rows); len(d) > 0 {
+			return nil, fmt.Errorf("snapshot and deltas at %s differ: %s", cursor, d[0])
 		}
 		return known, nil
 	}

@@ -117,6 +117,109 @@ func TestLies(t *testing.T) {
 	}
 }
 
+// TestDoubles: a node that counts events twice is found out, though it says nothing of it.
+func TestDoubles(t *testing.T) {
+	before := settleTime
+	settleTime = time.Second // it never settles
+	defer func() { settleTime = before }()
+	var posts atomic.Int64
+	url := startTestNode(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && posts.Add(1) == 10 {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				again := r.Clone(r.Context())
+				again.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte(`"request_id":"`), []byte(`"request_id":"again`))))
+				again.ContentLength = -1
+				h.ServeHTTP(httptest.NewRecorder(), again)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	p := small(url)
+	p.RepeatPct, p.InvalidPct = 0, 0
+	r, err := Run(context.Background(), p, Options{})
+	if err != nil || r.AccountingOK || r.Surprises != 0 || r.Accepted != 4000 || r.Nodes[0].Counted != 4050 || len(r.Nodes[0].Mismatches) == 0 {
+		t.Errorf("%s %v", r, err)
+	}
+}
+
+// TestShownOtherwise: viewers that are shown something else than what is counted are
+// found out, provider by provider, even when the totals are right.
+func TestShownOtherwise(t *testing.T) {
+	before := settleTime
+	settleTime = time.Second
+	defer func() { settleTime = before }()
+	url := startTestNode(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("format") != "sse" {
+				h.ServeHTTP(w, r)
+				return
+			}
+			h.ServeHTTP(lyingWriter{w}, r)
+		})
+	})
+	p := small(url)
+	p.Viewers, p.Views = 1, 1
+	r, err := Run(context.Background(), p, Options{})
+	if err != nil || !r.AccountingOK || r.ViewersOK || r.WrongViewers != 1 || r.Faults != 0 || r.Missed != 0 {
+		t.Errorf("%s %v", r, err)
+	}
+}
+
+// lyingWriter shows one provider under another's name.
+type lyingWriter struct{ http.ResponseWriter }
+
+func (l lyingWriter) Write(b []byte) (int, error) {
+	_, err := l.ResponseWriter.Write(bytes.ReplaceAll(b, []byte(`"key":"base/`), []byte(`"key":"bose/`)))
+	return len(b), err
+}
+
+func (l lyingWriter) Flush() { l.ResponseWriter.(http.Flusher).Flush() }
+
+// TestInterrupted: what was sent before an interrupt is accounted for.
+func TestInterrupted(t *testing.T) {
+	p := small(startTestNode(t, nil))
+	p.Duration = time.Minute
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, err := Run(ctx, p, Options{Progress: func(now Progress) {
+		if now.Accepted > 0 {
+			cancel()
+		}
+	}})
+	if err != nil || !r.OK() || r.Accepted == 0 || r.Accepted > 100_000 {
+		t.Errorf("%s %v", r, err)
+	}
+}
+
+// TestNodeThatDies: the report says so, and is there.
+func TestNodeThatDies(t *testing.T) {
+	before := settleTime
+	settleTime = time.Second
+	defer func() { settleTime = before }()
+	var dead atomic.Bool
+	url := startTestNode(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if dead.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	r, err := Run(context.Background(), small(startTestNode(t, nil), url), Options{Progress: func(now Progress) {
+		if now.Accepted > 0 {
+			dead.Store(true)
+		}
+	}})
+	if err != nil || r.AccountingOK || len(r.Nodes[1].Mismatches) == 0 || !strings.Contains(r.String(), "EOF") {
+		t.Errorf("%s %v", r, err)
+	}
+}
+
 // TestWrongFrames: what is not the frame that follows is found out.
 func TestWrongFrames(t *testing.T) {
 	const (
@@ -206,5 +309,20 @@ func TestHistogram(t *testing.T) {
 	}
 	if !strings.Contains(h.picture(), "█") {
 		t.Error(h.picture())
+	}
+}
+
+// TestPlansThatCannotBe: they are refused before anything is started.
+func TestPlansThatCannotBe(t *testing.T) {
+	for what, change := range map[string]func(*Plan){
+		"nodes": func(p *Plan) { p.Start = 65 }, "rate": func(p *Plan) { p.Rate = 0 }, "duration": func(p *Plan) { p.Duration = time.Hour },
+		"negative": func(p *Plan) { p.Viewers = -1 }, "outage": func(p *Plan) { p.OutageFor = time.Minute },
+		"percentages": func(p *Plan) { p.ErrorPct = 101 }, "queries": func(p *Plan) { p.Views = 1001 }, "request": func(p *Plan) { p.Batch = 20_001 },
+	} {
+		p := small()
+		change(&p)
+		if _, err := Run(context.Background(), p, Options{}); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

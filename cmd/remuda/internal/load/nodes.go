@@ -76,6 +76,7 @@ func startNode(ctx context.Context, args []string) (*node, error) {
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, args...)
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = apart()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -99,6 +100,16 @@ func startNode(ctx context.Context, args []string) (*node, error) {
 		return nil, fmt.Errorf("it serves on %q: %w", address, err)
 	}
 	return n, nil
+}
+
+// ended reports whether a node that was started here is no more.
+func (n *node) ended() bool {
+	select {
+	case <-n.done: // nil for a node that was there before
+		return true
+	default:
+		return false
+	}
 }
 
 // stopNodes ends the nodes that were started, all at once.

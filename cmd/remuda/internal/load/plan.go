@@ -44,6 +44,11 @@ type Plan struct {
 // of an hour.
 const maxDuration = 50 * time.Minute
 
+const (
+	maxViews = 1000   // as many as nodes stream by default
+	maxBatch = 20_000 // of some 400 bytes, in 8 MiB
+)
+
 // Scenarios are the loads of the design this replaces, by name.
 var Scenarios = map[string]Plan{
 	"easy":   {Name: "easy", Start: 3, Viewers: 5, Rate: 3 * 50, Batch: 5, Series: 30},
@@ -73,6 +78,10 @@ func (p *Plan) complete() error {
 		return fmt.Errorf("a duration from 1s to %v", maxDuration)
 	case p.Viewers < 0 || p.Views < 0 || p.Series < 0 || p.Providers < 0 || p.Regions < 0 || p.Batch < 0 || p.Connections < 0:
 		return errors.New("numbers cannot be negative")
+	case p.Views > maxViews:
+		return fmt.Errorf("at most %d different queries", maxViews)
+	case p.Batch > maxBatch:
+		return fmt.Errorf("at most %d events a request", maxBatch)
 	case p.OutageEvery > 0 && (p.OutageFor <= 0 || p.OutageFor > p.OutageEvery):
 		return errors.New("an outage that is shorter than what it repeats in")
 	}

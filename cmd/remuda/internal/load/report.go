@@ -36,6 +36,7 @@ type Report struct {
 	Snapshots       uint64   `json:"viewer_snapshots"`
 	Reconnects      uint64   `json:"viewer_reconnects"`
 	Faults          uint64   `json:"viewer_faults"` // frames that were wrong
+	WrongViewers    uint64   `json:"viewers_wrong"` // viewers that were not shown, in the end, what their node had counted for each provider
 	LastViewerFault string   `json:"viewer_last_fault,omitempty"`
 
 	Sent         uint64 `json:"sent"` // lines
@@ -78,7 +79,7 @@ type NodeReport struct {
 // OK reports whether everything adds up.
 func (r *Report) OK() bool { return r.AccountingOK && r.ViewersOK }
 
-func (r *run) report(counts []map[string]sums, before, after []usage, samples [][]usage, ended time.Time) *Report {
+func (r *run) report(counts []map[string]sums, before, after []usage, silent []error, samples [][]usage, ended time.Time) *Report {
 	p := &r.plan
 	out := &Report{
 		Scenario: p.Name, Seed: p.Seed, DurationSeconds: p.Duration.Seconds(), Batch: p.Batch, Series: p.Series,
@@ -108,9 +109,15 @@ func (r *run) report(counts []map[string]sums, before, after []usage, samples []
 		if a.lastSent.After(last) {
 			last = a.lastSent
 		}
-		n := r.nodeReport(i, before[i], after[i], samples, a, counts[i])
+		n := r.nodeReport(i, before[i], after[i], samples, out.took, a, counts[i])
 		n.Mismatches = differences(certain, doubtful, counts[i])
 		n.Mismatches = append(n.Mismatches, differences(counts[0], nil, counts[i])...)
+		switch {
+		case r.nodes[i].ended():
+			n.Mismatches = append([]string{"it ended while it was under load"}, n.Mismatches...)
+		case silent[i] != nil:
+			n.Mismatches = append([]string{silent[i].Error()}, n.Mismatches...)
+		}
 		exact = exact && len(n.Mismatches) == 0
 		out.Nodes = append(out.Nodes, n)
 	}
@@ -126,8 +133,12 @@ func (r *run) report(counts []map[string]sums, before, after []usage, samples []
 	out.AcceptMax = inMillis(out.accept.max)
 
 	slices.SortFunc(batches, func(a, b posted) int { return a.intended.Compare(b.intended) })
-	for _, v := range r.viewers {
+	for i, v := range r.viewers {
 		out.Missed += v.waits(&out.wait, batches)
+		if shown := differences(v.rows, nil, counts[i%len(r.nodes)]); len(shown) > 0 {
+			out.WrongViewers++
+			out.LastViewerFault = "in the end its node had, beside what it was shown, " + shown[0]
+		}
 		out.Frames += v.count.Load()
 		out.FrameBytes += v.bytes.Load()
 		out.Snapshots += v.snapshots.Load()
@@ -138,7 +149,7 @@ func (r *run) report(counts []map[string]sums, before, after []usage, samples []
 		}
 	}
 	out.Deliveries = out.wait.n
-	out.ViewersOK = out.Missed == 0 && out.Faults == 0
+	out.ViewersOK = out.Missed == 0 && out.Faults == 0 && out.WrongViewers == 0
 	if p.Viewers > 0 {
 		quantile := func(q float64) *float64 {
 			v := inMillis(out.wait.quantile(q))
@@ -149,14 +160,14 @@ func (r *run) report(counts []map[string]sums, before, after []usage, samples []
 	return out
 }
 
-func (r *run) nodeReport(i int, before, after usage, samples [][]usage, a *account, counted map[string]sums) NodeReport {
+func (r *run) nodeReport(i int, before, after usage, samples [][]usage, took time.Duration, a *account, counted map[string]sums) NodeReport {
 	n := NodeReport{
 		Name: r.nodes[i].name, URL: r.nodes[i].url.String(), Accepted: a.accepted.Load(),
 		CPUSeconds: after.cpu - before.cpu, RSSBytes: after.rss, RSSFirstBytes: after.rss, RSSMaxBytes: after.rss,
 		GossipIn: after.gossipIn - before.gossipIn, GossipOut: after.gossipOut - before.gossipOut,
 		Pulls: after.pulls - before.pulls, Gaps: after.gaps - before.gaps, Divergence: after.divergence - before.divergence,
 	}
-	n.CPUPct = 100 * n.CPUSeconds / r.plan.Duration.Seconds()
+	n.CPUPct = 100 * n.CPUSeconds / max(took.Seconds(), 1)
 	if after.inline >= 0 {
 		n.InlineShare = &after.inline
 	}
@@ -219,7 +230,7 @@ func (r *Report) String() string {
 		cpu += n.CPUSeconds
 	}
 	if r.Accepted > 0 {
-		fmt.Fprintf(&b, "all nodes: %.1f %% of one core, %.2f s of CPU per million events\n", 100*cpu/r.DurationSeconds, cpu/float64(r.Accepted)*1e6)
+		fmt.Fprintf(&b, "all nodes: %.1f %% of one core, %.2f s of CPU per million events\n", 100*cpu/seconds, cpu/float64(r.Accepted)*1e6)
 	}
 	fmt.Fprintf(&b, "\nsent %s = accepted %s + rejected %s + duplicate %s", thousands(r.Sent), thousands(r.Accepted), thousands(r.Rejected), thousands(r.Duplicates))
 	if r.Unanswered > 0 {

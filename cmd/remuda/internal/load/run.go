@@ -40,6 +40,7 @@ type run struct {
 var settleTime = 30 * time.Second
 
 const (
+	patienceLost = 3 * time.Second        // the same when a node has ended
 	sampleEvery  = 5 * time.Second        // of what nodes say of themselves
 	progressStep = 250 * time.Millisecond // of what is shown while it runs
 	connecting   = 64                     // viewers that connect at the same time
@@ -112,13 +113,18 @@ func (r *run) carryOut(ctx context.Context) (*Report, error) {
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime+20*time.Second)
 	defer cancel()
 	counts := r.settle(finish)
-	after, err := r.measureAll(finish)
-	if err != nil {
-		return nil, fmt.Errorf("after the load: %w", err)
+	after := slices.Clone(before)
+	silent := make([]error, len(r.nodes))
+	for i, n := range r.nodes {
+		if u, err := n.measure(finish); err == nil {
+			after[i] = u
+		} else {
+			silent[i] = err
+		}
 	}
 	stop()
 	viewers.Wait()
-	return r.report(counts, before, after, samples, ended), nil
+	return r.report(counts, before, after, silent, samples, ended), nil
 }
 
 // connect opens the streams of all viewers and waits for their first snapshots.
@@ -194,17 +200,33 @@ func (r *run) measureAll(ctx context.Context) ([]usage, error) {
 func (r *run) watch(ctx context.Context, done <-chan struct{}) (samples [][]usage) {
 	progress := time.NewTicker(progressStep)
 	defer progress.Stop()
-	sample := time.NewTicker(sampleEvery)
-	defer sample.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var sampling sync.WaitGroup
+	defer func() {
+		cancel()
+		sampling.Wait()
+	}()
+	sampling.Go(func() { // apart from the progress: a node that does not answer takes its time
+		sample := time.NewTicker(sampleEvery)
+		defer sample.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-sample.C:
+				// A node that does not answer now will be asked again.
+				if list, err := r.measureAll(ctx); err == nil {
+					samples = append(samples, list)
+				}
+			}
+		}
+	})
 	for {
 		select {
 		case <-done:
+			cancel()
+			sampling.Wait()
 			return samples
-		case <-sample.C:
-			// A node that does not answer now will be asked again.
-			if list, err := r.measureAll(ctx); err == nil {
-				samples = append(samples, list)
-			}
 		case <-progress.C:
 			r.say(r.progress())
 		}
@@ -261,11 +283,14 @@ func (r *run) settle(ctx context.Context) []map[string]sums {
 	counts := make([]map[string]sums, len(r.nodes))
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(settleTime); ; <-ticker.C {
-		settled := true
+	for began := time.Now(); ; <-ticker.C {
+		settled, patience := true, settleTime
 		for i, n := range r.nodes {
 			if counts[i] != nil && len(differences(certain, doubtful, counts[i])) == 0 {
 				continue
+			}
+			if n.ended() { // it never will; the others still may
+				patience = min(patience, patienceLost)
 			}
 			found, err := n.counted(ctx, &r.plan)
 			if err == nil {
@@ -284,7 +309,7 @@ func (r *run) settle(ctx context.Context) []map[string]sums {
 		for _, v := range r.viewers {
 			settled = settled && v.seen.Load() == want
 		}
-		if settled || time.Now().After(deadline) {
+		if settled || time.Since(began) > patience {
 			return counts
 		}
 		r.say(Progress{Stage: "waiting until everything is shown everywhere"})

@@ -22,6 +22,7 @@ type viewer struct {
 
 	cursor   string
 	revision uint64
+	rows     map[string]sums // as last shown
 	frames   []arrival
 	seen     atomic.Uint64 // requests in the last frame
 
@@ -175,7 +176,7 @@ func (v *viewer) event(name, id string, data []byte) error {
 	if after == nil {
 		return nil // too far behind the others for their states; the next frames tell
 	}
-	v.revision = after.revision
+	v.revision, v.rows = after.revision, after.rows
 	if len(v.frames) == 0 || v.frames[len(v.frames)-1].requests != after.requests {
 		v.frames = append(v.frames, arrival{now, after.requests})
 	}

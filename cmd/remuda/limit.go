@@ -1,0 +1,55 @@
+package main
+
+import (
+	"net"
+	"sync"
+)
+
+// limitListener accepts so many connections at a time; more wait in the kernel's
+// queue. Its connections are TCP connections in every respect but Close: streams write
+// to their sockets directly.
+type limitListener struct {
+	*net.TCPListener
+	slots chan struct{}
+	ended chan struct{}
+	end   sync.Once
+}
+
+func limit(l *net.TCPListener, connections int) *limitListener {
+	return &limitListener{TCPListener: l, slots: make(chan struct{}, connections), ended: make(chan struct{})}
+}
+
+// Accept implements net.Listener.
+func (l *limitListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.ended:
+		return nil, net.ErrClosed
+	}
+	c, err := l.AcceptTCP()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &limitedConn{TCPConn: c, slots: l.slots}, nil
+}
+
+// Close implements net.Listener.
+func (l *limitListener) Close() error {
+	l.end.Do(func() { close(l.ended) })
+	return l.TCPListener.Close()
+}
+
+// limitedConn gives its slot back when it is closed.
+type limitedConn struct {
+	*net.TCPConn
+	slots chan struct{}
+	freed sync.Once
+}
+
+// Close implements net.Conn.
+func (c *limitedConn) Close() error {
+	err := c.TCPConn.Close()
+	c.freed.Do(func() { <-c.slots })
+	return err
+}

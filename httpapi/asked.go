@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"hash/maphash"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// Fast path of reads that are asked again and again: a query string need not be
+// parsed twice, nor the names under which its answer is cached be made again while the
+// store has not changed. Slow path: resource.parse and asked.newTag, which it keeps the
+// results of.
+
+// asked is a query of a resource. It is not changed but for its tag, so that requests
+// share it.
+type asked struct {
+	*params
+	tag atomic.Pointer[tag] // of the request before
+}
+
+// tag is what names the answer to a query in a format at a revision.
+type tag struct {
+	format           string
+	revision, second uint64
+	etag             []string // as the header has it
+	flight, key      string   // of the computation, of the body
+}
+
+// queries remembers what was asked. At its bound it forgets everything: what is
+// lost is only work.
+type queries struct {
+	mu    sync.RWMutex
+	known map[queryKey]*asked
+}
+
+type queryKey struct {
+	resource *resource
+	raw      string
+}
+
+const (
+	queriesKept  = 1024
+	longestQuery = 1024 // bytes of those that are kept
+	compareMoves = 10   // seconds; what rows are compared with moves even when nothing changes
+)
+
+// parse reads a query string, or finds what was read of it before.
+func (q *queries) parse(res *resource, raw string) (*asked, error) {
+	key := queryKey{res, raw}
+	q.mu.RLock()
+	a := q.known[key]
+	q.mu.RUnlock()
+	if a != nil {
+		return a, nil
+	}
+	p, err := res.parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	a = &asked{params: p}
+	if res.named() || len(raw) > longestQuery {
+		return a, nil // the path is part of it
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.known == nil || len(q.known) >= queriesKept {
+		q.known = make(map[queryKey]*asked)
+	}
+	q.known[key] = a
+	return a, nil
+}
+
+// tagOf names the answer to a query as of now. A body says when it was made, so it is
+// good for a second at most, even while the store does not change.
+func (a *API) tagOf(q *asked, res *resource, format string) *tag {
+	revision, second := a.store.Revision(), uint64(a.store.Now())/1000
+	if t := q.tag.Load(); t != nil && t.revision == revision && t.second == second && t.format == format {
+		return t
+	}
+	t := a.newTag(q.params, res, format, revision, second)
+	q.tag.Store(t)
+	return t
+}
+
+func (a *API) newTag(p *params, res *resource, format string, revision, second uint64) *tag {
+	query := res.path + p.canonical
+	if p.compare {
+		query += "\x00" + strconv.FormatUint(second/compareMoves, 10)
+	}
+	query += "\x00" + format
+	return &tag{
+		format: format, revision: revision, second: second, flight: query,
+		etag: []string{`W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" +
+			strconv.FormatUint(maphash.String(etagSeed, query), 36) + `"`},
+		key: query + "\x00" + strconv.FormatUint(revision, 36) + "\x00" + strconv.FormatUint(second, 36),
+	}
+}
