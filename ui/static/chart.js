@@ -148,9 +148,9 @@ class Chart extends HTMLElement {
       ctx.stroke();
     }
     for (const { x, label, stroke } of marks) {
-      if (x < free) continue; // a label only where there is room for it
       const width = ctx.measureText(label).width;
       const left = x + 3 * ratio + width > bbox.left + bbox.width ? x - 3 * ratio - width : x + 3 * ratio;
+      if (left < free) continue; // a label only where there is room for it
       ctx.globalAlpha = 0.85;
       ctx.fillStyle = color('--ground');
       ctx.fillRect(left - ratio, bbox.top, width + 2 * ratio, 13 * ratio);
