@@ -53,6 +53,7 @@ func TestClusterOfMany(t *testing.T) {
 			t.Errorf("%s is %q; want %s", name, got, want)
 		}
 	}
+	p.shows("the age of what does not come goes on", `document.querySelector('tr[data-key="syd-1"] td:nth-child(5)').innerText === '1 min 16 s'`)
 	p.shows("coverage", `document.querySelector('.facts').innerText.includes('5 of 7') && document.querySelector('.facts').innerText.includes('11 of 14')`)
 	if dir := os.Getenv("SCREENSHOTS"); dir != "" && os.Getenv("SCREENS") == "" {
 		picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())

@@ -113,7 +113,7 @@ class Chart extends HTMLElement {
       scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },
       axes: [
         { ...axis, size: 26, space: 70, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((t) => new Date(t * 1000).toLocaleTimeString('en-GB')) },
-        { ...axis, size: 54, space: 28, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => m.text(n).replace(/\.0+$/, '')) },
+        { ...axis, size: 54, space: 28, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => n.toLocaleString('en')) },
       ],
       series: [
         { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? new Date(t * 1000).toLocaleTimeString('en-GB') : '—') },

@@ -35,6 +35,7 @@ export function draw(v) {
   const meta = part?.meta;
   const c = columns;
   const cover = meta?.coverage;
+  const deltaAge = (/** @type {Row} */ r) => r.delta_age_ms + v.now - r.heard_at;
   const perSecond = (/** @type {number | null} */ n) => (n === null ? '—' : `${bytes(n)}/s`);
   return html`<dl class="facts">
       <div title="Nodes whose numbers are in what is shown, of those known"><dt>Nodes reporting</dt><dd class=${cover && cover.nodes.reporting < cover.nodes.known ? 'warn' : ''}>${cover ? `${cover.nodes.reporting} of ${cover.nodes.known}` : '—'}</dd></div>
@@ -43,13 +44,13 @@ export function draw(v) {
       <div title="The node that answers"><dt>Answered by</dt><dd class="id">${meta?.node ?? '—'}</dd></div>
     </dl>
     ${table({
-      id: 'members', caption: 'Nodes', query: v.queries.members, rows: v.rows('members'), context: v.now, vary: (r) => `${tenth(calls.get(r.key)?.calls_per_second)} ${Math.floor(r.delta_age_ms / 100)} ${perSecond(flow(r, v.now).rateIn)} ${span(v.now - r.incarnation)}`,
+      id: 'members', caption: 'Nodes', query: v.queries.members, rows: v.rows('members'), context: v.now, vary: (r) => `${tenth(calls.get(r.key)?.calls_per_second)} ${Math.floor(deltaAge(r) / 100)} ${perSecond(flow(r, v.now).rateIn)} ${span(v.now - r.incarnation)}`,
       columns: [
         { field: 'name', head: 'Node', left: true, scope: true, text: (r) => r.name },
         { field: 'state', head: 'State', left: true, text: (r) => badge(state(r)) },
         { field: 'region', head: 'Region', left: true, text: (r) => r.region },
         { field: 'rate', head: 'Calls/s', about: 'Calls per second that it counted', exact: (r) => calls.get(r.key)?.calls_per_second ?? 'no data', text: (r) => tenth(calls.get(r.key)?.calls_per_second) },
-        { field: 'delta_age_ms', head: 'Delta age', about: 'Age of its numbers here, ms', text: (r) => (r.delta_age_ms < 60_000 ? `${tenth(r.delta_age_ms / 1000)} s` : span(r.delta_age_ms)), tone: (r) => (r.stale ? 'warn' : '') },
+        { field: 'delta_age_ms', head: 'Delta age', about: 'Age of its numbers here, ms', exact: (r) => String(Math.round(deltaAge(r))), text: (r) => (deltaAge(r) < 60_000 ? `${tenth(deltaAge(r) / 1000)} s` : span(deltaAge(r))), tone: (r) => (r.stale ? 'warn' : '') },
         { field: 'sequence', head: 'Sequence', about: 'Ticks of this run', text: (r) => whole(r.sequence) },
         { field: 'gaps_total', head: 'Gaps', about: 'Deltas of it that were missing', text: (r) => whole(r.gaps_total) },
         { field: 'pulls_total', head: 'Pulls', about: 'Repairs and large deltas fetched from it', text: (r) => whole(r.pulls_total) },
@@ -58,7 +59,7 @@ export function draw(v) {
         { field: 'bytes_in_total', head: 'In', about: 'Bytes from it, in total', exact: (r) => bytes(r.bytes_in_total), text: (r) => perSecond(flow(r, v.now).rateIn) },
         { field: 'bytes_out_total', head: 'Out', about: 'Bytes to it, in total', exact: (r) => bytes(r.bytes_out_total), text: (r) => perSecond(flow(r, v.now).rateOut) },
         { field: 'clock_skew_ms', head: 'Skew', about: 'Its clock against this node’s, ms', text: (r) => `${whole(r.clock_skew_ms)} ms`, tone: (r) => (Math.abs(r.clock_skew_ms) > 5000 ? 'warn' : '') },
-        { field: 'incarnation', head: 'Runs for', about: 'Its run began', exact: (r) => instant(r.incarnation), text: (r, now) => span(now - r.incarnation) },
+        { field: 'incarnation', head: 'Runs for', about: 'Its run began', exact: (r) => instant(r.incarnation), text: (r, now) => (r.state === 'alive' ? span(now - r.incarnation) : '—') },
       ],
       empty: 'Waiting for the node…',
     })}

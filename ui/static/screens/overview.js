@@ -2,7 +2,7 @@
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { clock, fewCalls, hundredth, instant, look, span, stale, tenth, whole } from '../format.js';
-import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
+import { axis, lineColors, linesOf, marks, range, valuesAt } from '../models.js';
 import { basis, change, coverage, figure, sparkline } from '../pieces.js';
 import { remembered, tools } from '../table.js';
 import { query } from '../url.js';
@@ -154,7 +154,6 @@ function choose(lines) {
 /** @param {import('../app.js').View} v */
 function charts(v) {
   const part = v.part('providerLines');
-  const marks = [...circuitMarks(v.part('changes'), true), ...v.restarts];
   const lines = linesOf(part, 'calls_per_second');
   const at = axis(lines, part?.meta);
   const top = choose(lines);
@@ -166,8 +165,8 @@ function charts(v) {
   const span = range(part?.meta, v.now);
   /** @type {[ChartModel, string][]} */
   const models = [
-    [{ name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, at, lines: traffic, marks, range: span, text: tenth, height: 190 }, v.queries.providerLines],
-    [{ name: 'Latency of successes, ms', at: when, lines: percentiles, marks, range: span, text: tenth, height: 190 }, v.queries.totalLines],
+    [{ name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, at, lines: traffic, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.providerLines],
+    [{ name: 'Latency of successes, ms', at: when, lines: percentiles, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.totalLines],
   ];
   return html`<section class="charts" aria-label="Over time">${models.map(([m, q]) => figure(m, q))}</section>`;
 }

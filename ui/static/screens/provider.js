@@ -3,7 +3,7 @@
 import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
 import { age, clock, hundredth, instant, look, rateTone, span, tenth, whole } from '../format.js';
 import { heatModel } from '../heat.js';
-import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
+import { axis, lineColors, linesOf, marks, range, valuesAt } from '../models.js';
 import { badge, basis, circuits, columns, coverage, figure, percentile } from '../pieces.js';
 import { table, tools } from '../table.js';
 import { query } from '../url.js';
@@ -65,11 +65,10 @@ function facts(v, row, meta) {
 /** @param {import('../app.js').View} v */
 function charts(v) {
   const part = v.part('lines');
-  const marks = [...circuitMarks(v.part('changes'), false), ...v.restarts];
   const at = axis(linesOf(part, 'p50_latency_ms'), part?.meta);
   const regional = linesOf(v.part('regionLines'), 'p95_latency_ms').sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, lineColors.length);
   const when = axis(regional, v.part('regionLines')?.meta);
-  const common = { marks, range: range(part?.meta, v.now), text: tenth };
+  const common = { marks: marks(v, false), range: range(part?.meta, v.now), text: tenth };
   /** @type {[ChartModel, string][]} */
   const models = [
     [{ ...common, name: 'Latency of successes, ms', at, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], at), color: lineColors[i] })) }, v.queries.lines],
