@@ -33,7 +33,10 @@ const pool = `{
 			}
 			const say = (type, data) => this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data) }));
 			setTimeout(() => { say('hello', { interval_ms: 500 }); say('snapshot', { meta, topics }); });
-			this.beat = setInterval(() => say('delta', { meta, topics: {} }), 500);
+			this.beat = setInterval(() => {
+				const now = { ...meta, at: Date.now() };
+				say('delta', { meta: now, topics: Object.fromEntries(Object.keys(topics).map((t) => [t, { meta: now, upsert: [], remove: [] }])) });
+			}, 500);
 		}
 		close() { clearInterval(this.beat); }
 	};
