@@ -127,7 +127,7 @@ func TestSilence(t *testing.T) {
 	p.showsWithin(time.Minute, "back", fresh+`.startsWith('live') && document.getElementById('banner').innerText === ''`)
 }
 
-// TestRowsStay: rows do not re-sort under the pointer, and do when it is gone.
+// TestRowsStay: rows do not re-sort under the pointer or the focus, and do when it is gone.
 func TestRowsStay(t *testing.T) {
 	n := startNode(t)
 	n.post(append(calls(9, "base", "a"), calls(3, "base", "b")...)...)
@@ -142,6 +142,15 @@ func TestRowsStay(t *testing.T) {
 	}
 	p.hover("footer")
 	p.shows("sorted anew", first+` === 'base/b'`)
+	p.key("j")
+	p.shows("the focus is on a row", `document.activeElement === document.querySelector('#table-providers tbody a.row')`)
+	n.post(calls(40, "base", "a")...)
+	p.shows("numbers move on", `[...document.querySelectorAll('tr[data-key="base/a"] td')].some((c) => c.innerText === '49')`)
+	if got := eval[string](p, first); got != "base/b" {
+		t.Errorf("the first row under the focus is %s", got)
+	}
+	p.key("\x1b")
+	p.shows("sorted once more", first+` === 'base/a'`)
 }
 
 // TestHostileText: what senders write stays text, and the layout holds.
