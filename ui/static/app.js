@@ -252,8 +252,8 @@ setInterval(() => {
   if (document.hidden) return;
   fresh();
   beats += 1;
-  if (beats % 4 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
-}, 250);
+  if (beats % 2 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
+}, 500);
 
 feed.want([...new Set(Object.values(queries))]);
 refresh();

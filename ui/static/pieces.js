@@ -70,12 +70,12 @@ export const names = (v) => [
   },
 ];
 
-/** What a number rests on: window and coverage. @param {Meta | null | undefined} meta */
+/** What a number rests on: window and coverage, so coarse that titles need not change every second. @param {Meta | null | undefined} meta */
 export function basis(meta) {
   if (!meta) return '';
   const whole = meta.covered_ms >= meta.window_ms - 1000;
   const { nodes, senders } = meta.coverage;
-  return `Window ${span(meta.window_ms)}${whole ? '' : `, ${span(meta.covered_ms)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
+  return `Window ${span(meta.window_ms)}${whole ? '' : `, ${span(Math.floor(meta.covered_ms / 5000) * 5000)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
 }
 
 /** Coverage where it is not whole, beside sums. @param {Meta | null | undefined} meta */

@@ -1,7 +1,7 @@
 // Tables: real ones, with heads that sort, rows that keep their places under the
 // pointer or the focus, and the same content as curl and as CSV.
 
-import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { html, noChange, nothing } from './vendor/lit-html/lit-html.js';
 
 /** @type {WeakMap<object, { on: string, drawn: any }>} what was drawn of a row, and what it depended on */
 const memory = new WeakMap();
@@ -11,6 +11,22 @@ export function remembered(row, on, draw) {
   let m = memory.get(row);
   if (m?.on !== on) memory.set(row, m = { on, drawn: draw() });
   return m.drawn;
+}
+
+/** A table of more rows than this is drawn once a second at most: painting it is most of the work of the page. */
+const large = 100;
+const drawEvery = 900; // ms
+
+/** @type {Map<string, { on: string, at: number }>} when the large tables were drawn, and for what */
+const drawn = new Map();
+
+/** Whether a table is as it has just been drawn. @param {string} id @param {string} on */
+function isRecent(id, on) {
+  const last = drawn.get(id);
+  const at = performance.now();
+  if (last?.on === on && at - last.at < drawEvery && document.getElementById(`table-${id}`)) return true;
+  drawn.set(id, { on, at });
+  return false;
 }
 
 /** @type {Map<string, { sort: string, keys: string[] }>} the order that each table shows */
@@ -62,6 +78,7 @@ function arrange(id, rows, columns, sort) {
  */
 export function table(o) {
   const sort = o.sort ?? '';
+  if (o.rows.length > large && isRecent(o.id, `${o.query} ${sort} ${o.rows.length}`)) return noChange;
   const rows = o.go ? arrange(o.id, o.rows, o.columns, sort) : o.rows;
   const head = (/** @type {Column} */ c) => {
     const sorted = sort === c.field ? 'ascending' : sort === `-${c.field}` ? 'descending' : undefined;
