@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -225,6 +226,16 @@ func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	a.fail(w, r, p)
 }
 
+// pathParam is a part of the path. The router matches the escaped path where there
+// is one, as there is for a request_id with a slash.
+func pathParam(r *http.Request, name string) string {
+	part := chi.URLParam(r, name)
+	if plain, err := url.PathUnescape(part); r.URL.RawPath != "" && err == nil {
+		return plain
+	}
+	return part
+}
+
 // read is the handler of a collection in all its faces.
 func (a *API) read(res *resource) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -236,10 +247,10 @@ func (a *API) read(res *resource) http.HandlerFunc {
 		p := q.params
 		switch res {
 		case providerResource:
-			p.filter[store.ProviderDim] = []string{chi.URLParam(r, "provider_id")}
+			p.filter[store.ProviderDim] = []string{pathParam(r, "provider_id")}
 			p.canonical = p.canonicalQuery()
 		case decisionResource:
-			p.requestID = chi.URLParam(r, "request_id")
+			p.requestID = pathParam(r, "request_id")
 			p.canonical = p.canonicalQuery()
 		}
 		format, err := negotiate(p, r, res)

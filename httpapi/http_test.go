@@ -105,7 +105,7 @@ func TestFaces(t *testing.T) {
 // seen is not found.
 func TestSingleResources(t *testing.T) {
 	n := newTestNode(t, nil)
-	n.post(http.StatusAccepted, decision("c", "p", `,"request_id":"q1"`), decision("d", "p", ""))
+	n.post(http.StatusAccepted, decision("c", "p", `,"request_id":"q1"`), decision("d", "p", ""), decision("e", "q", `,"request_id":"a/b 50%?"`))
 	if rows := n.rows("/api/v1/providers/p"); len(rows) != 2 {
 		t.Errorf("%v", rows)
 	}
@@ -113,6 +113,9 @@ func TestSingleResources(t *testing.T) {
 		t.Errorf("%v", rows)
 	}
 	if rows := n.rows("/api/v1/decisions/q1"); len(rows) != 1 || rows[0]["chain"] != "c" {
+		t.Errorf("%v", rows)
+	}
+	if rows := n.rows("/api/v1/decisions/a%2Fb%2050%25%3F"); len(rows) != 1 || rows[0]["chain"] != "e" {
 		t.Errorf("%v", rows)
 	}
 	for _, path := range []string{"providers/nobody", "decisions/none", "nowhere", "providers/p/more"} {

@@ -277,6 +277,13 @@ func (p *profile) senderCoverage(now int64) (reporting, known int) {
 func (s *Store) Senders(f Filter) []Sender {
 	now := s.clock.now()
 	several := len(f[ProfileDim]) != 1
+	covered := float64(now-max((now/1000-60)*1000, s.firstKnown.Load())) / 1000
+	runs := make(map[string]uint64) // that still report
+	for _, m := range s.Members() {
+		if m.State == "alive" {
+			runs[m.Name] = m.Incarnation
+		}
+	}
 	found := make(map[string]*Sender)
 	add := func(d Sender, o *origin) {
 		if !matches(f[NodeDim], o.name) || !matches(f[RegionDim], d.Region) {
@@ -284,8 +291,10 @@ func (s *Store) Senders(f Filter) []Sender {
 		}
 		d.LastSeenAt = o.local(d.LastSeenAt)
 		d.Reporting = now-d.LastSeenAt <= senderReporting
-		if now-d.LastSeenAt > senderReporting {
-			d.Calls, d.CallsPerSecond = 0, 0
+		if !d.Reporting {
+			d.Calls = 0
+		} else if runs[o.name] != o.incarnation {
+			d.Calls = d.lately(now, o.local(int64(o.incarnation)))
 		}
 		d.Key = d.SourceNode
 		if several {
@@ -297,9 +306,8 @@ func (s *Store) Senders(f Filter) []Sender {
 			return
 		}
 		d.Calls += old.Calls
-		d.CallsPerSecond += old.CallsPerSecond
 		if old.LastSeenAt > d.LastSeenAt {
-			old.Calls, old.CallsPerSecond = d.Calls, d.CallsPerSecond
+			old.Calls = d.Calls
 			return
 		}
 		*old = d
@@ -322,10 +330,25 @@ func (s *Store) Senders(f Filter) []Sender {
 	}
 	list := make([]Sender, 0, len(found))
 	for _, d := range found {
+		if d.CallsPerSecond = 0; covered > 0 {
+			d.CallsPerSecond = float64(d.Calls) / covered
+		}
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b Sender) int { return strings.Compare(a.Key, b.Key) })
 	return list
+}
+
+// lately is how many of the calls of the minute before LastSeenAt are in the minute
+// before now. A run that has ended, and began then, says no more about it than
+// their sum: they count as spread evenly.
+func (d *Sender) lately(now, began int64) uint64 {
+	began = max(began, d.LastSeenAt-senderReporting)
+	from := max(began, now-senderReporting)
+	if from == began || d.LastSeenAt <= began {
+		return d.Calls
+	}
+	return uint64(float64(d.Calls) * float64(d.LastSeenAt-from) / float64(d.LastSeenAt-began))
 }
 
 func (s *sender) describe(profile string, now, began int64) Sender {

@@ -164,14 +164,14 @@ func TestJoin(t *testing.T) {
 	files := fstest.MapFS{
 		"app.js":       {Data: []byte("// Begins.\nimport { one as uno } from './a.js';\nimport * as b from './b/b.js';\n\nuno(b.two, '//no comment');\n")},
 		"a.js":         {Data: []byte("import { html } from './vendor/lit.js';\n/** @param {string} x */\nexport function one(x) {\n  return html`${x}`;\n}\n")},
-		"b/b.js":       {Data: []byte("import { one } from '../a.js';\nexport const two = one(2);\n")},
+		"b/b.js":       {Data: []byte("import { one } from '../a.js';\nexport const two = one(2); // it's two\nexport const three = 3; // no quotes\n")},
 		"circle.js":    {Data: []byte("import './circle.js';\n")},
 		"vendor/ab.js": {Data: []byte("")},
 	}
 	got, err := join(files, "app.js")
 	want := "import * as v0 from './vendor/lit.js';\n" +
 		"const m0 = (() => {\nconst { html } = v0;\nfunction one(x) {\nreturn html`${x}`;\n}\nreturn { one };\n})();\n" +
-		"const m1 = (() => {\nconst { one } = m0;\nconst two = one(2);\nreturn { two };\n})();\n" +
+		"const m1 = (() => {\nconst { one } = m0;\nconst two = one(2); // it's two\nconst three = 3;\nreturn { two, three };\n})();\n" +
 		"const m2 = (() => {\nconst { one: uno } = m0;\nconst b = m1;\nuno(b.two, '//no comment');\nreturn {  };\n})();\n"
 	if err != nil || strings.ReplaceAll(string(got), "\n\n", "\n") != want {
 		t.Errorf("%v\n%s", err, got)

@@ -22,7 +22,7 @@ func axe(t *testing.T) string {
 }
 
 // TestAccessibility: axe finds nothing, on any screen in either theme, at two
-// widths, with an outage and with the dialog of keys open.
+// widths, with an outage, with the dialog open, paused and disconnected.
 func TestAccessibility(t *testing.T) {
 	checker := axe(t)
 	n := startNode(t)
@@ -63,4 +63,15 @@ func TestAccessibility(t *testing.T) {
 		p.do(look, theme(look))
 		check("keys, " + look)
 	}
+	p.navigate(n.url + "/?view=decisions")
+	p.shows("decisions", `document.querySelector('button.row')`)
+	p.do("a decision", clickOn("button.row"))
+	p.shows("the decision", `document.querySelector('dialog[open] dl')`)
+	check("a decision, dark")
+	p.key("\x1b")
+	p.do("pause", clickOn("#pause"))
+	p.away(true)
+	n.kill()
+	p.shows("disconnected", `document.querySelector('#banner #retry')`)
+	check("paused and disconnected, dark")
 }

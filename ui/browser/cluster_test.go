@@ -33,7 +33,10 @@ const pool = `{
 			}
 			const say = (type, data) => this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data) }));
 			setTimeout(() => { say('hello', { interval_ms: 500 }); say('snapshot', { meta, topics }); });
-			this.beat = setInterval(() => say('delta', { meta, topics: {} }), 500);
+			this.beat = setInterval(() => {
+				const now = { ...meta, at: Date.now() };
+				say('delta', { meta: now, topics: Object.fromEntries(Object.keys(topics).map((t) => [t, { meta: now, upsert: [], remove: [] }])) });
+			}, 500);
 		}
 		close() { clearInterval(this.beat); }
 	};
@@ -53,6 +56,7 @@ func TestClusterOfMany(t *testing.T) {
 			t.Errorf("%s is %q; want %s", name, got, want)
 		}
 	}
+	p.shows("the age of what does not come goes on", `document.querySelector('tr[data-key="syd-1"] td:nth-child(5)').innerText === '1 min 16 s'`)
 	p.shows("coverage", `document.querySelector('.facts').innerText.includes('5 of 7') && document.querySelector('.facts').innerText.includes('11 of 14')`)
 	if dir := os.Getenv("SCREENSHOTS"); dir != "" && os.Getenv("SCREENS") == "" {
 		picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())

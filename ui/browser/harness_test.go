@@ -242,17 +242,22 @@ func (p *page) do(name string, actions ...action) {
 // eval is the value of an expression in the page.
 func eval[T any](p *page, expression string) T {
 	p.tb.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	v, err := tryEval[T](p, expression)
 	if err != nil {
 		p.tb.Fatalf("%s: %v", expression, err)
 	}
 	return v
 }
 
+func tryEval[T any](p *page, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
 // shows waits until an expression is true in the page. It asks from outside: the
-// page's own policy does not let a driver's code run inside.
+// page's own policy does not let a driver's code run inside. That it throws, or that
+// the page is being left, is not yet true.
 func (p *page) shows(what, expression string) {
 	p.tb.Helper()
 	p.showsWithin(20*time.Second, what, expression)
@@ -263,11 +268,12 @@ func (p *page) showsWithin(limit time.Duration, what, expression string) {
 	ticker := time.NewTicker(25 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(limit); ; <-ticker.C {
-		if eval[bool](p, "!!("+expression+")") {
+		is, err := tryEval[bool](p, "!!("+expression+")")
+		if is && err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.tb.Fatalf("%s: in %v never true: %s\nthe page says: %.1500s", what, limit, expression, eval[string](p, `document.body.innerText`))
+			p.tb.Fatalf("%s: in %v never true: %s (%v)\nthe page says: %.1500s", what, limit, expression, err, eval[string](p, `document.body.innerText`))
 		}
 	}
 }

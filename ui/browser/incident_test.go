@@ -3,7 +3,9 @@ package browser
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -50,19 +52,24 @@ func TestKillAndRestart(t *testing.T) {
 	p := openPage(t, n, "/")
 	p.shows("live", `document.getElementById('fresh').textContent.startsWith('live') && document.querySelector('.matrix td[data-key="base/before"]')`)
 	p.away(true)
-	address := n.address()
+	address, killed := n.address(), time.Now().UnixMilli()
 	n.kill()
 	p.shows("disconnected, with a countdown", `document.getElementById('fresh').textContent === 'disconnected' && /Trying again in \d+ s/.test(document.getElementById('banner').innerText)`)
-	p.shows("what is old is marked", `document.body.classList.contains('old')`)
+	p.shows("the countdown runs", `(() => { const s = parseInt(document.querySelector('.countdown')?.innerText); const fell = s < window.countdown; window.countdown = s; return fell; })()`)
+	p.shows("what is old is marked", `document.body.classList.contains('old') && getComputedStyle(document.getElementById('main')).filter === 'grayscale(1)'`)
+	p.shows("charts end, and time goes on", `[...document.querySelectorAll('r-chart')].every((c) => c.model.range[1] - c.model.at.at(-1) > 3000)`)
 	p.shows("a screen reader is told", `document.getElementById('said').textContent === 'disconnected'`)
 	n.start(address)
 	n.post(calls(5, "base", "after")...)
 	p.do("retry now", clickOn("#retry"))
 	p.shows("recovered", `document.getElementById('fresh').textContent.startsWith('live') && document.querySelector('.matrix td[data-key="base/after"]')
 		&& !document.querySelector('.matrix td[data-key="base/before"]') && !document.body.classList.contains('old') && document.getElementById('banner').innerText === ''`)
-	p.shows("the new run is marked", `document.querySelector('r-chart').model.marks.some((m) => m.label.includes('n1 restarted'))`)
+	p.shows("the new run is marked", `document.querySelector('r-chart').model.marks.some((m) => m.label === '↻ n1 started' && m.at >= `+strconv.FormatInt(killed, 10)+`)`)
+	later := openPage(t, n, "/")
+	later.shows("a page that is opened later knows it too", `document.querySelector('r-chart')?.model?.marks.some((m) => m.label === '↻ n1 started')`)
 	p.away(false)
 
+	later.away(true)
 	p.away(true) // once more, and the page comes back without being asked to
 	n.kill()
 	p.shows("disconnected", `document.getElementById('fresh').textContent === 'disconnected'`)
@@ -85,11 +92,42 @@ func TestPause(t *testing.T) {
 	if got := eval[string](p, cell); got != "3" {
 		t.Errorf("paused, and yet %s", got)
 	}
+	// A screen that one goes to while paused stays as it was when it came.
+	p.key("g", "c")
+	calls := `document.querySelector('#table-chains td[title^="Calls that did not fail"]')?.innerText`
+	p.shows("another screen", calls+` === '100.00'`)
+	n.post(decision("base", "p", "error", 5, ""))
+	waiting := eval[string](p, `document.getElementById('fresh').textContent`)
+	p.shows("more waits", fmt.Sprintf(`document.getElementById('fresh').textContent !== %q`, waiting))
+	if got := eval[string](p, calls); got != "100.00" {
+		t.Errorf("paused, and yet %s", got)
+	}
 	p.key("p")
-	p.shows("it goes on", cell+` === '7'`)
+	p.shows("it goes on", calls+` === '87.50'`)
 }
 
-// TestRowsStay: rows do not re-sort under the pointer, and do when it is gone.
+// TestSilence: a node that says nothing and does not hang up is noticed: lagging,
+// stale, then the connection counts as lost. When the node is back, so is the page.
+func TestSilence(t *testing.T) {
+	n := startNode(t)
+	n.post(calls(3, "base", "p")...)
+	p := openPage(t, n, "/?view=providers")
+	fresh := `document.getElementById('fresh').textContent`
+	p.shows("live", fresh+`.startsWith('live') && document.querySelector('tr[data-key="base/p"]')`)
+	p.away(true)
+	if err := n.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.shows("lagging", fresh+`.startsWith('lagging ')`)
+	p.shows("stale, and how to try again", fresh+`.startsWith('stale ') && document.body.classList.contains('old') && document.querySelector('#banner #retry')`)
+	p.shows("lost", fresh+` === 'disconnected'`)
+	if err := n.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	p.showsWithin(time.Minute, "back", fresh+`.startsWith('live') && document.getElementById('banner').innerText === ''`)
+}
+
+// TestRowsStay: rows do not re-sort under the pointer or the focus, and do when it is gone.
 func TestRowsStay(t *testing.T) {
 	n := startNode(t)
 	n.post(append(calls(9, "base", "a"), calls(3, "base", "b")...)...)
@@ -104,6 +142,15 @@ func TestRowsStay(t *testing.T) {
 	}
 	p.hover("footer")
 	p.shows("sorted anew", first+` === 'base/b'`)
+	p.key("j")
+	p.shows("the focus is on a row", `document.activeElement === document.querySelector('#table-providers tbody a.row')`)
+	n.post(calls(40, "base", "a")...)
+	p.shows("numbers move on", `[...document.querySelectorAll('tr[data-key="base/a"] td')].some((c) => c.innerText === '49')`)
+	if got := eval[string](p, first); got != "base/b" {
+		t.Errorf("the first row under the focus is %s", got)
+	}
+	p.key("\x1b")
+	p.shows("sorted once more", first+` === 'base/a'`)
 }
 
 // TestHostileText: what senders write stays text, and the layout holds.

@@ -137,11 +137,61 @@ func TestEqualsREST(t *testing.T) {
 	})
 }
 
+// TestProviderEqualsREST: so do the tables and the heat map of one provider.
+func TestProviderEqualsREST(t *testing.T) {
+	n := startNode(t)
+	n.post(sample(t)...)
+	p := openPage(t, n, "/?view=provider&chain=ethereum&provider=alchemy_primary&window=5m")
+	p.shows("tables", `document.querySelectorAll('#table-methods tbody tr').length > 3 && document.querySelector('r-heat')?.model`)
+	const one = "chain=ethereum&provider_id=alchemy_primary&window=5m"
+	eventually(t, "regions", func() string {
+		return compare(n.rows("regions?"+one), p.table("regions"), map[string]string{"Success %": "success_rate_pct", "p50 ms": "p50_latency_ms", "p95 ms": "p95_latency_ms"})
+	})
+	eventually(t, "methods", func() string {
+		return compare(n.rows("methods?sort=-total_calls&limit=10&"+one), p.table("methods"), map[string]string{"Calls": "total_calls", "Success %": "success_rate_pct", "avg ms": "avg_latency_ms", "p95 ms": "p95_latency_ms"})
+	})
+	eventually(t, "errors and the heat map", func() string {
+		row := n.rows("providers?" + one)["ethereum/alchemy_primary"]
+		got := p.table("errors")
+		categories := row["errors_by_category"].(map[string]any)
+		if len(got) != len(categories) {
+			return fmt.Sprintf("%d categories are shown, of %d", len(got), len(categories))
+		}
+		for category, count := range categories {
+			if shown := got[category]["Errors"][0]; number(shown) != count.(float64) {
+				return fmt.Sprintf("%s: %v is shown as %q", category, count, shown)
+			}
+		}
+		successes := eval[float64](p, `document.querySelector('r-heat').model.cells.reduce((n, step) => n + [...step.values()].reduce((a, b) => a + b, 0), 0)`)
+		if want := row["total_calls"].(float64) - row["error_count"].(float64); successes != want {
+			return fmt.Sprintf("the heat map has %v of %v successes", successes, want)
+		}
+		return ""
+	})
+}
+
+// TestAged: numbers that nothing was added to for half a minute look it.
+func TestAged(t *testing.T) {
+	n := startNode(t)
+	past := func(ago time.Duration) string {
+		return fmt.Sprintf(`,"ts":%d`, time.Now().Add(-ago).UnixMilli())
+	}
+	n.post(decision("base", "fresh", "success", 10, ""), decision("base", "old", "success", 10, past(40*time.Second)))
+	p := openPage(t, n, "/?window=5m")
+	p.shows("the matrix", `document.querySelector('.matrix td.aged[data-key="base/old"]') && document.querySelector('.matrix td[data-key="base/fresh"]:not(.aged)')`)
+	p.navigate(n.url + "/?view=providers&window=5m")
+	p.shows("the table", `document.querySelector('tr[data-key="base/old"] td:last-child.warn') && document.querySelector('tr[data-key="base/fresh"] td:last-child:not(.warn)')`)
+}
+
 // TestAbsence: — is no data, 0 is zero, and few calls say how few.
 func TestAbsence(t *testing.T) {
 	n := startNode(t)
 	n.post(decision("base", "few", "success", 12.5, ""), `{"type":"block","chain":"base","provider_id":"idle","height":7}`, decision("base", "failed", "error", 3, ""))
-	p := openPage(t, n, "/?view=providers")
+	p := openPage(t, n, "/")
+	p.shows("open circuits are not known when nobody reports any", `[...document.querySelectorAll('.tile .value')].at(-1)?.innerText === '—' && document.querySelector('.matrix td')`)
+	n.post(`{"type":"circuit","chain":"base","provider_id":"few","to":"closed"}`)
+	p.shows("now they are, and none is open", `[...document.querySelectorAll('.tile .value')].at(-1)?.innerText === '0'`)
+	p.navigate(n.url + "/?view=providers")
 	p.shows("rows", `document.querySelectorAll('#table-providers tbody tr').length === 3`)
 	rows := p.table("providers")
 	for key, want := range map[string]map[string]string{

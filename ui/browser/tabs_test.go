@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -113,27 +114,65 @@ func TestTools(t *testing.T) {
 	n := startNode(t)
 	n.post(sample(t)...)
 	p := newPage(t, n)
-	p.do("a clipboard", before(`Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { window.copied = text; } } })`))
+	p.do("a clipboard and a place for downloads", before(`Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { window.copied = text; } } });
+		const make = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved = blob; return make(blob); };`))
 	for _, path := range []string{"/", "/?view=providers&chain=base", "/?view=chains", "/?view=decisions&result=error", "/?view=cluster", "/?view=system", "/?view=provider&chain=base&provider=base_official"} {
 		p.navigate(n.url + path)
 		p.shows(path, `document.querySelectorAll('.tools button').length > 0 && document.querySelectorAll('main tbody tr').length > 0`)
-		count := eval[int](p, `document.querySelectorAll('.tools button').length`)
+		if n := eval[int](p, `[...document.querySelectorAll('main table')].filter((t) => !t.closest('section, figure').querySelector('.tools')).length`); n > 0 {
+			t.Errorf("%s: %d tables have no tools", path, n)
+		}
+		count := eval[int](p, `document.querySelectorAll('.tools').length`)
 		for i := range count {
-			command := eval[string](p, fmt.Sprintf(`(async () => { window.copied = ''; document.querySelectorAll('.tools button')[%d].click(); await 0; return window.copied; })()`, i))
-			csv := eval[string](p, fmt.Sprintf(`document.querySelectorAll('.tools a')[%d].href`, i))
-			command = strings.TrimSuffix(strings.TrimPrefix(command, "curl '"), "'")
-			for _, url := range []string{command, csv} {
-				resp, err := http.Get(url)
-				if err != nil {
-					t.Fatalf("%s: %q: %v", path, url, err)
-				}
-				_ = resp.Body.Close()
-				if resp.StatusCode != http.StatusOK {
-					t.Errorf("%s: %s: %s", path, url, resp.Status)
+			tool := fmt.Sprintf(`document.querySelectorAll('.tools')[%d]`, i)
+			command := eval[string](p, fmt.Sprintf(`(async () => { window.copied = ''; %s.querySelector('button').click(); await 0; return window.copied; })()`, tool))
+			fetch(t, strings.TrimSuffix(strings.TrimPrefix(command, "curl '"), "'"))
+			var csv string
+			if href := eval[string](p, tool+`.querySelector('a')?.href ?? ''`); href != "" {
+				csv = fetch(t, href)
+			} else {
+				csv = eval[string](p, fmt.Sprintf(`(() => { window.saved = null; %s.querySelector('button:last-of-type').click(); return window.saved.text(); })()`, tool))
+			}
+			// A table and its CSV have as many rows.
+			if rows := eval[int](p, tool+`.closest('section.table')?.querySelectorAll('tbody tr').length ?? -1`); rows >= 0 {
+				if lines := strings.Count(strings.TrimSpace(csv), "\n"); lines != rows {
+					t.Errorf("%s: %d rows, and %d in the CSV of %s", path, rows, lines, command)
 				}
 			}
 		}
 	}
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s %v %.200s", url, resp.Status, err, body)
+	}
+	return string(body)
+}
+
+// TestSharedDecision: the address of a decision opens it also where the feed does
+// not show it, and says so when it is kept no more.
+func TestSharedDecision(t *testing.T) {
+	n := startNode(t)
+	n.post(decision("base", "p", "success", 5, `,"request_id":"a/b <i>"`), decision("base", "p", "error", 5, `,"request_id":"r2"`))
+	p := openPage(t, n, "/?view=decisions")
+	p.shows("both", `document.querySelectorAll('button.row').length === 2`)
+	p.do("open one", clickOn("tr:last-child button.row"))
+	p.shows("its address", `document.querySelector('dialog[open] h2').innerText === 'Decision ' + new URLSearchParams(location.search).get('id')`)
+	p.navigate(n.url + "/?view=decisions&result=error&id=a/b%20%3Ci%3E")
+	p.shows("one that the filter leaves out", `document.querySelector('dialog[open] dl')?.innerText.includes('success') && document.querySelectorAll('button.row').length === 1`)
+	p.away(true) // a 404 is noted on the console
+	p.navigate(n.url + "/?view=decisions&id=gone")
+	p.shows("one that is kept no more", `document.querySelector('dialog[open]')?.innerText.includes('does not keep it')`)
+	p.key("\x1b")
+	p.shows("closed", `!document.querySelector('dialog[open]') && !location.search.includes('id=')`)
 }
 
 // TestHistory: back, forward and reload keep the state.
@@ -157,6 +196,8 @@ func TestHistory(t *testing.T) {
 	back(2, "forward", `location.search.includes('window=5m') && document.querySelector('.facts')`)
 	eval[bool](p, `(setTimeout(() => location.reload(), 0), true)`)
 	p.shows("reloaded", `performance.getEntriesByType('navigation')[0].type === 'reload' && location.search.includes('window=5m') && document.getElementById('window')?.value === '5m' && document.querySelector('.facts')`)
+	p.navigate(n.url + "/?view=provider")
+	p.shows("a provider without a name is all of them", `document.querySelectorAll('#table-providers tbody tr').length > 3`)
 	p.navigate(n.url + "/?view=providers&sort=-p95_latency_ms&q=alchemy")
 	p.shows("a shared address", `document.querySelectorAll('#table-providers tbody tr').length > 0
 		&& [...document.querySelectorAll('#table-providers tbody tr')].every((r) => r.dataset.key.includes('alchemy'))
@@ -203,10 +244,13 @@ func TestKeyboard(t *testing.T) {
 	p.shows("found", `[...document.querySelectorAll('#table-providers tbody tr')].every((r) => r.dataset.key.includes('drpc')) && location.search.includes('q=drpc')`)
 	p.key("\x1b")
 	p.shows("search left", `document.activeElement.id !== 'search' && !location.search.includes('q=') && document.querySelectorAll('#table-providers tbody tr').length > 3`)
+	p.do("a light system", theme("light"))
+	p.key("t")
+	p.shows("dark: the first press is to be seen", `document.documentElement.dataset.theme === 'dark'`)
+	eval[bool](p, `(setTimeout(() => location.reload(), 0), true)`)
+	p.shows("still dark after a reload", `performance.getEntriesByType('navigation')[0].type === 'reload' && document.documentElement?.dataset.theme === 'dark' && document.querySelector('.controls')`)
 	p.key("t")
 	p.shows("light", `document.documentElement.dataset.theme === 'light'`)
-	p.key("t")
-	p.shows("dark", `document.documentElement.dataset.theme === 'dark'`)
 	p.key("t")
 	p.shows("as the system", `!document.documentElement.dataset.theme`)
 

@@ -2,10 +2,12 @@
 // that the screen needs; and one render per animation frame, however many frames
 // came. Text from the node only ever becomes text: nothing here parses markup.
 
-import { html, nothing, render } from './vendor/lit-html/lit-html.js';
+import { render } from './vendor/lit-html/lit-html.js';
 import { repaint } from './chart.js';
+import { follow, showKeys } from './dialog.js';
 import { Feed } from './feed.js';
-import { span, tenth, whole } from './format.js';
+import { announce, freshness } from './fresh.js';
+import { header } from './header.js';
 import './heat.js';
 import * as keys from './keys.js';
 import { frozen } from './parts.js';
@@ -32,11 +34,10 @@ let held = null;
 let heldAt = 0;
 let waiting = 0;
 let dirty = false;
-/** @type {Mark[]} new runs of nodes that the page has seen begin */
+/** @type {Mark[]} when runs of nodes began: an incarnation is that instant */
 const restarts = [];
 /** @type {Map<string, number>} */ const runs = new Map();
 /** @type {{ at: number, seen: number, shown: number }[]} */ let feedRates = [];
-/** @type {Row | null} the decision in the dialog */ let opened = null;
 
 const feed = new Feed((changes) => {
   if (held) waiting += changes;
@@ -44,39 +45,46 @@ const feed = new Feed((changes) => {
   refresh();
 });
 
+/** How many restarts are kept as marks. */
+const keptRestarts = 50;
+
 /** What a screen is given to draw from. */
 export class View {
   /** @param {import('./url.js').State} s @param {Record<string, string>} queries */
   constructor(s, queries) {
     this.state = s;
     this.queries = queries;
-    this.now = held ? heldAt : serverNow();
+    this.live = held ? 0 : serverNow();
     this.restarts = restarts;
     this.go = go;
     /** What links depend on besides their row. */
     this.base = `${s.window} ${s.profile} ${s.region}`;
     this.rates = rates();
-    this.ever = [...(this.part('profiles')?.rows.keys() ?? [])].length > 0;
+    this.ever = this.rows('profiles').length > 0;
   }
+
+  get now() { return held ? heldAt : this.live; }
 
   /** What is known about one of the screen's queries. @param {string} name */
   part(name) {
     const q = this.queries[name];
-    return held?.get(q) ?? feed.parts.get(q);
+    const part = feed.parts.get(q);
+    if (!held) return part;
+    if (part?.meta && !held.has(q)) hold(q, part); // of a screen gone to while paused
+    return held.get(q);
   }
+
+  /** The rows of a query, by key. @param {string} name */
+  rows(name) { return [...(this.part(name)?.rows.values() ?? [])].sort((a, b) => (a.key < b.key ? -1 : 1)); }
+
+  /** Those that the search lets through. @param {string} name */
+  found(name) { return this.rows(name).filter((r) => this.matches(r.key)); }
 
   /** @param {any} patch */
   href(patch) { return href(this.state, patch); }
 
   /** Whether the search lets a row through. @param {string} text */
   matches(text) { return !this.state.q || text.toLowerCase().includes(this.state.q.toLowerCase()); }
-
-  /** The chains that a provider is used on, when it is more than one. @param {string} id */
-  othersOf(id) {
-    const names = [...(this.part('everyone')?.rows.values() ?? [])].filter((r) => r.provider_id === id).map((r) => r.chain).sort();
-    if (names.length < 2) return nothing;
-    return html`<p class="quiet">On ${names.map((c) => html` <a href=${this.href({ chain: c })} aria-current=${c === this.state.chain ? 'true' : nothing}>${c}</a>`)}</p>`;
-  }
 }
 
 /** The queries of the screen and those of the header. @param {import('./url.js').State} s @returns {Record<string, string>} */
@@ -86,7 +94,6 @@ const queriesOf = (s) => ({
   profiles: 'profiles?fields=profile',
   allRegions: query({ ...s, region: '' }, 'regions', { fields: 'region' }),
   members: s.view === 'cluster' ? 'cluster' : 'cluster?fields=name,incarnation',
-  ...(s.view === 'provider' ? { everyone: query({ ...s, region: '' }, 'providers', { provider_id: s.provider, fields: 'chain,provider_id' }) } : {}),
 });
 
 let queries = queriesOf(state);
@@ -100,11 +107,11 @@ function serverNow() {
 function note() {
   const members = feed.parts.get(queries.members);
   for (const m of members?.rows.values() ?? []) {
-    const before = runs.get(m.key);
-    if (before && before !== m.incarnation) restarts.push({ at: members?.meta?.at ?? Date.now(), label: `↻ ${m.key} restarted`, tone: 'warn' });
+    if (runs.get(m.key) !== m.incarnation) restarts.push({ at: m.incarnation, label: `↻ ${m.key} started`, tone: 'warn' });
     runs.set(m.key, m.incarnation);
   }
-  const part = queries.decisions ? feed.parts.get(queries.decisions) : null;
+  restarts.splice(0, restarts.length - keptRestarts);
+  const part = queries.decisions && !held ? feed.parts.get(queries.decisions) : null;
   if (part?.meta && part.meta.at !== feedRates.at(-1)?.at) {
     feedRates.push({ at: part.meta.at, seen: part.seen, shown: part.shown });
     feedRates = feedRates.filter((r) => r.at > /** @type {Meta} */ (part.meta).at - 10_000);
@@ -154,39 +161,21 @@ function draw() {
   const profiles = v.part('profiles');
   const empty = profiles?.meta && profiles.rows.size === 0;
   const screen = empty && state.view !== 'system' && state.view !== 'cluster' ? tryIt : screens[state.view];
-  const alarms = v.part('attention')?.rows ?? new Map();
+  const alarms = v.rows('attention');
   const name = typeof screen.title === 'string' ? screen.title : screen.title(state);
-  const title = `${alarms.size ? `(${alarms.size}) ` : ''}${name} · remuda`;
+  const title = `${alarms.length ? `(${alarms.length}) ` : ''}${name} · remuda`;
   if (document.title !== title) document.title = title;
-  render(header(v, alarms.size, name), $('header'));
+  render(header(v, { name, alarms: alarms.length, paused: held !== null, search, pause, theme, help: showKeys }), $('header'));
   render(screen.draw(v), $('main'));
-  announce(alarms);
-  dialogs(v);
+  announce(alarms, feed.status.ever);
+  follow(v);
   const meta = v.part('attention')?.meta;
   const about = `Since the last frame of ${meta?.node ?? 'the node'}. ${basis(meta)}`;
   if ($('fresh').title !== about) $('fresh').title = about;
-  freshness();
+  fresh();
 }
 
-/** @param {View} v @param {number} alarms @param {string} name */
-function header(v, alarms, name) {
-  const s = state;
-  const link = (/** @type {string} */ view, /** @type {string} */ text) => html`<a href=${v.href({ view })} aria-current=${s.view === view || (view === 'providers' && s.view === 'provider') ? 'page' : nothing}>${text}${view === 'overview' && alarms ? html` <span class="count" title="Things that need attention">${alarms}</span>` : nothing}</a>`;
-  const profiles = [...new Set([s.profile, ...(v.part('profiles')?.rows.keys() ?? [])])].sort();
-  const regions = [...new Set([...(s.region ? [s.region] : []), ...(v.part('allRegions')?.rows.keys() ?? [])])].sort();
-  const pick = (/** @type {keyof import('./url.js').State} */ field) => (/** @type {Event} */ e) => go({ [field]: /** @type {HTMLSelectElement} */ (e.target).value });
-  return html`<h1><a href="./"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 12V8m3.3 4V4m3.4 8V6m3.3 6V9"></path></svg>remuda</a><span class="hidden">, ${name}</span></h1>
-    <nav aria-label="Screens">${link('overview', 'Overview')}${link('providers', 'Providers')}${link('chains', 'Chains')}${link('decisions', 'Decisions')}${link('cluster', 'Cluster')}${link('system', 'System')}</nav>
-    <form class="controls" role="search" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>
-      ${profiles.length > 1 ? html`<label><span class="hidden">profile</span> <select id="profile" title="Profile" @change=${pick('profile')}>${profiles.map((p) => html`<option .selected=${p === s.profile}>${p}</option>`)}</select></label>` : nothing}
-      <label><span class="hidden">window</span> <select id="window" title="Window" @change=${pick('window')}>${windows.map((w) => html`<option .selected=${w === s.window}>${w}</option>`)}</select></label>
-      <label><span class="hidden">region</span> <select id="region" title="Region" @change=${pick('region')}><option value="" .selected=${!s.region}>all regions</option>${regions.map((r) => html`<option .selected=${r === s.region}>${r}</option>`)}</select></label>
-      <label><span class="hidden">search</span> <input id="search" type="search" placeholder="search  /" size="12" .value=${s.q} autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ e) => search(/** @type {HTMLInputElement} */ (e.target).value)}></label>
-      <button type="button" id="pause" aria-pressed=${held ? 'true' : 'false'} @click=${pause} title="Keeps what is shown as it is (p)">${held ? 'go on' : 'pause'}</button>
-      <button type="button" id="theme" @click=${theme} title="Theme: light, dark, as the system (t)"><span aria-hidden="true">◐</span><span class="hidden">theme</span></button>
-      <button type="button" id="keys" @click=${showKeys} title="Keys (?)"><span aria-hidden="true">?</span><span class="hidden">keys</span></button>
-    </form>`;
-}
+function fresh() { freshness(feed, held ? waiting : null); }
 
 /** A search is part of the URL, but not a step of the history. @param {string} q */
 function search(q) {
@@ -200,15 +189,22 @@ function pause() {
     held = null;
   } else {
     heldAt = serverNow();
-    held = new Map([...feed.parts].map(([q, part]) => [q, frozen(part)]));
+    held = new Map();
+    for (const [q, part] of feed.parts) hold(q, part);
     waiting = 0;
   }
   refresh();
 }
 
+/** @param {string} q @param {import('./parts.js').Part} part */
+function hold(q, part) {
+  held?.set(q, frozen(part));
+  heldAt = Math.max(heldAt, part.meta?.at ?? 0);
+}
+
 function theme() {
-  const now = document.documentElement.dataset.theme ?? '';
-  const next = { '': 'light', light: 'dark', dark: '' }[now] ?? '';
+  const order = matchMedia('(prefers-color-scheme: dark)').matches ? ['', 'light', 'dark'] : ['', 'dark', 'light']; // the first press shows
+  const next = order[(order.indexOf(document.documentElement.dataset.theme ?? '') + 1) % order.length];
   if (next) document.documentElement.dataset.theme = next;
   else delete document.documentElement.dataset.theme;
   try {
@@ -216,65 +212,6 @@ function theme() {
     else localStorage.removeItem('remuda-theme');
   } catch { /* then it is for this page only */ }
   repaint();
-}
-
-function showKeys() {
-  const dialog = /** @type {HTMLDialogElement} */ ($('dialog'));
-  render(html`<h2 id="dialog-title">Keys</h2><dl class="keys">${keys.help.map(([key, what]) => html`<dt>${key.split(' ').filter(Boolean).map((k) => html`<kbd>${k}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>
-    <form method="dialog"><button>Close</button></form>`, dialog);
-  if (!dialog.open) dialog.showModal();
-}
-
-/** The decision that the URL names, in a dialog. @param {View} v */
-function dialogs(v) {
-  const dialog = /** @type {HTMLDialogElement} */ ($('dialog'));
-  if (!state.id) {
-    if (opened) dialog.close();
-    opened = null;
-    return;
-  }
-  if (opened?.key === state.id) return;
-  opened = v.part('decisions')?.feed.find((r) => r.key === state.id) ?? null;
-  if (!opened) return;
-  render(html`<div id="dialog-title">${decisions.details(opened)}</div><form method="dialog"><button>Close</button></form>`, dialog);
-  if (!dialog.open) dialog.showModal();
-}
-
-/** @type {Set<string> | null} */ let alarmed = null;
-let said = '';
-
-/** Tells screen readers about transitions, and only those. @param {Map<string, Row>} alarms */
-function announce(alarms) {
-  const now = new Set([...alarms.values()].map((a) => `${a.key.replaceAll('/', ' ')}: ${a.rule.replaceAll('_', ' ')}`));
-  if (alarmed) {
-    const came = [...now].filter((a) => !alarmed?.has(a));
-    const went = [...alarmed].filter((a) => !now.has(a));
-    if (came.length) $('said').textContent = came.join('. ');
-    else if (went.length) $('said').textContent = `Over: ${went.join('. ')}`;
-  }
-  if (feed.status.ever) alarmed = now;
-}
-
-/** How old what is shown is, as a number: the first thing to know in an incident. */
-function freshness() {
-  const s = feed.status;
-  const old = (Date.now() - feed.lastFrame) / 1000;
-  let word = s.state === 'live' ? (old < (2 * s.interval) / 1000 + 1 ? 'live' : old < 10 ? 'lagging' : 'stale') : s.state;
-  if (s.state === 'catching up' && old > 10) word = 'stale';
-  const shown = held ? 'paused' : word;
-  const text = held ? `paused · ${whole(waiting)} updates waiting` : ['live', 'lagging', 'stale'].includes(word) ? `${word} ${tenth(old)} s` : word;
-  const box = $('fresh');
-  if (box.textContent !== text) box.textContent = text;
-  box.dataset.state = shown;
-  document.body.classList.toggle('old', word === 'stale' || word === 'disconnected');
-  const banner = word === 'disconnected' ? html`<p><strong>Disconnected.</strong> What is shown is ${span(Date.now() - feed.lastFrame)} old${feed.lastFrame ? '' : ' or more'}. Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. <button type="button" id="retry" @click=${() => feed.retry()}>Retry now</button></p>`
-    : word === 'stale' ? html`<p><strong>Stale.</strong> Nothing has come for ${span(Date.now() - feed.lastFrame)}; what is shown is as old.</p>` : nothing;
-  render(banner, $('banner'));
-  const transition = word === 'live' ? 'live' : word === 'disconnected' ? 'disconnected' : word === 'stale' ? 'stale' : '';
-  if (transition && transition !== said) {
-    if (said) $('said').textContent = transition;
-    said = transition;
-  }
 }
 
 keys.listen({
@@ -313,10 +250,10 @@ addEventListener('remuda-refresh', refresh);
 let beats = 0;
 setInterval(() => {
   if (document.hidden) return;
-  freshness();
+  fresh();
   beats += 1;
-  if (beats % 4 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
-}, 250);
+  if (beats % 2 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
+}, 500);
 
 feed.want([...new Set(Object.values(queries))]);
 refresh();

@@ -113,7 +113,7 @@ class Chart extends HTMLElement {
       scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },
       axes: [
         { ...axis, size: 26, space: 70, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((t) => new Date(t * 1000).toLocaleTimeString('en-GB')) },
-        { ...axis, size: 54, space: 28, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => m.text(n).replace(/\.0+$/, '')) },
+        { ...axis, size: 54, space: 28, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => n.toLocaleString('en')) },
       ],
       series: [
         { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? new Date(t * 1000).toLocaleTimeString('en-GB') : '—') },
@@ -148,9 +148,9 @@ class Chart extends HTMLElement {
       ctx.stroke();
     }
     for (const { x, label, stroke } of marks) {
-      if (x < free) continue; // a label only where there is room for it
       const width = ctx.measureText(label).width;
       const left = x + 3 * ratio + width > bbox.left + bbox.width ? x - 3 * ratio - width : x + 3 * ratio;
+      if (left < free) continue; // a label only where there is room for it
       ctx.globalAlpha = 0.85;
       ctx.fillStyle = color('--ground');
       ctx.fillRect(left - ratio, bbox.top, width + 2 * ratio, 13 * ratio);

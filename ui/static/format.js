@@ -4,7 +4,7 @@
 const formats = [0, 1, 2].map((digits) => new Intl.NumberFormat('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 
 /** @param {number} digits @returns {(v: number | null | undefined) => string} */
-export const fixed = (digits) => (v) => (v === null || v === undefined || Number.isNaN(v) ? '—' : formats[digits].format(v));
+export const fixed = (digits) => (v) => (v === null || v === undefined || Number.isNaN(v) ? '—' : formats[digits].format(v).replace('-', '−'));
 
 export const whole = fixed(0);
 export const tenth = fixed(1);
@@ -37,10 +37,13 @@ export function age(at, now) {
 }
 
 const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const moments = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
 const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
 
 /** @param {number | null | undefined} at */
 export const clock = (at) => (at ? clocks.format(at) : '—');
+/** To the millisecond. @param {number} at */
+export const moment = (at) => moments.format(at);
 /** @param {number | null | undefined} at */
 export const instant = (at) => (at ? dates.format(at) : 'never');
 
@@ -64,3 +67,6 @@ export const rateTone = (v) => (v === null || v === undefined ? '' : v >= 99 ? '
 
 /** Percentiles of fewer calls than this are grey, with n. */
 export const fewCalls = 20;
+
+/** Whether what was last heard of so long ago says little about now. @param {number | null} at @param {number} now */
+export const stale = (at, now) => at !== null && now - at > 30_000;

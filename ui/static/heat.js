@@ -1,22 +1,26 @@
 // The latency heat map: time across, latency up (a row for each half octave),
-// darker where more calls were. Its shade is the share of the step's calls.
+// stronger where more calls were. Its shade is the share of the step's calls.
 
 import { color } from './chart.js';
 import { clock, whole } from './format.js';
+import { range } from './models.js';
 
 /** Latencies are shown in half octaves: row 2·log2(ms). @param {number} ms */
 export const heatRow = (ms) => Math.floor(2 * Math.log2(Math.max(ms, 0.001)));
 /** @param {number} row */
 export const heatFloor = (row) => 2 ** (row / 2);
 
+/** Between marks of the axis of time, ms. */
+const ticks = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800].map((s) => s * 1000);
+
 /** @param {number} ms */
 export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${+ms.toFixed(1)} ms`);
 
 /**
  * Half octaves by step, of the points of a histogram.
- * @param {Points} points @param {Meta} meta @returns {HeatModel}
+ * @param {Points} points @param {number} now @param {Meta | null | undefined} meta @returns {HeatModel}
  */
-export function heatModel(points, meta, name = 'Latency') {
+export function heatModel(points, now, meta) {
   const cells = points.map(([, buckets]) => {
     /** @type {Map<number, number>} */ const rows = new Map();
     for (const [lower, upper, n] of buckets) {
@@ -27,8 +31,7 @@ export function heatModel(points, meta, name = 'Latency') {
   });
   const used = cells.flatMap((c) => [...c.keys()]);
   return {
-    name, at: points.map(([at]) => at), step: meta.step_ms ?? 1000, cells,
-    range: [meta.at - meta.window_ms, meta.at], low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
+    at: points.map(([at]) => at), step: meta?.step_ms ?? 1000, cells, range: range(meta, now), low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
   };
 }
 
@@ -51,12 +54,14 @@ class Heat extends HTMLElement {
   /** @param {HeatModel} model */
   set model(model) {
     this.#model = model;
-    this.setAttribute('aria-label', `${model.name} over time, ${model.at.length} steps; the data table below has the figures`);
+    this.setAttribute('aria-label', `Latency over time, ${model.at.length} steps; the data table below has the figures`);
     if (!this.#text.textContent) this.#text.textContent = this.#key();
     this.reset();
   }
 
-  #key() { return 'Darker: a larger share of the step’s calls. Point at a cell for its figures.'; }
+  get model() { return /** @type {HeatModel} */ (this.#model); }
+
+  #key() { return 'Stronger: a larger share of the step’s calls. Point at a cell for its figures.'; }
 
   /** Where things are, in CSS pixels. */
   #box() {
@@ -94,11 +99,11 @@ class Heat extends HTMLElement {
     ctx.textAlign = 'right';
     const every = Math.max(2, Math.ceil(18 / b.row));
     for (let row = m.low; row <= m.high - 1; row += every) ctx.fillText(short(heatFloor(row)), b.left - 6, b.height - (row - m.low) * b.row);
-    const ticks = Math.max(2, Math.floor(b.width / 110));
-    for (let i = 0; i <= ticks; i++) {
-      const t = m.range[0] + ((m.range[1] - m.range[0]) * i) / ticks;
-      ctx.textAlign = i === 0 ? 'left' : i === ticks ? 'right' : 'center';
-      ctx.fillText(clock(t), b.x(t), b.height + 16);
+    ctx.textAlign = 'center';
+    const least = ((m.range[1] - m.range[0]) * 70) / b.width;
+    const tick = ticks.find((t) => t >= least) ?? ticks[ticks.length - 1];
+    for (let t = Math.ceil(m.range[0] / tick) * tick; t <= m.range[1]; t += tick) {
+      if (b.x(t) > b.left + 24 && b.x(t) < b.left + b.width - 24) ctx.fillText(clock(t), b.x(t), b.height + 16);
     }
   }
 

@@ -2,7 +2,7 @@
 
 export const help = [
   ['/', 'search'], ['g o', 'overview'], ['g p', 'providers'], ['g c', 'chains'], ['g d', 'decisions'], ['g k', 'cluster'], ['g s', 'system'],
-  ['j  k', 'next and previous row or alarm'], ['Enter', 'open it'], ['Esc', 'close, or leave the search'], ['p', 'pause and go on'],
+  ['j  k', 'next and previous row or alarm'], ['Enter', 'open it'], ['Esc', 'close, or leave the search'], ['p', 'pause and resume'],
   ['w', 'next window'], ['s', 'sort by the next column'], ['t', 'theme: light, dark, as the system'], ['r', 'try the connection again now'], ['?', 'this list'],
 ];
 

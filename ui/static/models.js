@@ -24,12 +24,13 @@ export const linesOf = (part, metric) => [...(part?.lines.values() ?? [])].filte
 /** Several circuits that change together are one mark. */
 const together = 2000; // ms
 
-/** Marks of circuit changes. @param {import('./parts.js').Part | undefined} part @param {boolean} named with the provider */
-export function circuitMarks(part, named) {
-  const marks = [...(part?.rows.values() ?? [])].map((c) => {
+/** Marks of circuit changes and of new runs of nodes. @param {import('./app.js').View} v @param {boolean} named with the provider */
+export function marks(v, named) {
+  const changes = v.rows('changes').map((c) => {
     const [glyph, word, tone] = look(c.to);
     return { at: c.at, tone, label: `${glyph} ${named ? c.provider_id : `${c.transport} ${word}`}` };
-  }).sort((a, b) => a.at - b.at);
+  });
+  const marks = [...changes, ...v.restarts].sort((a, b) => a.at - b.at);
   return marks.filter((m, i) => !marks.slice(0, i).some((o) => o.label === m.label && m.at - o.at < together));
 }
 

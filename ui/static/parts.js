@@ -1,6 +1,7 @@
 // What the stream has said about one query so far. Pure: a part and a frame make
 // the next state of the part. Rows are replaced whole and never changed, so that
-// whoever drew a row can tell by identity whether it is still the same.
+// whoever drew a row can tell by identity whether it is still the same. Each has
+// heard_at: ages in it are as of then, since they alone do not make a row come anew.
 
 /** How many decisions are kept: more than a screen shows, less than a phone minds. */
 const keptDecisions = 200;
@@ -24,6 +25,7 @@ const lineId = (line) => (line.metric ? `${line.key} ${line.metric}` : line.key)
  */
 export function apply(part, said) {
   part.meta = said.meta;
+  for (const row of said.rows ?? said.upsert ?? []) row.heard_at = said.meta.at;
   const whole = said.rows ?? said.series ?? said.histograms;
   if (whole) {
     part.kind = said.series ? 'series' : said.histograms ? 'histograms' : 'rows';

@@ -1,7 +1,8 @@
 // Small pieces that several screens are made of.
 
 import { html, nothing, svg } from './vendor/lit-html/lit-html.js';
-import { age, clock, fewCalls, fixed, hundredth, instant, look, rateTone, span, tenth, whole } from './format.js';
+import { age, clock, fewCalls, fixed, hundredth, instant, look, rateTone, span, stale, tenth, whole } from './format.js';
+import { tools } from './table.js';
 
 /** A word with its glyph and tone. @param {string} word @param {string} [title] */
 export function badge(word, title) {
@@ -55,17 +56,26 @@ export const columns = {
   p99: { field: 'p99_latency_ms', head: 'p99 ms', about: '99th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p99_latency_ms') },
   traffic: { field: 'traffic_pct', head: 'Traffic %', about: 'Share of the chain’s calls, percent', text: (r) => tenth(r.traffic_pct) },
   lag: { field: 'block_lag_blocks', head: 'Lag', about: 'Blocks against the consensus of the region, the worst region; negative is behind', text: (r) => whole(r.block_lag_blocks), tone: (r) => (r.block_lag_blocks === null ? '' : r.block_lag_blocks < -10 ? 'bad' : r.block_lag_blocks < -2 ? 'warn' : '') },
-  last: { field: 'last_seen_at', head: 'Last', about: 'Age of the newest call', text: (r, now) => age(r.last_seen_at, now), exact: (r) => instant(r.last_seen_at) },
+  last: { field: 'last_seen_at', head: 'Last', about: 'Age of the newest call', text: (r, now) => age(r.last_seen_at, now), exact: (r) => instant(r.last_seen_at), tone: (r, now) => (stale(r.last_seen_at, now) ? 'warn' : '') },
   status: { field: 'status', head: 'Status', left: true, about: 'Status', text: (r) => badge(r.status, r.status_reasons?.join('; ')), exact: (r) => (r.status_reasons?.length ? r.status_reasons.join('; ') : 'no rule fired') },
-  circuit: { field: 'circuit', head: 'Circuits', left: true, sort: false, about: 'Worst fresh report of the circuit breakers', text: (r) => circuits(r.circuit), exact: (r) => `http ${r.circuit.http}, ws ${r.circuit.ws}` },
+  circuit: { field: 'circuit', head: 'Circuits', left: true, wide: true, sort: false, about: 'Worst fresh report of the circuit breakers', text: (r) => circuits(r.circuit), exact: (r) => `http ${r.circuit.http}, ws ${r.circuit.ws}` },
 };
 
-/** What a number rests on: window and coverage. @param {Meta | null | undefined} meta */
+/** Whose row it is; where there is little room the chain stands under the provider. @param {import('./app.js').View} v @returns {Column[]} */
+export const names = (v) => [
+  { field: 'chain', head: 'Chain', left: true, wide: true, text: (r) => r.chain },
+  {
+    field: 'provider_id', head: 'Provider', left: true, scope: true,
+    text: (r) => html`<a class="row" href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })} title=${r.provider_id}>${r.provider_id}</a><small class="narrow quiet">${r.chain}</small>`,
+  },
+];
+
+/** What a number rests on: window and coverage, so coarse that titles need not change every second. @param {Meta | null | undefined} meta */
 export function basis(meta) {
   if (!meta) return '';
   const whole = meta.covered_ms >= meta.window_ms - 1000;
   const { nodes, senders } = meta.coverage;
-  return `Window ${span(meta.window_ms)}${whole ? '' : `, ${span(meta.covered_ms)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
+  return `Window ${span(meta.window_ms)}${whole ? '' : `, ${span(Math.floor(meta.covered_ms / 5000) * 5000)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
 }
 
 /** Coverage where it is not whole, beside sums. @param {Meta | null | undefined} meta */
@@ -88,16 +98,21 @@ export function change(now, before, points = false) {
   return { text, title: `Before this window: ${hundredth(before)}` };
 }
 
-/** A chart with its name and its data. @param {ChartModel} m */
-export function figure(m) {
-  return html`<figure><figcaption class="bar"><h2>${m.name}</h2></figcaption>${m.at.length ? html`<r-chart role="img" .model=${m}></r-chart>${dataTable(m)}` : html`<p class="quiet">No points yet.</p>`}</figure>`;
+/**
+ * A chart with its name and its data.
+ * @param {ChartModel} m @param {string} query what the API is asked for the same
+ * @param {any} [drawn] what it looks like, when it is not lines
+ */
+export function figure(m, query, drawn = html`<r-chart role="img" .model=${m}></r-chart>`) {
+  const points = () => [['ts', ...m.lines.map((l) => l.label)], ...m.at.map((at, i) => [at, ...m.lines.map((l) => l.values[i])])];
+  return html`<figure><figcaption class="bar"><h2>${m.name}</h2>${tools(query, query.split('?')[0], points)}</figcaption>${m.at.length ? html`${drawn}${dataTable(m)}` : html`<p class="quiet">Nothing in the window.</p>`}</figure>`;
 }
 
 /** Charts whose data table is open, by name. @type {Set<string>} */
 const open = new Set();
 
 /** A table of a chart's points; rows are there only while it is open. @param {ChartModel} model */
-export function dataTable(model) {
+function dataTable(model) {
   const toggled = (/** @type {Event} */ e) => {
     if (/** @type {HTMLDetailsElement} */ (e.currentTarget).open) open.add(model.name);
     else open.delete(model.name);

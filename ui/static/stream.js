@@ -1,9 +1,12 @@
 // One EventSource to the node, with reconnection that the page can talk about:
 // when the next try is, and a way to try now.
 
+/** Frames come at every interval. A connection without any for so long is dead, whatever the browser still hopes. */
+const deadAfter = 15_000;
+
 export class Stream {
   /** @type {EventSource | null} */ #source = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} until the next try, or until the connection counts as dead */ #timer;
   #attempts = 0;
   #ever = false;
   #interval = 500;
@@ -31,9 +34,11 @@ export class Stream {
     for (const q of queries) query.append('topic', q);
     const source = new EventSource(`api/v1/stream?${query}`);
     this.#source = source;
+    this.#watch(source);
     const take = (/** @type {MessageEvent} */ e) => {
       if (source !== this.#source) return;
       this.#attempts = 0;
+      this.#watch(source);
       if (e.type === 'snapshot') {
         this.#ever = true;
         this.#say('live');
@@ -50,6 +55,12 @@ export class Stream {
   /** Tries again now. */
   retry() {
     if (this.queries.length) this.open(this.queries);
+  }
+
+  /** @param {EventSource} source */
+  #watch(source) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#lost(source), deadAfter);
   }
 
   #close() {

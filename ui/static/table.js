@@ -1,8 +1,33 @@
 // Tables: real ones, with heads that sort, rows that keep their places under the
 // pointer or the focus, and the same content as curl and as CSV.
 
-import { html, nothing } from './vendor/lit-html/lit-html.js';
-import { guard } from './vendor/lit-html/directives/guard.js';
+import { html, noChange, nothing } from './vendor/lit-html/lit-html.js';
+
+/** @type {WeakMap<object, { on: string, drawn: any }>} what was drawn of a row, and what it depended on */
+const memory = new WeakMap();
+
+/** What a row looks like, anew only for a new row or when what it depends on is other. @param {object} row @param {string} on @param {() => any} draw */
+export function remembered(row, on, draw) {
+  let m = memory.get(row);
+  if (m?.on !== on) memory.set(row, m = { on, drawn: draw() });
+  return m.drawn;
+}
+
+/** A table of more rows than this is drawn once a second at most: painting it is most of the work of the page. */
+const large = 100;
+const drawEvery = 900; // ms
+
+/** @type {Map<string, { on: string, at: number }>} when the large tables were drawn, and for what */
+const drawn = new Map();
+
+/** Whether a table is as it has just been drawn. @param {string} id @param {string} on */
+function isRecent(id, on) {
+  const last = drawn.get(id);
+  const at = performance.now();
+  if (last?.on === on && at - last.at < drawEvery && document.getElementById(`table-${id}`)) return true;
+  drawn.set(id, { on, at });
+  return false;
+}
 
 /** @type {Map<string, { sort: string, keys: string[] }>} the order that each table shows */
 const orders = new Map();
@@ -43,47 +68,65 @@ function arrange(id, rows, columns, sort) {
 /**
  * @param {object} o
  * @param {string} o.id @param {string} o.caption @param {Column[]} o.columns @param {Row[]} o.rows
- * @param {string} o.query what the API is asked for the same
+ * @param {string} o.query what the API is asked for the same @param {() => Cell[][]} [o.shown] see tools
  * @param {(patch: any) => void} [o.go] sorts when given
  * @param {string} [o.sort] @param {any} [o.context] what texts depend on besides the row
  * @param {(row: Row) => Cell} [o.vary] what of the context shows in a row: without a change of it, of the row
- *   and of basis a row is not drawn again
+ *   and of basis a row is not drawn anew
  * @param {string} [o.basis] what titles of numbers say about window and coverage
  * @param {string} [o.empty]
  */
 export function table(o) {
   const sort = o.sort ?? '';
+  if (o.rows.length > large && isRecent(o.id, `${o.query} ${sort} ${o.rows.length}`)) return noChange;
   const rows = o.go ? arrange(o.id, o.rows, o.columns, sort) : o.rows;
   const head = (/** @type {Column} */ c) => {
     const sorted = sort === c.field ? 'ascending' : sort === `-${c.field}` ? 'descending' : undefined;
     const next = sort === `-${c.field}` ? c.field : sort === c.field ? '' : `-${c.field}`;
     const mark = sorted === 'ascending' ? ' ▲' : sorted === 'descending' ? ' ▼' : '';
-    return html`<th scope="col" class=${c.left ? 'text' : ''} title=${c.about ?? ''} aria-sort=${sorted ?? (o.go ? 'none' : nothing)}>
+    return html`<th scope="col" class=${classes(c)} title=${c.about ?? ''} aria-sort=${sorted ?? (o.go ? 'none' : nothing)}>
       ${o.go && c.sort !== false ? html`<button type="button" @click=${() => o.go?.({ sort: next })}>${c.head}${mark}</button>` : c.head}</th>`;
   };
   return html`<section class="table" aria-label=${o.caption}>
-    <div class="bar"><h2>${o.caption} <small>${rows.length}</small></h2>${tools(o.query, o.id)}</div>
+    <div class="bar"><h2>${o.caption} <small>${rows.length}</small></h2>${tools(o.query, o.id, o.shown)}</div>
     <div class="scroll" id="table-${o.id}" tabindex="0" role="group" aria-label=${`${o.caption}, scrolls`}>
     <table><thead><tr>${o.columns.map(head)}</tr></thead>
-    <tbody>${rows.map((row) => guard([row, o.basis, o.vary?.(row)], () => html`<tr data-key=${row.key}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
+    <tbody>${rows.map((row) => remembered(row, `${o.id} ${o.basis} ${o.vary?.(row)}`, () => html`<tr data-key=${row.key}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
     ${rows.length === 0 ? html`<p class="quiet">${o.empty ?? 'No rows.'}</p>` : nothing}</div></section>`;
 }
+
+/** @param {Column} c @param {string} [tone] */
+const classes = (c, tone) => [c.left && 'text', c.wide && 'wide', tone].filter(Boolean).join(' ');
 
 /** @param {Column} c @param {Row} row @param {{ context?: any, basis?: string }} o */
 function cell(c, row, o) {
   const content = c.text(row, o.context);
-  const tone = `${c.left ? 'text ' : ''}${c.tone?.(row) ?? ''}`.trim();
+  const tone = classes(c, c.tone?.(row, o.context));
   if (c.scope) return html`<th scope="row" class=${tone}>${content}</th>`;
   const title = c.about ? `${c.about}: ${c.exact ? c.exact(row) : row[c.field] ?? 'no data'}. ${o.basis ?? ''}` : nothing;
   return html`<td class=${tone} title=${title}>${content}</td>`;
 }
 
-/** The same content elsewhere. @param {string} query @param {string} name */
-export function tools(query, name) {
+/**
+ * The same content elsewhere: as a command, and as CSV, of the API or of what is shown.
+ * @param {string} query @param {string} name @param {() => Cell[][]} [shown] where the API has no rows
+ */
+export function tools(query, name, shown) {
   const at = (/** @type {string} */ format) => `api/v1/${query}${query.includes('?') ? '&' : '?'}format=${format}`;
-  return html`<span class="tools"><button type="button" @click=${(/** @type {Event} */ e) => copy(e, `curl '${new URL(at('table'), location.href)}'`)}
-    title="Copies a command that prints this table">copy as curl</button>
-    <a href=${at('csv')} download=${`${name}.csv`} title="The same rows as CSV">CSV</a></span>`;
+  return html`<span class="tools"><button type="button" title="Copies a command that prints the same"
+    @click=${(/** @type {Event} */ e) => copy(e, `curl '${new URL(at(shown ? 'json' : 'table'), location.href)}'`)}>copy as curl</button>
+    ${shown ? html`<button type="button" title="What is shown, as CSV" @click=${() => save(`${name}.csv`, shown())}>CSV</button>`
+    : html`<a href=${at('csv')} download=${`${name}.csv`} title="The same rows as CSV">CSV</a>`}</span>`;
+}
+
+/** @param {string} name @param {Cell[][]} rows */
+function save(name, rows) {
+  const text = rows.map((row) => row.map((cell) => (typeof cell === 'string' ? `"${cell.replaceAll('"', '""')}"` : cell ?? '')).join(',')).join('\r\n');
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** @param {Event} e @param {string} text */

@@ -19,6 +19,7 @@ export function read() {
   const state = { ...defaults };
   for (const name of /** @type {(keyof State)[]} */ (Object.keys(defaults))) state[name] = (query.get(name) ?? defaults[name]).slice(0, longest);
   if (!views.includes(state.view)) state.view = 'overview';
+  if (state.view === 'provider' && !(state.chain && state.provider)) state.view = 'providers';
   if (!windows.includes(state.window)) state.window = '1m';
   if (!/^\d{1,7}(\.\d+)?$/.test(state.min)) state.min = ''; // what the API refuses would end the stream of all tabs
   if (!['', 'success', 'error'].includes(state.result)) state.result = '';

@@ -51,9 +51,9 @@ interface ChartModel {
   text: (v: number | null) => string; height: number;
 }
 
-interface HeatModel { name: string; at: number[]; step: number; range: [number, number]; cells: Map<number, number>[]; low: number; high: number }
+interface HeatModel { at: number[]; step: number; range: [number, number]; cells: Map<number, number>[]; low: number; high: number }
 
 interface Column {
-  field: string; head: string; about?: string; left?: boolean; sort?: boolean; scope?: boolean;
-  text: (row: Row, context: any) => any; exact?: (row: Row) => string; tone?: (row: Row) => string; value?: (row: Row) => Cell;
+  field: string; head: string; about?: string; left?: boolean; sort?: boolean; scope?: boolean; wide?: boolean;
+  text: (row: Row, context: any) => any; exact?: (row: Row) => string; tone?: (row: Row, context: any) => string; value?: (row: Row) => Cell;
 }

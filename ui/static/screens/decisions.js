@@ -2,7 +2,7 @@
 // whole decision.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
-import { age, clock, instant, tenth, whole } from '../format.js';
+import { age, instant, moment, tenth, whole } from '../format.js';
 import { badge } from '../pieces.js';
 import { table } from '../table.js';
 import { query } from '../url.js';
@@ -15,9 +15,12 @@ const filters = (s) => ({ chain: s.chain, provider_id: s.provider, result: s.res
 /** @param {import('../url.js').State} s */
 export const queries = (s) => ({ decisions: query(s, 'decisions', { ...filters(s), limit: '100' }) });
 
+/** What the URL names a decision by: its request, which others can find too, if it has one. @param {Row} r */
+export const named = (r) => r.request_id ?? r.key;
+
 /** @param {import('../app.js').View} v @returns {Column[]} */
 export const decisionColumns = (v) => [
-  { field: 'ts', head: 'Time', left: true, scope: true, text: (r) => html`<button type="button" class="row link" aria-haspopup="dialog" @click=${() => v.go({ id: r.key })} title=${instant(r.ts)}>${clock(r.ts)}</button>` },
+  { field: 'ts', head: 'Time', left: true, scope: true, text: (r) => html`<button type="button" class="row link" aria-haspopup="dialog" @click=${() => v.go({ id: named(r) })} title=${instant(r.ts)}>${moment(r.ts)}</button>` },
   { field: 'result', head: 'Result', left: true, text: (r) => badge(r.result, r.error_category ?? '') },
   { field: 'chain', head: 'Chain', left: true, text: (r) => r.chain },
   { field: 'provider_id', head: 'Provider', left: true, text: (r) => html`<a href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })}>${r.provider_id}</a>` },
@@ -47,7 +50,7 @@ export function draw(v) {
     ${table({
       id: 'decisions', caption: 'Decisions', query: v.queries.decisions, rows: held(rows), columns: decisionColumns(v), context: v.now, vary: (r) => `${age(r.ts, v.now)} ${v.base}`,
       empty: part ? 'None in the feed.' : 'Waiting for the node…',
-    })}${nothing}`;
+    })}`;
 }
 
 /** @type {Row[] | null} what is shown while the pointer or the focus is on it */
@@ -62,8 +65,7 @@ function held(rows) {
 
 /** The whole decision, for the dialog. @param {Row} row */
 export function details(row) {
-  const { key, attempts, ...rest } = row;
-  return html`<h2>Decision ${row.request_id ?? key}</h2>
-    <dl class="all">${Object.entries(rest).map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? '—' : name === 'ts' ? `${value} (${instant(value)})` : String(value)}</dd>`)}</dl>
+  const { attempts, heard_at: _, ...rest } = row;
+  return html`<dl class="all">${Object.entries(rest).map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? '—' : name === 'ts' ? `${value} (${instant(value)})` : String(value)}</dd>`)}</dl>
     ${attempts?.length ? html`<h3>Failed tries before</h3><ol>${attempts.map((/** @type {any} */ a) => html`<li>${a.provider_id} ${a.transport}: ${tenth(a.duration_ms)} ms, ${a.error_category ?? 'unknown_error'} ${a.error_code ?? ''}</li>`)}</ol>` : nothing}`;
 }

@@ -1,11 +1,10 @@
 // Is anything wrong, where, since when: without a click.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
-import { guard } from '../vendor/lit-html/directives/guard.js';
-import { fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
-import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
+import { clock, fewCalls, hundredth, instant, look, span, stale, tenth, whole } from '../format.js';
+import { axis, lineColors, linesOf, marks, range, valuesAt } from '../models.js';
 import { basis, change, coverage, figure, sparkline } from '../pieces.js';
-import { tools } from '../table.js';
+import { remembered, tools } from '../table.js';
 import { query } from '../url.js';
 
 export const title = 'Overview';
@@ -14,7 +13,7 @@ export const title = 'Overview';
 export const queries = (s) => ({
   totals: query(s, 'profiles', { profile: s.profile, compare: 'previous' }),
   attention: query(s, 'attention'),
-  providers: query(s, 'providers', { fields: 'chain,provider_id,status,status_reasons,p95_latency_ms,samples,total_calls,circuits_open,last_seen_at' }),
+  providers: query(s, 'providers', { fields: 'chain,provider_id,status,status_reasons,p95_latency_ms,samples,total_calls,circuits_open,circuits_known,last_seen_at' }),
   totalLines: query(s, 'series', { by: 'profile', metric: 'calls_per_second,success_rate_pct,p50_latency_ms,p95_latency_ms,p99_latency_ms,failover_count' }),
   providerLines: query(s, 'series', { by: 'provider_id', metric: 'calls_per_second' }),
   changes: query(s, 'circuits/changes'),
@@ -28,16 +27,17 @@ export function draw(v) {
 /** @param {import('../app.js').View} v */
 function tiles(v) {
   const part = v.part('totals');
-  const row = [...(part?.rows.values() ?? [])][0];
+  const row = v.rows('totals')[0];
   const before = row?.previous;
   const minutes = (part?.meta?.covered_ms ?? 0) / 60_000;
   const windowMinutes = (part?.meta?.window_ms ?? 60_000) / 60_000;
   const lines = v.part('totalLines');
   const at = axis(linesOf(lines, 'calls_per_second'), lines?.meta);
   const line = (/** @type {string} */ metric) => valuesAt(linesOf(lines, metric)[0], at);
-  const providers = [...(v.part('providers')?.rows.values() ?? [])];
-  const open = v.part('providers')?.meta ? providers.reduce((n, r) => n + r.circuits_open, 0) : null;
-  const opened = openOverTime(v, open ?? 0);
+  const providers = v.rows('providers');
+  const sum = (/** @type {string} */ name) => providers.reduce((n, r) => n + r[name], 0);
+  const open = sum('circuits_known') ? sum('circuits_open') : null; // nobody's report is not a closed circuit
+  const opened = open === null ? [] : openOverTime(v, open);
   const failovers = row && minutes > 0 ? row.failover_count / minutes : null;
   const few = row && row.samples < fewCalls;
   /** @type {[string, string, string, ReturnType<typeof change>, (number | null)[], string][]} */
@@ -46,7 +46,7 @@ function tiles(v) {
     ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Calls that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
     ...['p50', 'p95', 'p99'].map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
     ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? before.failover_count / windowMinutes : null), line('failover_count'), ''],
-    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0]), opened, open ? 'bad' : ''],
+    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0] ?? 0), opened, open ? 'bad' : ''],
   ];
   return html`<section class="tiles" aria-label="Totals">${list.map(([name, value, about, diff, spark, tone]) => html`
     <div class="tile" title=${`${about}. ${basis(part?.meta)}`}><h2>${name}</h2><p class="value ${tone}">${value}</p>
@@ -62,7 +62,7 @@ function opening(now, before) {
 
 /** How many circuits were open at the steps of the window, from now back by the changes. @param {import('../app.js').View} v @param {number} now */
 function openOverTime(v, now) {
-  const changes = [...(v.part('changes')?.rows.values() ?? [])].sort((a, b) => b.at - a.at);
+  const changes = v.rows('changes').sort((a, b) => b.at - a.at);
   const [from, to] = range(v.part('providers')?.meta, v.now);
   const steps = 30;
   const values = [];
@@ -87,12 +87,12 @@ const target = (r) => (r.subject === 'provider' ? { view: 'provider', chain: r.c
 const severities = ['critical', 'warning', 'notice'];
 
 /** Worst first, as the server orders them. @param {Row[]} rows */
-export const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.rank - b.rank || a.since_at - b.since_at || (a.key < b.key ? -1 : 1));
+const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.rank - b.rank || a.since_at - b.since_at || (a.key < b.key ? -1 : 1));
 
 /** @param {import('../app.js').View} v */
 function attention(v) {
   const part = v.part('attention');
-  const rows = worstFirst([...(part?.rows.values() ?? [])]);
+  const rows = worstFirst(v.rows('attention'));
   const q = v.queries.attention;
   return html`<section class="attention" id="attention" aria-label="Attention">
     <div class="bar"><h2>Attention <small>${part ? rows.length : ''}</small></h2>${tools(q, 'attention')}</div>
@@ -104,14 +104,14 @@ function attention(v) {
             <span class="badge ${tone}"><span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span>
             <span class="what"><b>${subjects[r.subject](r)}</b> <span class=${tone}>${r.rule.replaceAll('_', ' ')}</span></span>
             <span class="since">${span(v.now - r.since_at)}</span>
-            <span class="detail quiet">${r.detail}</span></a></li>`;
+            <span class="detail quiet">${r.detail}</span> <time class="quiet">${clock(r.since_at)}</time></a></li>`;
         })}</ol>`}</section>`;
 }
 
 /** @param {import('../app.js').View} v */
 function matrix(v) {
   const part = v.part('providers');
-  const rows = [...(part?.rows.values() ?? [])].filter((r) => v.matches(r.key));
+  const rows = v.found('providers');
   const chains = [...new Set(rows.map((r) => r.chain))].sort();
   const names = [...new Set(rows.map((r) => r.provider_id))].sort();
   const by = new Map(rows.map((r) => [r.key, r]));
@@ -121,16 +121,19 @@ function matrix(v) {
     ${names.length === 0 ? html`<p class="quiet">${part ? 'No provider has been heard of.' : 'Waiting for the node…'}</p>` : html`
     <div class="scroll" tabindex="0" role="group" aria-label="Chains and providers, scrolls"><table>
     <thead><tr><th scope="col" class="text">Provider</th>${chains.map((c) => html`<th scope="col"><a href=${v.href({ view: 'chains', chain: c })}>${c}</a></th>`)}</tr></thead>
-    <tbody>${names.map((n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => guard([by.get(`${c}/${n}`), under, v.base], () => {
+    <tbody>${names.map((n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => {
       const r = by.get(`${c}/${n}`);
-      if (!r) return html`<td class="absent"><span class="hidden">not used</span></td>`;
-      const [glyph, word, tone] = look(r.status);
-      const few = r.samples < fewCalls;
-      const text = r.p95_latency_ms === null ? '—' : whole(r.p95_latency_ms);
-      return html`<td class=${tone} data-key=${r.key}><a href=${v.href({ view: 'provider', chain: c, provider: n })}
-        title=${`${n} on ${c}: ${word}${r.status_reasons.length ? ` (${r.status_reasons.join('; ')})` : ''}. p95 ${r.p95_latency_ms ?? 'no data'} ms of n=${r.samples}. ${under}`}
-        ><span aria-hidden="true">${glyph}</span><span class="hidden">${word}, p95 </span> <span class=${few ? 'few' : ''}>${text}</span></a></td>`;
-    }))}</tr>`)}</tbody></table></div>`}</section>`;
+      return r ? remembered(r, `matrix ${under} ${v.base} ${stale(r.last_seen_at, v.now)}`, () => matrixCell(v, r, under)) : html`<td class="absent"><span class="hidden">not used</span></td>`;
+    })}</tr>`)}</tbody></table></div>`}</section>`;
+}
+
+/** @param {import('../app.js').View} v @param {Row} r @param {string} under */
+function matrixCell(v, r, under) {
+  const [glyph, word, tone] = look(r.status);
+  const reasons = r.status_reasons.length ? ` (${r.status_reasons.join('; ')})` : '';
+  return html`<td class=${`${tone}${stale(r.last_seen_at, v.now) ? ' aged' : ''}`} data-key=${r.key}><a href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })}
+    title=${`${r.provider_id} on ${r.chain}: ${word}${reasons}. p95 ${r.p95_latency_ms ?? 'no data'} ms of n=${r.samples}, last call ${clock(r.last_seen_at)}. ${under}`}
+    ><span aria-hidden="true">${glyph}</span><span class="hidden">${word}, p95 </span> <span class=${r.samples < fewCalls ? 'few' : ''}>${whole(r.p95_latency_ms)}</span></a></td>`;
 }
 
 /** Of many providers, those with the most calls have lines. */
@@ -151,7 +154,6 @@ function choose(lines) {
 /** @param {import('../app.js').View} v */
 function charts(v) {
   const part = v.part('providerLines');
-  const marks = [...circuitMarks(v.part('changes'), true), ...v.restarts];
   const lines = linesOf(part, 'calls_per_second');
   const at = axis(lines, part?.meta);
   const top = choose(lines);
@@ -161,10 +163,10 @@ function charts(v) {
   const when = axis(linesOf(totals, 'p50_latency_ms'), totals?.meta);
   const percentiles = ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(totals, `${p}_latency_ms`)[0], when), color: lineColors[i] }));
   const span = range(part?.meta, v.now);
-  /** @type {ChartModel[]} */
+  /** @type {[ChartModel, string][]} */
   const models = [
-    { name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, at, lines: traffic, marks, range: span, text: tenth, height: 190 },
-    { name: 'Latency of successes, ms', at: when, lines: percentiles, marks, range: span, text: tenth, height: 190 },
+    [{ name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, at, lines: traffic, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.providerLines],
+    [{ name: 'Latency of successes, ms', at: when, lines: percentiles, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.totalLines],
   ];
-  return html`<section class="charts" aria-label="Over time">${models.map((m) => figure(m))}</section>`;
+  return html`<section class="charts" aria-label="Over time">${models.map(([m, q]) => figure(m, q))}</section>`;
 }

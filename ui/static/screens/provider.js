@@ -3,8 +3,8 @@
 import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
 import { age, clock, hundredth, instant, look, rateTone, span, tenth, whole } from '../format.js';
 import { heatModel } from '../heat.js';
-import { axis, circuitMarks, lineColors, linesOf, range, valuesAt } from '../models.js';
-import { badge, basis, columns, coverage, dataTable, figure, percentile } from '../pieces.js';
+import { axis, lineColors, linesOf, marks, range, valuesAt } from '../models.js';
+import { badge, basis, circuits, columns, coverage, figure, percentile } from '../pieces.js';
 import { table, tools } from '../table.js';
 import { query } from '../url.js';
 import { decisionColumns } from './decisions.js';
@@ -23,17 +23,18 @@ export function queries(s) {
     changes: query(s, 'circuits/changes', one),
     circuits: query(s, 'circuits', one),
     decisions: query(s, 'decisions', { ...one, limit: '20' }),
+    everyone: query({ ...s, region: '' }, 'providers', { provider_id: s.provider, fields: 'chain' }),
   };
 }
 
 /** @param {import('../app.js').View} v */
 export function draw(v) {
   const part = v.part('row');
-  const row = [...(part?.rows.values() ?? [])][0];
-  const other = v.othersOf(v.state.provider);
+  const row = v.rows('row')[0];
+  const chains = v.rows('everyone').map((r) => r.chain);
   return html`<div class="bar head"><h2 class="id">${v.state.chain} / ${v.state.provider}</h2>${row ? badge(row.status) : nothing}
     <span class="quiet">${row ? row.status_reasons.join('; ') : ''}</span>${coverage(part?.meta)}</div>
-    ${other}
+    ${chains.length > 1 ? html`<p class="quiet">On ${chains.map((c) => html` <a href=${v.href({ chain: c })} aria-current=${c === v.state.chain ? 'true' : nothing}>${c}</a>`)}</p>` : nothing}
     ${!row ? html`<p class="quiet">${part ? 'Nothing has been heard of this provider on this chain in the last hour.' : 'Waiting for the node…'}</p>`
       : html`${facts(v, row, part?.meta ?? null)}<div class="two">
         <div class="column">${charts(v)}${regions(v, row)}${errors(v, row)}</div>
@@ -54,6 +55,7 @@ function facts(v, row, meta) {
     ['p95 of failures', tenth(row.failure_p95_latency_ms), `95th percentile of the latency of failures, ms: ${row.failure_p95_latency_ms}`, ''],
     ['Traffic', row.traffic_pct === null ? '—' : `${tenth(row.traffic_pct)} %`, 'Share of the chain’s calls, percent', ''],
     ['Height', whole(row.block_height), 'The highest fresh height', ''],
+    ['Circuits', circuits(row.circuit), 'Worst fresh report of the circuit breakers', ''],
     ['Lag', whole(row.block_lag_blocks), 'Blocks against the consensus; negative is behind', ''],
     ['Last call', age(row.last_seen_at, v.now), `Newest call: ${instant(row.last_seen_at)}`, ''],
   ];
@@ -63,32 +65,30 @@ function facts(v, row, meta) {
 /** @param {import('../app.js').View} v */
 function charts(v) {
   const part = v.part('lines');
-  const marks = [...circuitMarks(v.part('changes'), false), ...v.restarts];
   const at = axis(linesOf(part, 'p50_latency_ms'), part?.meta);
   const regional = linesOf(v.part('regionLines'), 'p95_latency_ms').sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, lineColors.length);
   const when = axis(regional, v.part('regionLines')?.meta);
-  const common = { marks, range: range(part?.meta, v.now), text: tenth };
-  /** @type {ChartModel[]} */
+  const common = { marks: marks(v, false), range: range(part?.meta, v.now), text: tenth };
+  /** @type {[ChartModel, string][]} */
   const models = [
-    { ...common, name: 'Latency of successes, ms', at, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], at), color: lineColors[i] })) },
-    { ...common, name: 'p95 by region, ms', at: when, height: 130, lines: regional.map((l, i) => ({ label: l.region, values: valuesAt(l, when), color: lineColors[i] })) },
+    [{ ...common, name: 'Latency of successes, ms', at, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], at), color: lineColors[i] })) }, v.queries.lines],
+    [{ ...common, name: 'p95 by region, ms', at: when, height: 130, lines: regional.map((l, i) => ({ label: l.region, values: valuesAt(l, when), color: lineColors[i] })) }, v.queries.regionLines],
   ];
-  return models.map((m) => figure(m));
+  return models.map(([m, q]) => figure(m, q));
 }
 
 /** @param {import('../app.js').View} v */
 function heat(v) {
   const part = v.part('heat');
   const points = [...(part?.lines.values() ?? [])][0]?.points ?? [];
-  if (!part?.meta || points.length === 0) return html`<figure><figcaption class="bar"><h2>Latency, heat map</h2></figcaption><p class="quiet">No successes in the window.</p></figure>`;
-  const model = heatModel(points, { ...part.meta, at: v.now });
+  const model = heatModel(points, v.now, part?.meta);
   const sum = (/** @type {any[]} */ buckets) => buckets.reduce((n, b) => n + b[2], 0);
   /** @type {ChartModel} */
   const data = {
-    name: 'Latency by step', at: points.map(([at]) => at), marks: [], range: model.range, height: 0, text: (x) => (x === null ? '—' : whole(x)),
+    name: 'Latency of successes, heat map', at: model.at, marks: [], range: model.range, height: 0, text: whole,
     lines: [{ label: 'successes', values: points.map(([, b]) => sum(b)), color: '' }, { label: 'fastest ms', values: points.map(([, b]) => b[0]?.[0] ?? null), color: '' }, { label: 'slowest ms', values: points.map(([, b]) => b.at(-1)?.[1] ?? null), color: '' }],
   };
-  return html`<figure><figcaption class="bar"><h2>Latency, heat map</h2></figcaption><r-heat role="img" .model=${model}></r-heat>${dataTable(data)}</figure>`;
+  return figure(data, v.queries.heat, html`<r-heat role="img" .model=${model}></r-heat>`);
 }
 
 /** @param {import('../app.js').View} v @param {Row} row */
@@ -97,7 +97,7 @@ function regions(v, row) {
   const rows = row.by_region.map((/** @type {any} */ r) => ({ ...r, key: r.region }));
   const fastest = Math.min(...rows.filter((/** @type {Row} */ r) => r.p95_latency_ms !== null).map((/** @type {Row} */ r) => r.p95_latency_ms));
   return table({
-    id: 'regions', caption: 'By region', query: v.queries.row, rows, basis: basis(v.part('row')?.meta), context: v.now, vary: (r) => age(r.last_seen_at, v.now),
+    id: 'regions', caption: 'By region', query: query(v.state, 'regions', { chain: v.state.chain, provider_id: v.state.provider }), rows, basis: basis(v.part('row')?.meta), context: v.now, vary: (r) => age(r.last_seen_at, v.now),
     columns: [
       { field: 'region', head: 'Region', left: true, scope: true, text: (r) => r.region }, c.rate, c.success, c.p50, c.p95,
       { field: 'times', head: '× best', about: 'p95 against the fastest region', exact: (r) => `${r.p95_latency_ms} ms against ${fastest} ms`, text: (r) => (r.p95_latency_ms === null ? '—' : `${tenth(r.p95_latency_ms / fastest)}×`), tone: (r) => (r.p95_latency_ms > 3 * fastest ? 'warn' : '') },
@@ -110,7 +110,7 @@ function regions(v, row) {
 /** @param {import('../app.js').View} v @param {Row} row */
 function methods(v, row) {
   return table({
-    id: 'methods', caption: 'By method', query: query(v.state, 'methods', { chain: v.state.chain, provider_id: v.state.provider }), basis: basis(v.part('row')?.meta),
+    id: 'methods', caption: 'By method', query: query(v.state, 'methods', { chain: v.state.chain, provider_id: v.state.provider, sort: '-total_calls', limit: '10' }), basis: basis(v.part('row')?.meta),
     rows: row.methods.map((/** @type {any} */ m) => ({ ...m, key: m.method })),
     columns: [
       { field: 'method', head: 'Method', left: true, scope: true, text: (r) => r.method }, columns.calls, columns.success,
@@ -125,13 +125,13 @@ function methods(v, row) {
 function errors(v, row) {
   const rows = Object.entries(row.errors_by_category).map(([key, n]) => ({ key, n: Number(n) })).sort((a, b) => b.n - a.n);
   return table({
-    id: 'errors', caption: 'Errors by category', query: query(v.state, 'decisions', { chain: v.state.chain, provider_id: v.state.provider, result: 'error' }), rows, basis: basis(v.part('row')?.meta),
+    id: 'errors', caption: 'Errors by category', query: query(v.state, 'providers', { chain: v.state.chain, provider_id: v.state.provider, fields: 'total_calls,error_count,errors_by_category' }), rows, basis: basis(v.part('row')?.meta),
     columns: [
       { field: 'key', head: 'Category', left: true, scope: true, text: (r) => r.key },
       { field: 'n', head: 'Errors', about: 'Failed calls', text: (r) => whole(r.n) },
       { field: 'share', head: '% of calls', about: 'Share of all calls, percent', exact: (r) => `${r.n} of ${row.total_calls}`, text: (r) => hundredth((100 * r.n) / row.total_calls) },
     ],
-    empty: 'No errors in the window.',
+    empty: 'No errors in the window.', shown: () => [['error_category', 'errors'], ...rows.map((r) => [r.key, r.n])],
   });
 }
 
@@ -139,9 +139,8 @@ function errors(v, row) {
 function timeline(v) {
   const now = v.now;
   const [from, to] = range(v.part('row')?.meta, now);
-  const changes = [...(v.part('changes')?.rows.values() ?? [])].sort((a, b) => a.at - b.at);
-  const reports = [...(v.part('circuits')?.rows.values() ?? [])];
-  const lanes = [...new Map(reports.map((r) => [`${r.transport} ${r.region} ${r.sender}`, r])).values()];
+  const changes = v.rows('changes').sort((a, b) => a.at - b.at);
+  const lanes = [...new Map(v.rows('circuits').map((r) => [`${r.transport} ${r.region} ${r.sender}`, r])).values()];
   return html`<section class="table" aria-label="Circuits"><div class="bar"><h2>Circuits <small>${lanes.length}</small></h2>${tools(v.queries.changes, 'circuit-changes')}</div>
     ${lanes.length === 0 ? html`<p class="quiet">No circuit of it was ever reported: unknown, which is not closed.</p>` : html`<ul class="lanes">${lanes.map((r) => {
       const own = changes.filter((c) => c.transport === r.transport && c.region === r.region && c.sender === r.sender);

@@ -2,7 +2,7 @@
 
 import { html } from '../vendor/lit-html/lit-html.js';
 import { age } from '../format.js';
-import { basis, columns, coverage } from '../pieces.js';
+import { basis, columns, coverage, names } from '../pieces.js';
 import { table } from '../table.js';
 import { query } from '../url.js';
 
@@ -16,13 +16,12 @@ export const queries = (s) => ({ providers: query(s, 'providers', { chain: s.cha
 /** @param {import('../app.js').View} v */
 export function draw(v) {
   const part = v.part('providers');
-  const name = { field: 'provider_id', head: 'Provider', left: true, scope: true, text: (/** @type {Row} */ r) => html`<a class="row" href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })} title=${r.provider_id}>${r.provider_id}</a>` };
   const c = columns;
   return html`${coverage(part?.meta)}${table({
     id: 'providers', caption: v.state.chain ? `Providers of ${v.state.chain}` : 'Providers', query: v.queries.providers, go: v.go, sort: v.state.sort, basis: basis(part?.meta), context: v.now,
-    rows: [...(part?.rows.values() ?? [])].filter((r) => v.matches(r.key)).sort((a, b) => (a.key < b.key ? -1 : 1)),
+    rows: v.found('providers'),
     vary: (r) => `${age(r.last_seen_at, v.now)} ${Math.round(10 * (r.calls_per_second ?? 0))} ${v.base}`,
-    columns: [{ field: 'chain', head: 'Chain', left: true, text: (r) => r.chain }, name, c.status, c.circuit, c.rate, c.calls, c.success, c.p50, c.p95, c.p99, c.lag, c.traffic, c.last],
+    columns: [...names(v), c.status, c.circuit, c.rate, c.calls, c.success, c.p50, c.p95, c.p99, c.lag, c.traffic, c.last],
     empty: part ? (v.state.q ? 'No provider matches the search.' : 'No provider has been heard of in the last hour.') : 'Waiting for the node…',
   })}`;
 }

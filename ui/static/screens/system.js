@@ -39,29 +39,28 @@ export function draw(v) {
   const chart = (/** @type {string} */ name, /** @type {(number | null)[]} */ values, /** @type {(v: number | null) => string} */ text) => {
     /** @type {ChartModel} */
     const model = { name, at, lines: [{ label: name.split(',')[0], values, color: lineColors[0], fill: true }], marks: [], range: [v.now - kept * 500, v.now], text, height: 120 };
-    return figure(model);
+    return figure(model, 'runtime');
   };
-  const rows = [...(part?.rows.values() ?? [])].sort((a, b) => (a.key < b.key ? -1 : 1));
   return html`<div class="three">
       ${chart('Heap, MiB', noted.map((n) => n.heap / 1048576), fixed(1))}
       ${chart('Goroutines', noted.map((n) => n.goroutines), whole)}
       ${chart('Scheduler latency p99, ms', noted.map((n) => (n.latency === null ? null : n.latency * 1000)), fixed(2))}</div>
     <div class="two">
     ${table({
-      id: 'limits', caption: 'Limits', query: 'limits', rows: [...(v.part('limits')?.rows.values() ?? [])].sort((a, b) => (a.key < b.key ? -1 : 1)),
+      id: 'limits', caption: 'Limits', query: 'limits', rows: v.rows('limits'),
       columns: [
         { field: 'key', head: 'Limit', left: true, scope: true, text: (r) => html`<span title=${r.detail}>${r.key.replaceAll('_', ' ')}</span>` },
         { field: 'current', head: 'Now', about: 'Current use', text: (r) => amount(r.current, r.unit) },
         { field: 'limit', head: 'At most', about: 'Bound', text: (r) => amount(r.limit, r.unit) },
         {
           field: 'room', head: 'Used', about: 'Use of the bound, percent', exact: (r) => (r.current === null ? 'not a stock' : `${r.current} of ${r.limit} ${r.unit}`),
-          text: (r) => (r.current === null || !r.limit || r.key === 'dedup_period' ? '—' : html`<span class="depth"><meter aria-label="Use" min="0" max="100" low="70" high="90" optimum="0" value=${(100 * r.current) / r.limit}></meter>${tenth((100 * r.current) / r.limit)} %</span>`),
+          text: (r) => (r.current === null || !r.limit || r.key === 'dedup_period' ? '—' : html`<meter aria-label="Use" min="0" max="100" low="70" high="90" optimum="0" value=${(100 * r.current) / r.limit}></meter>${tenth((100 * r.current) / r.limit)} %`),
         },
       ],
       empty: 'Waiting for the node…',
     })}
     ${table({
-      id: 'runtime', caption: 'Runtime', query: 'runtime', rows,
+      id: 'runtime', caption: 'Runtime', query: 'runtime', rows: v.rows('runtime'),
       columns: [
         { field: 'key', head: 'Value', left: true, scope: true, text: (r) => html`<span title=${r.detail}>${r.key.replaceAll('_', ' ')}</span>` },
         { field: 'value', head: 'Now', about: 'Value', exact: (r) => `${r.value} ${r.unit}`, text: (r) => amount(r.value, r.unit) },
@@ -70,7 +69,7 @@ export function draw(v) {
       empty: 'Waiting for the node…',
     })}</div>
     ${table({
-      id: 'subscribers', caption: 'Subscribers', query: 'subscribers', rows: [...(v.part('subscribers')?.rows.values() ?? [])].sort((a, b) => a.since_at - b.since_at), context: v.now,
+      id: 'subscribers', caption: 'Subscribers', query: 'subscribers', rows: v.rows('subscribers').sort((a, b) => a.since_at - b.since_at), context: v.now,
       vary: (r) => `${age(r.since_at, v.now)} ${v.now - r.last_write_at > 5000}`,
       columns: [
         { field: 'remote_addr', head: 'From', left: true, scope: true, text: (r) => r.remote_addr },

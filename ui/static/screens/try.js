@@ -49,6 +49,6 @@ export function draw(v) {
   return html`<section class="try"><h2>${v.ever ? 'Try it' : 'No data yet'}</h2>
     <p>${v.ever ? 'Events arrive at this node.' : 'Nothing has arrived at this node.'} Post an event for every call that a gateway makes, and this page shows which provider is slow, failing, lagging or cut off.</p>
     <p><button type="button" class="primary" @click=${() => send(v.state.profile)}>Send sample events</button> <span role="status">${said}</span></p>
-    ${snippets.map(([name, text]) => html`<div class="snippet"><h3>${name}</h3><pre tabindex="0">${text}</pre><button type="button" @click=${(/** @type {Event} */ e) => copy(e, text)}>copy</button></div>`)}
+    ${snippets.map(([name, text]) => html`<div class="snippet"><h3>${name}</h3><pre>${text}</pre><button type="button" @click=${(/** @type {Event} */ e) => copy(e, text)}>copy</button></div>`)}
     <p class="quiet">All that can be sent and asked for is described at <a href="openapi.json">openapi.json</a>.</p></section>`;
 }

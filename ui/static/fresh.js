@@ -1,0 +1,46 @@
+// How old what is shown is, as a number: the first thing to know in an incident. And
+// what screen readers are told: transitions, and only those.
+
+import { html, nothing, render } from './vendor/lit-html/lit-html.js';
+import { span, tenth, whole } from './format.js';
+
+const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** Older than this is stale. */
+const staleAfter = 10; // s
+
+let said = '';
+
+/** @param {import('./feed.js').Feed} feed @param {number | null} waiting updates that wait while the page is paused */
+export function freshness(feed, waiting) {
+  const s = feed.status;
+  const ms = Date.now() - feed.lastFrame;
+  const old = ms / 1000;
+  let word = s.state === 'live' ? (old < (2 * s.interval) / 1000 + 1 ? 'live' : 'lagging') : s.state;
+  if (['live', 'lagging', 'catching up'].includes(word) && old > staleAfter) word = 'stale';
+  const text = waiting !== null ? `paused · ${whole(waiting)} updates waiting` : ['live', 'lagging', 'stale'].includes(word) ? `${word} ${tenth(old)} s` : word;
+  const box = $('fresh');
+  if (box.textContent !== text) box.textContent = text;
+  box.dataset.state = waiting !== null ? 'paused' : word;
+  document.body.classList.toggle('old', word === 'stale' || word === 'disconnected');
+  const retry = html`<button type="button" id="retry" @click=${() => feed.retry()}>Retry now</button>`;
+  const age = feed.lastFrame ? `What is shown is ${span(ms)} old.` : 'Nothing has come yet.';
+  render(word === 'disconnected' ? html`<p><strong>Disconnected.</strong> ${age} Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. ${retry}</p>`
+    : word === 'stale' ? html`<p><strong>Stale.</strong> ${age} ${retry}</p>` : nothing, $('banner'));
+  if (['live', 'stale', 'disconnected'].includes(word) && word !== said) {
+    if (said) $('said').textContent = word;
+    said = word;
+  }
+}
+
+/** @type {Set<string> | null} */ let alarmed = null;
+
+/** @param {Row[]} alarms @param {boolean} known whether anything has come yet */
+export function announce(alarms, known) {
+  const now = new Set(alarms.map((a) => `${a.key.replaceAll('/', ' ')}: ${a.rule.replaceAll('_', ' ')}`));
+  const came = [...now].filter((a) => !alarmed?.has(a));
+  const went = [...alarmed ?? []].filter((a) => !now.has(a));
+  if (alarmed && came.length) $('said').textContent = came.join('. ');
+  else if (went.length) $('said').textContent = `Over: ${went.join('. ')}`;
+  if (known) alarmed = now;
+}
