@@ -217,6 +217,9 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 		} else {
 			p.want(o, now+p.patience(&h), "")
 		}
+	case o.mark >= h.after: // nothing under way explains it: the origin has to say it in full
+		o.plain = true
+		p.want(o, now, "")
 	default: // R5: what came without building on what is missing was merged
 		p.want(o, now+p.patience(&h), "")
 	}

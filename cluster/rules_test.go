@@ -258,6 +258,24 @@ func TestR5(t *testing.T) {
 	w.receive(a.tick(4, narrow))
 	w.want("pulls after a head that announces", len(w.pulls()), 1)
 
+	// Rows that came by others have no number here. The origin is asked at once, and
+	// leaves nothing out.
+	other := newWorld(t)
+	b := other.node("b", 1)
+	other.meet(peer{name: "b", incarnation: 1})
+	const told = 4 * reach // long enough for the origin to take the key for known
+	for range told {
+		other.receive(b.tick(4, wide))
+	}
+	other.want("pulls before", len(other.pulls()), 0)
+	other.of(b).rows = knownRows{}
+	other.receive(b.tick(4, wide))
+	plain := other.pulls()
+	other.want("pulls of rows without a number", len(plain), 1)
+	other.want("something may be left out", plain[0].builds, false)
+	other.serve(b, plain[0])
+	other.want("calls with those rows", other.calls(), uint64(4*(told+1)))
+
 	crowd := newWorld(t)
 	var peers []peer
 	for i := range 10 {

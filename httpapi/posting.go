@@ -99,7 +99,7 @@ func (a *API) takePosts(w http.ResponseWriter, r *http.Request, receipt *store.R
 	if err != nil {
 		return false // a writer that cannot: a recorder, or some middleware's
 	}
-	read, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) // they are there
+	read, _ := buffered.Peek(buffered.Reader.Buffered()) // they are there
 	conn = withoutBegun(conn)
 	p := &poster{api: a, conn: conn, remote: r.RemoteAddr, reader: bufio.NewReader(io.MultiReader(bytes.NewReader(slices.Clone(read)), conn))}
 	answered := p.answer(receipt)
@@ -209,8 +209,7 @@ func (p *poster) head() (length int64, ok bool) {
 		if p.conn.SetReadDeadline(time.Now().Add(headTime)) != nil {
 			return 0, false
 		}
-		var err error
-		if text, err = p.reader.Peek(len(text) + 1); err != nil {
+		if _, err := p.reader.Peek(len(text) + 1); err != nil {
 			return 0, false // too long, too slow, or at its end: the server says so
 		}
 		text, _ = p.reader.Peek(p.reader.Buffered())

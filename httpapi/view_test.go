@@ -46,7 +46,7 @@ func TestQueriesKept(t *testing.T) {
 	if b := parse(providersResource, "window=5m"); a != b || b.canonical == parse(providersResource, "window=1h").canonical {
 		t.Error("the same query was parsed again, or another was not")
 	}
-	if parse(providerResource, "window=5m") == parse(providerResource, "window=5m") {
+	if one, another := parse(providerResource, "window=5m"), parse(providerResource, "window=5m"); one == another {
 		t.Error("a query is shared by two providers")
 	}
 	if _, err := q.parse(providersResource, "window=5h"); err == nil || len(q.known) != 2 {

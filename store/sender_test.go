@@ -34,10 +34,10 @@ func TestSenderRate(t *testing.T) {
 	members("alive")
 	for second := range 240 {
 		to := b
-		switch {
-		case second == 90:
+		switch second {
+		case 90:
 			members("failed")
-		case second == 100:
+		case 100:
 			b = node("b")
 			to = b
 			members("alive")
