@@ -276,6 +276,39 @@ func TestCaps(t *testing.T) {
 	}
 }
 
+// TestLargestCell: what senders make as large as they can is kept and can be read.
+func TestLargestCell(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	s, err := New(Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Event{
+		TS: now.UnixMilli(), Profile: "p", Chain: "c", ProviderID: "x", Method: "m", Strategy: "s", SourceNode: "n", SourceRegion: "r", Weight: 1_000_000,
+	}
+	calls := uint64(0)
+	apply := func(e Event) {
+		s.Apply([]Event{e})
+		calls += uint64(e.Weight)
+	}
+	for b := range numBuckets {
+		_, upper := bounds(b)
+		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), maxMicros), true, fmt.Sprintf("%0128d", b)
+		apply(e)
+		e.Failed, e.ErrorCategory = false, ""
+		apply(e)
+	}
+	for range 120 {
+		now = now.Add(time.Second)
+		s.Tick()
+	}
+	table := s.NewTable(Query{By: []Dim{ChainDim}, Window: Window5m})
+	table.Refresh()
+	if rows := table.Rows(); len(rows) != 1 || rows[0].Calls != calls {
+		t.Errorf("%d rows: %+v", len(rows), rows)
+	}
+}
+
 // TestReports: worst circuit, consensus and lag, and the ages at which reports
 // stop to count.
 func TestReports(t *testing.T) {
