@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -205,7 +206,7 @@ type framedBody struct{ io.LimitedReader }
 
 func (b *framedBody) Read(into []byte) (int, error) {
 	n, err := b.LimitedReader.Read(into)
-	if err == io.EOF && b.N > 0 {
+	if errors.Is(err, io.EOF) && b.N > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -228,8 +229,7 @@ func (p *poster) head() (length int64, ok bool) {
 		}
 	}
 	for end < 0 {
-		var err error
-		if text, err = p.reader.Peek(len(text) + 1); err != nil {
+		if _, err := p.reader.Peek(len(text) + 1); err != nil {
 			return 0, false // too long, too slow, or at its end: the server says so
 		}
 		text, _ = p.reader.Peek(p.reader.Buffered())
