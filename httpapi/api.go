@@ -128,8 +128,10 @@ func (a *API) Shutdown(ctx context.Context) error {
 	return a.streams.shutdown(ctx)
 }
 
-// Close frees what New made. The API must not be used afterwards.
+// Close frees what New made, and ends the connections that were taken over. The API
+// must not be used afterwards.
 func (a *API) Close() {
+	a.posts.close()
 	a.streams.close()
 	a.bodies.close()
 }

@@ -75,7 +75,7 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	if !strict && a.takePosts(w, r, &receipt, done) {
+	if a.takePosts(w, r, &receipt, done) {
 		return
 	}
 	body := appendReceipt(make([]byte, 0, 128), &receipt)

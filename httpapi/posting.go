@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -92,7 +93,7 @@ func withoutBegun(conn net.Conn) net.Conn {
 // takePosts takes over the connection of a post that was counted, if it may be,
 // answers, calls done, and serves the connection until it ends or goes back.
 func (a *API) takePosts(w http.ResponseWriter, r *http.Request, receipt *store.Receipt, done func()) bool {
-	if a.taking == nil || r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Close {
+	if a.taking == nil || !likelyPlain(r) {
 		return false
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -133,61 +134,82 @@ const (
 	idleTime   = 60 * time.Second // between posts, less up to an eighth
 )
 
-// serve answers posts. It returns when the connection has ended or gone back.
+// serve answers posts until the connection ends or goes back.
 func (p *poster) serve() {
-	defer p.api.posts.leave(p.conn)
-	for {
-		// A deadline that is mostly still ahead will do: setting one costs as much as
-		// reading a head.
-		deadline := time.Time{}
-		if now := time.Now(); p.waits.Sub(now) < idleTime-idleTime/8 {
-			p.waits = now.Add(idleTime)
-			deadline = p.waits
-		}
-		if !p.api.posts.rest(p.conn, deadline) {
-			_ = p.conn.Close() // nothing is under way
+	goesBack := false
+	defer func() { // also when something panics
+		p.api.posts.end(p.conn)
+		if !goesBack {
+			_ = p.conn.Close() // what could be written has been
 			return
 		}
-		if _, err := p.reader.Peek(1); err != nil {
-			_ = p.conn.Close() // nothing is under way
-			return
-		}
-		if !p.post() {
-			return
-		}
-	}
-}
-
-// post answers one post, of which the first byte is there. It reports whether the
-// connection is still its own.
-func (p *poster) post() bool {
-	p.api.posts.begin(p.conn)
-	defer p.api.posts.end(p.conn)
-	length, ok := p.head()
-	if !ok {
 		read, _ := p.reader.Peek(p.reader.Buffered()) // they are there
 		_ = p.conn.SetDeadline(time.Time{})           // the server sets its own
 		p.api.taking.giveBack(p.conn, slices.Clone(read))
+	}()
+	for p.rest() {
+		p.api.posts.begin(p.conn)
+		length, ok := p.head()
+		if !ok {
+			goesBack = true
+			return
+		}
+		if !p.post(length) {
+			return
+		}
+	}
+}
+
+// rest waits for another post. It reports whether there is one.
+func (p *poster) rest() bool {
+	// A deadline that is mostly still ahead will do: setting one costs as much as
+	// reading a head.
+	deadline := time.Time{}
+	if now := time.Now(); p.waits.Sub(now) < idleTime-idleTime/8 {
+		p.waits = now.Add(idleTime)
+		deadline = p.waits
+	}
+	if !p.api.posts.rest(p.conn, deadline) {
 		return false
 	}
+	// The server, too, waits for four bytes, and takes line ends among them for the
+	// end of the post before, which some clients write.
+	first, err := p.reader.Peek(4)
+	if err != nil {
+		return false
+	}
+	_, err = p.reader.Discard(len(first) - len(bytes.TrimLeft(first, "\r\n")))
+	return err == nil
+}
+
+// post answers a post whose head has been read. It reports whether another one may
+// follow.
+func (p *poster) post(length int64) bool {
 	if length > int64(p.reader.Buffered()) {
 		p.waits = time.Time{}
 		if p.conn.SetReadDeadline(time.Now().Add(p.api.options.BodyTimeout)) != nil {
-			return p.end()
+			return false
 		}
 	}
-	body := &io.LimitedReader{R: p.reader, N: length}
+	body := &framedBody{io.LimitedReader{R: p.reader, N: length}}
 	p.request.Body, p.request.ContentLength = io.NopCloser(body), length
 	receipt, err := p.api.ingestPost(p.request, false)
-	if err == nil {
-		return p.answer(&receipt) || p.end()
+	if err != nil {
+		return p.refuse(err, body)
 	}
-	return p.refuse(err, body)
+	return p.answer(&receipt)
 }
 
-func (p *poster) end() bool {
-	_ = p.conn.Close() // what could be written has been
-	return false
+// framedBody is a body of which nothing may be missing: the end of the connection
+// is not its end.
+type framedBody struct{ io.LimitedReader }
+
+func (b *framedBody) Read(into []byte) (int, error) {
+	n, err := b.LimitedReader.Read(into)
+	if errors.Is(err, io.EOF) && b.N > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // head reads the head of a post and returns the length of its body. It is not ok,
@@ -199,21 +221,21 @@ func (p *poster) head() (length int64, ok bool) {
 		return length, err == nil
 	}
 	// Slow path: another head, or a part of one.
-	end := 0
-	for {
-		if end = bytes.Index(text, []byte("\r\n\r\n")); end >= 0 {
-			end += 4
-			break
-		}
+	end := bytes.Index(text, endOfHead)
+	if end < 0 {
 		p.waits = time.Time{}
 		if p.conn.SetReadDeadline(time.Now().Add(headTime)) != nil {
 			return 0, false
 		}
+	}
+	for end < 0 {
 		if _, err := p.reader.Peek(len(text) + 1); err != nil {
 			return 0, false // too long, too slow, or at its end: the server says so
 		}
 		text, _ = p.reader.Peek(p.reader.Buffered())
+		end = bytes.Index(text, endOfHead)
 	}
+	end += len(endOfHead)
 	r, at := plainHead(text[:end])
 	if r == nil || !p.api.hostAllowed(r.Host) {
 		return 0, false
@@ -228,6 +250,8 @@ func (p *poster) head() (length int64, ok bool) {
 	_, err := p.reader.Discard(size)
 	return length, err == nil
 }
+
+var endOfHead = []byte("\r\n\r\n")
 
 // same returns the length of a body and the size of its head when the text begins
 // with the head of the post before, but for the length.
@@ -282,15 +306,32 @@ func plainHead(head []byte) (r *http.Request, lengthAt int) {
 		at += len(line) + 2
 	}
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
-	if err != nil || lengthAt == 0 || r.Host == "" {
+	if err != nil || lengthAt == 0 || r.Host == "" || strings.Trim(r.Host, hostChars) != "" {
 		return nil, 0
 	}
 	return r, lengthAt
 }
 
+// hostChars are those of plain hosts. The server refuses some of the others.
+const hostChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
+
+// likelyPlain reports whether posts with a head like that of r may be plain: a
+// connection of others would go back each time.
+func likelyPlain(r *http.Request) bool {
+	if r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Close || r.RequestURI != "/api/v1/events" || r.ContentLength < 0 {
+		return false
+	}
+	for name := range r.Header {
+		if !slices.Contains(plainNames, name) {
+			return false
+		}
+	}
+	return true
+}
+
 // refuse answers with an error. What is left of the body is in the way of the next
 // post: a little is read away, and with more the connection ends.
-func (p *poster) refuse(err error, body *io.LimitedReader) bool {
+func (p *poster) refuse(err error, body *framedBody) bool {
 	const little, patience = 256 << 10, 500 * time.Millisecond
 	if body.N > 0 && body.N <= little {
 		_, _ = io.Copy(io.Discard, body) // as far as it comes
@@ -306,7 +347,7 @@ func (p *poster) refuse(err error, body *io.LimitedReader) bool {
 	var wire bytes.Buffer
 	_ = response.Write(&wire) // to memory
 	if !p.write(wire.Bytes()) {
-		return p.end()
+		return false
 	}
 	if body.N == 0 {
 		return true
@@ -315,7 +356,7 @@ func (p *poster) refuse(err error, body *io.LimitedReader) bool {
 	if p.conn.SetReadDeadline(time.Now().Add(patience)) == nil {
 		_, _ = io.CopyN(io.Discard, body, little) // as far as it comes
 	}
-	return p.end()
+	return false
 }
 
 // answer answers a post that was counted.

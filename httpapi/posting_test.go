@@ -26,6 +26,7 @@ func TestPostsOverOneConnection(t *testing.T) {
 	post := func(body, head string) string {
 		return fmt.Sprintf("POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s", head, len(body), body)
 	}
+	cut := func(request string, by int) string { return request[:len(request)-by] + theEnd }
 	const ndjson = "Content-Type: application/x-ndjson\r\n"
 	first := post(line("0"), ndjson)
 	for name, requests := range map[string][]string{
@@ -63,6 +64,12 @@ func TestPostsOverOneConnection(t *testing.T) {
 		"an end":               {first, post(line("1"), ndjson+"Connection: close\r\n")},
 		"kept alive":           {first, post(line("1"), ndjson+"Connection: keep-alive\r\n"), post(line("2"), ndjson+"Connection: keep-alive\r\n")},
 		"no method":            {first, "FOO /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n", post(line("1"), ndjson)},
+		"a line end too much":  {first, "\r\n" + post(line("1"), ndjson), "\r\n\r\n" + post(line("2"), ndjson), "\n" + post(line("3"), ndjson), "\r\n\r\n\r\n" + post(line("4"), ndjson)},
+		"a damaged host":       {first, strings.Replace(post(line("1"), ndjson), "localhost", "localhost:a/b", 1)},
+		"a host with a port":   {first, strings.Replace(post(line("1"), ndjson), "localhost", "[::1]:7400", 1), post(line("2"), ndjson)},
+		"cut off":              {first, cut(post(line("1")+line("2"), ndjson), 40)},
+		"cut off in the head":  {first, cut(post(line("1"), ndjson), 150)},
+		"cut off and refused":  {first, cut(post(line("1"), "Content-Type: text/html\r\n"), 40)},
 		"nonsense":             {first, "\x00\x01\x02\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,6 +85,9 @@ func TestPostsOverOneConnection(t *testing.T) {
 	}
 }
 
+// theEnd, behind a request, stands for the end of what the client sends.
+const theEnd = "<the end>"
+
 // talk sends requests over one connection, each when the one before is answered,
 // and returns what was said to each, until the connection ends.
 func (n *testNode) talk(requests []string) (said []string) {
@@ -88,8 +98,14 @@ func (n *testNode) talk(requests []string) (said []string) {
 	}
 	in := bufio.NewReader(conn)
 	for _, r := range requests {
+		r, ends := strings.CutSuffix(r, theEnd)
 		if _, err := io.WriteString(conn, r); err != nil {
 			return append(said, "cannot write")
+		}
+		if ends {
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				n.tb.Fatal(err)
+			}
 		}
 		for range strings.Count(r, "/api/v1/") + strings.Count(r, "/healthz") + strings.Count(r, "/nope") + strings.Count(r, "\x00") {
 			resp, err := http.ReadResponse(in, nil)
@@ -103,7 +119,7 @@ func (n *testNode) talk(requests []string) (said []string) {
 			head := resp.Header.Clone()
 			head.Del("Date")
 			head.Del("Connection") // a server may say more of it
-			said = append(said, fmt.Sprint(resp.Status, resp.Close, head, string(body)))
+			said = append(said, fmt.Sprint(resp.Status, resp.Close && !ends, head, string(body)))
 		}
 	}
 	return said
@@ -169,6 +185,28 @@ func TestSlowPosts(t *testing.T) {
 		if resp.StatusCode != want {
 			t.Fatalf("%s %s, want %d", resp.Status, text, want)
 		}
+	}
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Error("it goes on:", err)
+	}
+}
+
+// TestCloseEndsPosts: connections that were taken over end with the API, also when
+// nothing was drained.
+func TestCloseEndsPosts(t *testing.T) {
+	n := newTestNode(t, nil)
+	body := decision("c", "p", "")
+	conn := n.rawConn(fmt.Sprintf("POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	n.api.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := in.ReadByte(); err != io.EOF {
 		t.Error("it goes on:", err)

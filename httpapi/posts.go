@@ -39,9 +39,15 @@ func (p *posts) begin(from deadliner) {
 	p.running[from] = struct{}{}
 }
 
+// end is the end of a post, or of a taken connection.
 func (p *posts) end(from deadliner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endLocked(from)
+}
+
+func (p *posts) endLocked(from deadliner) {
+	delete(p.idle, from)
 	delete(p.running, from)
 	if len(p.running) == 0 && p.none != nil {
 		close(p.none)
@@ -49,23 +55,17 @@ func (p *posts) end(from deadliner) {
 	}
 }
 
-// rest has a taken connection wait for its next post, until a deadline if there is
-// one. It reports whether it may.
+// rest ends the post of a taken connection and has it wait for the next, until a
+// deadline if there is one. It reports whether it may.
 func (p *posts) rest(conn deadliner, deadline time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endLocked(conn)
 	if p.ending || !deadline.IsZero() && conn.SetReadDeadline(deadline) != nil {
 		return false
 	}
 	p.idle[conn] = struct{}{}
 	return true
-}
-
-// leave is the end of a taken connection.
-func (p *posts) leave(conn deadliner) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.idle, conn)
 }
 
 // postBody cannot be read any more once posts are closed.
@@ -106,24 +106,32 @@ func (p *posts) finish(ctx context.Context) bool {
 	return p.wait(ctx)
 }
 
+// close ends taken connections, and what is still read of bodies.
+func (p *posts) close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.finish(ctx) // it only says whether all had ended by now
+}
+
+// wait reports whether there was an instant at which no post ran: those that began
+// before the end of the node have ended then, and later ones are refused.
 func (p *posts) wait(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lastBodies)
 	defer cancel()
-	for {
-		p.mu.Lock()
-		if len(p.running) == 0 {
-			p.mu.Unlock()
-			return true
-		}
-		if p.none == nil {
-			p.none = make(chan struct{})
-		}
-		none := p.none
+	p.mu.Lock()
+	if len(p.running) == 0 {
 		p.mu.Unlock()
-		select {
-		case <-none:
-		case <-ctx.Done():
-			return false
-		}
+		return true
+	}
+	if p.none == nil {
+		p.none = make(chan struct{})
+	}
+	none := p.none
+	p.mu.Unlock()
+	select {
+	case <-none:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -297,6 +297,7 @@ func (w *work) refuse(begin int, f fault) {
 	w.next++
 	w.discard()
 	w.drop()
+	w.place, w.placeID = "", "" // they may be in what was dropped
 }
 
 // line is the number of the line that an offset is in. Offsets mostly ascend.
@@ -318,7 +319,7 @@ func (w *work) flush() {
 		w.partial = true
 	}
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
-	w.forget() // they may use the arena
+	w.forget()
 	clear(w.attempts)
 	w.arena, w.attempts = w.arena[:0], w.attempts[:0]
 }

@@ -55,6 +55,29 @@ func TestStringsOfAChunk(t *testing.T) {
 	}
 }
 
+// TestRegionsOfChunks: the region of a sender is its own, also when its name takes the
+// place in memory that another one's had in the chunk before.
+func TestRegionsOfChunks(t *testing.T) {
+	g := newIngester(t, nil)
+	g.chunk = 2
+	w := g.newWork()
+	w.counted = true
+	line := func(place string, n int) string {
+		return decisionWith(fmt.Sprintf(`,"source_node_id":"%s\u002d080713ea67e778","request_id":"%d"`, place, n)) + "\n"
+	}
+	for range 2 { // with memory that is there already
+		w.body = []byte(line("Sjc", 1) + line("Sjc", 2) + line("Fra", 3) + line("Fra", 4))
+		if err := w.pass(lines, testNow.UnixMilli()); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range w.events {
+			if e.SourceRegion != "fra" {
+				t.Errorf("the region of %s is %s", e.SourceNode, e.SourceRegion)
+			}
+		}
+	}
+}
+
 // TestRefusalsAreInOrder: also when the store refuses an event that stands before
 // one that the decoder has refused, and when only the first are listed.
 func TestRefusalsAreInOrder(t *testing.T) {

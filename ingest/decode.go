@@ -113,7 +113,6 @@ func (d *decoder) reset(data []byte, now int64) {
 	d.data, d.now = data, now
 	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
 	d.forget()
-	d.place, d.placeID = "", ""
 	clear(d.ids[:])
 	clear(d.faults[:])
 }
@@ -126,8 +125,12 @@ func (d *decoder) drop() {
 	d.arena, d.attempts = d.arena[:d.arenaMark], d.attempts[:d.attemptsMark]
 }
 
-// forget lets go of the events that others would be compared with.
-func (d *decoder) forget() { d.shape.before, d.spare.before = nil, nil }
+// forget lets go of all that points into the arena: the events that others would be
+// compared with, and the region.
+func (d *decoder) forget() {
+	d.shape.before, d.spare.before = nil, nil
+	d.place, d.placeID = "", ""
+}
 
 // keep makes the event just read, which ends at end, one that others are compared
 // with if it is of a new shape. Those with attempts are not: they share memory that

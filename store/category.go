@@ -24,7 +24,10 @@ var knownCategories = [...]string{
 const (
 	unknownCategory categoryID = 0
 	otherCategory              = categoryID(len(knownCategories) - 1)
-	maxCategories              = 250 // keeps the largest possible packed cell below 64 KiB
+
+	// These two keep the largest possible packed cell below maxPacked.
+	maxCategories   = 250
+	maxCategoryText = 8 << 10 // bytes of all names that are not known
 
 	// otherName stands for what is no longer told apart once a cap is reached.
 	otherName = "__other__"
@@ -42,6 +45,7 @@ var blameless = map[string]bool{
 type categories struct {
 	mu     sync.RWMutex
 	byName map[string]categoryID
+	text   int                        // bytes of the names that are not known
 	list   atomic.Pointer[[]category] // by id; replaced, never changed
 }
 
@@ -78,9 +82,10 @@ func (c *categories) id(name string) categoryID {
 		return id
 	}
 	old := *c.list.Load()
-	if len(old) >= maxCategories {
+	if len(old) >= maxCategories || c.text+len(name) > maxCategoryText {
 		return otherCategory
 	}
+	c.text += len(name)
 	name = string(append([]byte(nil), name...))
 	id = categoryID(len(old))
 	list := append(old[:len(old):len(old)], category{name: name})

@@ -25,7 +25,8 @@ const farSearch = 12
 
 const (
 	entryHeader = 10
-	sumBit      = 1 << 15 // a packed cell has at most some 26 KB
+	sumBit      = 1 << 15
+	maxPacked   = sumBit - 1 // bytes of a packed cell; the largest made here has some 30 KB
 )
 
 // entry is one packed cell in a log. Its bytes are valid until the log changes.

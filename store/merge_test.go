@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -135,7 +137,17 @@ func TestMergeRefusesNonsense(t *testing.T) {
 		return []CellState{{Tier: 0, Step: now.Unix(), Stamp: 1, Packed: packed}}
 	}
 	peer := OriginID{"other", 1}
+	long := func(v byte) []byte { return append(append([]byte{v | 0x80}, bytes.Repeat([]byte{0x80}, 8)...), 0) }
+	const n = maxPacked / 20
+	huge := binary.AppendUvarint([]byte{packErrors}, n) // nothing but its size is wrong
+	huge = append(binary.AppendUvarint(huge, n), 0, 0)
+	huge = binary.AppendUvarint(huge, n)
+	for range n {
+		huge = append(append(huge, long(1)...), long(1)...)
+	}
+	huge = binary.AppendUvarint(append(huge, 1<<1, 1<<1|1), n)
 	for name, state := range map[string]RowState{
+		"a huge cell":      {Key: key, Cells: cellAt(huge)},
 		"no key":           {Key: "", Cells: cellAt(packed)},
 		"empty id":         {Key: "p\x00\x00x\x00m\x00s\x00r\x00\x00\x00", Cells: cellAt(packed)},
 		"unknown enum":     {Key: key[:len(key)-1] + "\x07", Cells: cellAt(packed)},

@@ -197,7 +197,7 @@ func (u *unpacker) uvarint() uint64 {
 // through here too: whatever they are, the answer is a valid cell or an error.
 func (c *cell) unpack(packed []byte, names *categories) error {
 	u := unpacker{rest: packed}
-	if len(packed) == 0 {
+	if len(packed) == 0 || len(packed) > maxPacked {
 		return errDamagedCell
 	}
 	flags := packed[0]

@@ -209,6 +209,39 @@ func TestDedupPeriod(t *testing.T) {
 	}
 }
 
+// TestNamesAndIdentities: whatever names an event has, another is another.
+func TestNamesAndIdentities(t *testing.T) {
+	s, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []Event
+	names := []string{"a", "b", "c", "ab", "x", "0"}
+	for _, request := range names {
+		for _, name := range names {
+			for duration := range uint64(3) {
+				e := Event{
+					TS: s.Now(), Profile: "p", Chain: "c", ProviderID: name, Method: "m", Strategy: "s", SourceNode: request, SourceRegion: "r",
+					RequestID: "r", DurationMicros: duration, UpstreamMicros: duration, Weight: 1,
+				}
+				events = append(events, e)
+				e.SourceNode, e.RequestID = "n", request
+				events = append(events, e)
+			}
+			events = append(events, Event{
+				TS: s.Now(), Profile: name, Chain: "c", ProviderID: "x", Method: "m", Strategy: "s", SourceNode: "n", SourceRegion: "r",
+				EventID: request, Weight: 1,
+			})
+		}
+	}
+	if r := s.Apply(events); r.Accepted != len(events) {
+		t.Errorf("%+v of %d", r, len(events))
+	}
+	if r := s.Apply(events); r.Duplicates != len(events) {
+		t.Errorf("again: %+v of %d", r, len(events))
+	}
+}
+
 // TestDedupUnderItsCap: memory stays below the cap, the newest identities are
 // found, and the period that is left is told.
 func TestDedupUnderItsCap(t *testing.T) {
@@ -273,6 +306,39 @@ func TestCaps(t *testing.T) {
 		if r := s.Apply([]Event{e}); r.Accepted != want || want == 0 && r.Refusals[0].Code != "too_many_series" {
 			t.Errorf("height %d: %+v", i, r)
 		}
+	}
+}
+
+// TestLargestCell: what senders make as large as they can is kept and can be read.
+func TestLargestCell(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	s, err := New(Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Event{
+		TS: now.UnixMilli(), Profile: "p", Chain: "c", ProviderID: "x", Method: "m", Strategy: "s", SourceNode: "n", SourceRegion: "r", Weight: 1_000_000,
+	}
+	calls := uint64(0)
+	apply := func(e Event) {
+		s.Apply([]Event{e})
+		calls += uint64(e.Weight)
+	}
+	for b := range numBuckets {
+		_, upper := bounds(b)
+		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), maxMicros), true, fmt.Sprintf("%0128d", b)
+		apply(e)
+		e.Failed, e.ErrorCategory = false, ""
+		apply(e)
+	}
+	for range 120 {
+		now = now.Add(time.Second)
+		s.Tick()
+	}
+	table := s.NewTable(Query{By: []Dim{ChainDim}, Window: Window5m})
+	table.Refresh()
+	if rows := table.Rows(); len(rows) != 1 || rows[0].Calls != calls {
+		t.Errorf("%d rows: %+v", len(rows), rows)
 	}
 }
 

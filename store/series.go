@@ -132,7 +132,8 @@ func mix(a, b uint64) uint64 {
 	return high ^ low ^ a
 }
 
-// secret are the random numbers behind the hashes of identities.
+// secret are the random numbers behind the hashes of identities. They are the hashes
+// of nothing: a number that is equal to one would cancel out what it is folded with.
 type secret struct{ a, b uint64 }
 
 // fold mixes two numbers into one that cannot be told in advance. What it gives

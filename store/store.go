@@ -26,6 +26,7 @@ package store
 import (
 	"errors"
 	"hash/maphash"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,7 +124,7 @@ func New(o Options) (*Store, error) {
 		profiles:   make(map[string]*profile),
 		origins:    make(map[OriginID]*origin),
 	}
-	s.secret = secret{maphash.String(s.seed, "a"), maphash.String(s.seed, "b")}
+	s.secret = secret{rand.Uint64(), rand.Uint64()}
 	s.began = s.clock.now()
 	s.firstKnown.Store(s.began)
 	s.urgent = make(chan struct{}, 1)

@@ -84,7 +84,8 @@ func (p *poster) exchange(body []byte) (a answer, keep bool, err error) {
 	p.wire = append(p.wire[:0], p.header...)
 	p.wire = append(strconv.AppendInt(p.wire, int64(len(body)), 10), "\r\n\r\n"...)
 	if len(body) <= copied {
-		_, err = p.conn.Write(append(p.wire, body...))
+		p.wire = append(p.wire, body...)
+		_, err = p.conn.Write(p.wire)
 	} else {
 		buffers := net.Buffers{p.wire, body}
 		_, err = buffers.WriteTo(p.conn)

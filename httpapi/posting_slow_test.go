@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"remuda/store"
+)
+
+// TestSlowHeads: however a head dribbles in, the server has the connection back, or
+// it has ended, when its time is up.
+func TestSlowHeads(t *testing.T) {
+	const head = "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
+	for name, c := range map[string]struct {
+		begin string
+		every time.Duration
+		back  bool
+		after time.Duration
+	}{
+		"nothing":         {"", time.Hour, false, idleTime},
+		"half a method":   {"PO", time.Hour, false, idleTime},
+		"line ends":       {"\r\n\r\n", time.Hour, true, headTime},
+		"half a head":     {head[:30], time.Hour, true, headTime},
+		"one by one":      {head[:4], time.Second, true, headTime},
+		"a post before":   {head + "{}" + head[:30], time.Hour, true, headTime},
+		"dribbling after": {head + "{}" + head[:4], time.Second, true, headTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &API{posts: newPosts(), ingester: takesAll{}, taking: &taking{conns: make(chan net.Conn), ended: make(chan struct{})}}
+				a.options.BodyTimeout = 15 * time.Second
+				client, conn := net.Pipe()
+				began := time.Now()
+				go (&poster{api: a, conn: conn, reader: bufio.NewReader(conn)}).serve()
+				go func() {
+					_, _ = io.Copy(io.Discard, client)
+					_ = a.taking.Close() // it has ended
+				}()
+				go func() {
+					_, _ = io.WriteString(client, c.begin)
+					for {
+						select {
+						case <-time.After(c.every):
+							_, _ = io.WriteString(client, "P")
+						case <-a.taking.ended:
+							return
+						}
+					}
+				}()
+				back, err := a.taking.Accept()
+				if took := time.Since(began); took != c.after || (err == nil) != c.back {
+					t.Errorf("given back %v after %v, want %v after %v", err == nil, took, c.back, c.after)
+				}
+				if back != nil {
+					_ = back.Close()
+				}
+				_ = client.Close()
+				if len(a.posts.running)+len(a.posts.idle) > 0 {
+					t.Error("it is still waited for")
+				}
+			})
+		})
+	}
+}
+
+// takesAll is an Ingester.
+type takesAll struct{}
+
+func (takesAll) Ingest(r *http.Request, _ bool) (store.Receipt, error) {
+	_, err := io.Copy(io.Discard, r.Body)
+	return store.Receipt{Accepted: 1}, err
+}
+func (takesAll) InFlight() (now, limit int64)             { return 0, 0 }
+func (takesAll) Limits() (body, inflated int64, line int) { return 1 << 20, 1 << 20, 1 << 16 }
