@@ -32,7 +32,7 @@ cluster: build ## three nodes on this machine, for play: http://127.0.0.1:7400, 
 	./bin/remuda serve --node bom --region ap-south --http 127.0.0.1:7420 --gossip 127.0.0.1:7421 --join 127.0.0.1:7401 & \
 	wait
 
-soak: ## a million simulated seconds of clusters with faults, some two hours
+soak: ## a million simulated seconds of clusters with faults, an hour or two
 	go test ./cluster -count=1 -run TestSimulation -timeout 6h -sim.seconds=1000000
 
 test: ## all tests, with the race detector, in a random order; browser tests where there is a Chromium
