@@ -127,18 +127,20 @@ func TestTools(t *testing.T) {
 			tool := fmt.Sprintf(`document.querySelectorAll('.tools')[%d]`, i)
 			command := eval[string](p, fmt.Sprintf(`(async () => { window.copied = ''; %s.querySelector('button').click(); await 0; return window.copied; })()`, tool))
 			fetch(t, strings.TrimSuffix(strings.TrimPrefix(command, "curl '"), "'"))
-			var csv string
-			if href := eval[string](p, tool+`.querySelector('a')?.href ?? ''`); href != "" {
-				csv = fetch(t, href)
-			} else {
-				csv = eval[string](p, fmt.Sprintf(`(() => { window.saved = null; %s.querySelector('button:last-of-type').click(); return window.saved.text(); })()`, tool))
-			}
-			// A table and its CSV have as many rows.
-			if rows := eval[int](p, tool+`.closest('section.table')?.querySelectorAll('tbody tr').length ?? -1`); rows >= 0 {
-				if lines := strings.Count(strings.TrimSpace(csv), "\n"); lines != rows {
-					t.Errorf("%s: %d rows, and %d in the CSV of %s", path, rows, lines, command)
+			// A table and its CSV have as many rows, once both have heard of streams that ended.
+			eventually(t, path+" has the rows of its CSV", func() string {
+				var csv string
+				if href := eval[string](p, tool+`.querySelector('a')?.href ?? ''`); href != "" {
+					csv = fetch(t, href)
+				} else {
+					csv = eval[string](p, fmt.Sprintf(`(() => { window.saved = null; %s.querySelector('button:last-of-type').click(); return window.saved.text(); })()`, tool))
 				}
-			}
+				rows := eval[int](p, tool+`.closest('section.table')?.querySelectorAll('tbody tr').length ?? -1`)
+				if lines := strings.Count(strings.TrimSpace(csv), "\n"); rows >= 0 && lines != rows {
+					return fmt.Sprintf("%d rows, and %d in the CSV of %s", rows, lines, command)
+				}
+				return ""
+			})
 		}
 	}
 }
