@@ -30,8 +30,9 @@ var commands struct {
 
 const description = `Live numbers of RPC providers, from every gateway to every viewer.
 
-A node alone:   remuda serve          then open http://127.0.0.1:7400
-Something to see: remuda demo
+  remuda serve    a node alone: open http://127.0.0.1:7400
+  remuda demo     something to see
+
 Every flag has a twin in the environment: --node is REMUDA_NODE.`
 
 // errReported ends the program with status 1; what is wrong has been said.

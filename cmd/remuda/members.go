@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 )
@@ -37,7 +39,11 @@ func (c *membersCommand) Run(ctx context.Context) error {
 	}
 	answer, err := defaultClient().Do(r)
 	if err != nil {
-		return err
+		var failed *url.Error // it names the whole query
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return fmt.Errorf("no answer from %s: %w", base, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
