@@ -80,11 +80,25 @@ func (p *protocol) lastHeard(n *node) time.Duration {
 func (p *protocol) marks() []status {
 	list := []status{p.own}
 	for _, o := range p.origins {
-		if o.mark > 0 || o.ahead > 0 {
-			list = append(list, p.status(o))
+		if s, ok := p.has(o.id); ok {
+			list = append(list, s)
 		}
 	}
 	return list
+}
+
+// has returns how much is here of an origin, of which others may then be told. Of
+// one that others only spoke of nothing may: its clock is not known here, and with
+// a wrong one they would drop what they have.
+func (p *protocol) has(id store.OriginID) (status, bool) {
+	if id == p.self {
+		return p.own, true
+	}
+	o := p.origins[id]
+	if o == nil || o.mark == 0 && o.ahead == 0 {
+		return status{id: id}, false
+	}
+	return p.status(o), true
 }
 
 func (p *protocol) status(o *origin) status {

@@ -182,14 +182,7 @@ func (c *Cluster) status(id store.OriginID) (s status, ok bool) {
 	if c.protocol == nil {
 		return status{}, false
 	}
-	if id == c.protocol.self {
-		return c.protocol.own, true
-	}
-	o := c.protocol.origins[id]
-	if o == nil {
-		return status{id: id}, false
-	}
-	return c.protocol.status(o), true
+	return c.protocol.has(id)
 }
 
 // answerDecisions sends this node's own decisions of a request.

@@ -401,6 +401,22 @@ func TestR8BeforeSerf(t *testing.T) {
 	w.want("sequence", m.Sequence, uint64(1))
 }
 
+// Of a run that others only spoke of nothing is told: its clock is not known here.
+func TestR6SpokenOf(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	w.p.exchanged(w.now, "b", []status{{store.OriginID{Node: "b", Incarnation: 1}, 1, 1, 0, true}, {a.id, 1, 1, 0, true}}, 0, nil)
+	_, told := w.p.has(a.id)
+	w.want("told before", told, false)
+	w.want("marks before", len(w.p.marks()), 1)
+	w.receive(a.tick(10, wide))
+	s, told := w.p.has(a.id)
+	w.want("told after", told, true)
+	w.want("mark after", s.mark, uint64(1))
+	w.want("marks after", len(w.p.marks()), 2)
+}
+
 // A run is younger than all that the members have seen of its name, whatever the
 // clock says.
 func TestR9(t *testing.T) {

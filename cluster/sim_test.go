@@ -404,7 +404,7 @@ func (s *simulation) pull(n *simNode, t task) {
 	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var frames [][]byte
-		if s.reaches(n, m) && (t.id == m.protocol.self || m.protocol.origins[t.id] != nil) {
+		if _, known := m.protocol.has(t.id); known && s.reaches(n, m) {
 			late := m.rng.IntN(8) == 0
 			w := stateWriter{store: m.store, emit: func(frame []byte) error {
 				frames = append(frames, bytes.Clone(frame))
@@ -417,10 +417,8 @@ func (s *simulation) pull(n *simNode, t task) {
 				w.numbers, w.builds = &m.publisher.numbers, t.builds
 			}
 			status := func() status {
-				if t.id == m.protocol.self {
-					return m.protocol.own
-				}
-				return m.protocol.status(m.protocol.origins[t.id])
+				now, _ := m.protocol.has(t.id)
+				return now
 			}
 			if err := w.write(t.id, t.after, m.store.Now()+m.store.Skew(t.id).Milliseconds(), status); err != nil {
 				s.t.Fatal(err)
