@@ -174,8 +174,8 @@ type rowName struct {
 	keyed  bool   // its key goes along
 }
 
-// appendRow writes the entry of a row. For whoever has all that it builds on, an even
-// row's lifetime is left out, and so are sums. before is the last key in
+// appendRow writes the entry of a row. For whoever has all that it builds on, the
+// lifetime of an even row is left out, and so are its sums. before is the last key in
 // the message, of which only the difference is told.
 func appendRow(b []byte, s *store.RowState, name rowName, before string, builds bool, h *head) []byte {
 	kind := byte(entryRow)
@@ -197,8 +197,11 @@ func appendRow(b []byte, s *store.RowState, name rowName, before string, builds 
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.Cells)))
+	if len(s.Cells) == 0 {
+		b = binary.AppendVarint(b, int64(h.sequence-s.Stamp))
+	}
 	for i := range s.Cells {
-		b = appendCell(b, &s.Cells[i], builds, h)
+		b = appendCell(b, &s.Cells[i], even, h)
 	}
 	return b
 }
@@ -320,6 +323,9 @@ func (r *reader) row(kind byte, h *head) (e rowEntry) {
 		r.cells = append(r.cells, c)
 	}
 	s.Cells = r.cells[begin:len(r.cells):len(r.cells)]
+	if len(s.Cells) == 0 {
+		s.Stamp = h.sequence - uint64(r.int())
+	}
 	return e
 }
 

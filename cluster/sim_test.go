@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,11 @@ var (
 	simTrace   = flag.Bool("sim.trace", false, "log what happens to every delta")
 	simSeconds = flag.Int("sim.seconds", 0, "simulated seconds in all; 0 is a short run")
 )
+
+// foundSeeds have found faults: a run that others only spoke of, told of with the
+// wrong clock; sums of cells of which some were dropped; a row of which all were;
+// rows without a number.
+var foundSeeds = []uint64{1795604637824359783, 1795611314445561728, 1795611893598207279, 1795604227884438054}
 
 // TestSimulation runs clusters of real stores through faults: messages lost,
 // repeated, late and out of order, partitions of gossip and of HTTP that stay or come
@@ -37,9 +43,12 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	const each = 600
+	seeds := slices.Clone(foundSeeds)
 	first := uint64(time.Now().UnixNano())
 	for i := range max(total/each, 1) {
-		seed := first + uint64(i)
+		seeds = append(seeds, first+uint64(i))
+	}
+	for _, seed := range seeds {
 		ok := t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { simulate(t, seed, each) })
 		if !ok {
 			t.Logf("again: go test ./cluster -run TestSimulation -sim.seed=%d", seed)

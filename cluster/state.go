@@ -66,6 +66,7 @@ func (w *stateWriter) write(id store.OriginID, after uint64, wall int64, status 
 func (w *stateWriter) rows(id store.OriginID, after uint64, tiers store.Tiers) {
 	var entry []byte
 	w.store.Changed(id, after, tiers, func(s *store.RowState) bool {
+		all := len(s.Cells)
 		if tiers == store.AllTiers {
 			kept := s.Cells[:0]
 			for _, c := range s.Cells {
@@ -75,7 +76,8 @@ func (w *stateWriter) rows(id store.OriginID, after uint64, tiers store.Tiers) {
 			}
 			s.Cells = kept
 		}
-		if len(s.Cells) == 0 {
+		// A row whose cells have all been dropped still has a lifetime to tell.
+		if len(s.Cells) == 0 && (all > 0 || tiers != store.AllTiers) {
 			return true
 		}
 		known := uint64(0)

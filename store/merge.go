@@ -165,6 +165,10 @@ func (s *Store) Merge(id OriginID, state *RowState) error {
 // it goes. Clocks and delays make nodes differ by less.
 var mergeGrace = [numTiers]int64{10, 2, 0}
 
+// sumGrace is by how many steps the finer cells of a sum must be younger than those
+// that are dropped, by their tier: clocks are only known to some seconds.
+var sumGrace = [numTiers]int64{5, 1, 0}
+
 func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, state *RowState) error {
 	sh := part.shard
 	content := part.scratch()
@@ -189,15 +193,7 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 			continue
 		}
 		if r == nil {
-			series := sh.find(hash, []byte(state.Key))
-			if series == nil {
-				s.seriesCount.Add(1)
-				p.series.Add(1)
-				series = sh.add(hash, []byte(state.Key), p)
-			}
-			r = part.addRow(series)
-			r.born = uint32(state.Born)
-			r.digest = part.again(mix(series.mark, state.Born))
+			r = s.foreignRow(p, part, hash, state)
 		}
 		if c.Packed == nil && c.Summed {
 			if e, ok := r.logs[c.Tier].find(uint32(c.Step)); ok && uint64(e.stamp) >= c.Stamp {
@@ -214,11 +210,30 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 			part.schedule(r, part.now+1)
 		}
 	}
+	if r == nil && len(state.Cells) == 0 { // all of it was dropped there; so it will be here
+		r = s.foreignRow(p, part, hash, state)
+		part.schedule(r, part.now+1)
+	}
 	if r == nil || gap != nil {
 		return gap
 	}
 	r.renew(state, &grown)
 	return nil
+}
+
+// foreignRow makes the row of a state. The caller holds the shard's mutex.
+func (s *Store) foreignRow(p *profile, part *originPart, hash uint64, state *RowState) *row {
+	sh := part.shard
+	series := sh.find(hash, []byte(state.Key))
+	if series == nil {
+		s.seriesCount.Add(1)
+		p.series.Add(1)
+		series = sh.add(hash, []byte(state.Key), p)
+	}
+	r := part.addRow(series)
+	r.born = uint32(state.Born)
+	r.digest = part.again(mix(series.mark, state.Born))
+	return r
 }
 
 // renew brings the lifetime of a row up to that of a state whose cells were merged.
@@ -244,6 +259,9 @@ func (r *row) renew(state *RowState, grown *counts) {
 func (r *row) sumPacked(c *CellState, sum *cell) bool {
 	finer := c.Tier - 1
 	log := &r.logs[finer]
+	if c.Step*tierRatio[c.Tier] < keptStart(finer, r.origin.now)+sumGrace[finer] {
+		return false // some of them may be gone
+	}
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
 	for o := log.seek(uint32(c.Step * tierRatio[c.Tier])); int(o) < len(log.buf); {

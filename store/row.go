@@ -20,8 +20,9 @@ type row struct {
 	slot   uint32 // index in origin.rows
 	stamp  uint32 // newest stamp of its packed cells
 	born   uint32 // stamp of its first
-	// uneven is the newest stamp at which the lifetime did not grow by just what the
-	// cells of the finest tier grew.
+	// uneven is the newest stamp of which the cells here no longer tell all: at which the
+	// lifetime did not grow by just what those of the finest tier grew, or that a finer
+	// cell had which was dropped since.
 	uneven uint32
 	due    int64 // second at which something of it leaves a window or a tier; 0 = never
 
@@ -420,7 +421,13 @@ func (r *row) fold() {
 
 // drop forgets the cells of a tier below start.
 func (r *row) drop(tier int, start int64) {
-	r.logs[tier].dropBefore(uint32(start))
+	log := &r.logs[tier]
+	for o, end := log.head, log.seek(uint32(start)); tier < tier60s && o < end; {
+		e := log.at(o)
+		r.uneven = max(r.uneven, e.stamp) // who does not have it cannot be told to add it up
+		o = e.end
+	}
+	log.dropBefore(uint32(start))
 	for i := 0; i < len(r.live); {
 		l := r.live[i]
 		if int(l.tier) != tier || l.step >= start {
