@@ -67,9 +67,12 @@ const (
 func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowState) bool) {
 	var state RowState
 	var packed []byte
+	second := s.clock.now() / 1000
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
+		// After a pause much is too old for others to take; what is told is its sums.
+		sh.advance(second)
 		part := sh.part(id)
 		if part == nil {
 			sh.mu.Unlock()
@@ -284,14 +287,21 @@ func (r *row) sumPacked(c *CellState, sum *cell) bool {
 // is packed in it.
 func (r *row) merge(c *CellState, content *cell, grown *counts) bool {
 	old, had := r.logs[c.Tier].find(uint32(c.Step))
-	if had && uint64(old.stamp) >= c.Stamp {
+	if had && uint64(old.stamp) > c.Stamp {
 		return false
 	}
-	r.lastSeen = max(r.lastSeen, ((c.Step+1)*tierSeconds[c.Tier])*1000-1)
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
 	if had {
 		r.unpackInto(scratch, old.packed)
+		// Two of the same stamp differ when somebody had to sum the last steps of a run
+		// that ended, and some of their cells were gone: more is right.
+		if uint64(old.stamp) == c.Stamp && content.samples <= scratch.samples {
+			return false
+		}
+	}
+	r.lastSeen = max(r.lastSeen, ((c.Step+1)*tierSeconds[c.Tier])*1000-1)
+	if had {
 		r.addToTotals(c.Tier, c.Tier, c.Step, scratch, false)
 	} else { // finer cells of this step count no more where the sum does
 		r.uncountFiner(c.Tier, c.Step)

@@ -32,6 +32,7 @@ type row struct {
 	queued [numTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
 
 	lifetime counts // everything ever counted in this row, as of the last tick
+	owed     counts // by cells that were dropped before a tick had packed them: the next one adds it
 	digest   uint64 // this row's share of the origin's digest
 }
 
@@ -202,6 +203,8 @@ func (r *row) pack(l *liveCell, stamp uint32) {
 	l.dirty = false
 	l.news(&r.lifetime)
 	l.adopt()
+	r.lifetime.merge(&r.owed)
+	r.owed = counts{}
 }
 
 // close takes an open cell that has been packed out of live.
@@ -437,7 +440,7 @@ func (r *row) drop(tier int, start int64) {
 		if l.dirty {
 			r.uneven = uint32(r.origin.shard.store.sequence.Load()) + 1
 		}
-		l.news(&r.lifetime)
+		l.news(&r.owed)
 		r.live = append(r.live[:i], r.live[i+1:]...)
 		if r.cur == l {
 			r.cur = nil

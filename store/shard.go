@@ -99,6 +99,7 @@ func (sh *shard) removeRow(r *row) {
 	}
 	if r.origin == sh.local() {
 		sh.rows.remove(s.hash, r)
+		r.lifetime.merge(&r.owed)
 		sh.retired.add(s, &r.lifetime)
 	}
 	if len(s.rows) > 0 {

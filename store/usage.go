@@ -88,6 +88,7 @@ func (s *Store) Counters() []CounterRow {
 				if r.origin == sh.local() {
 					sum := sums.sum(counterKeyOf(m))
 					sum.merge(&r.lifetime)
+					sum.merge(&r.owed)
 					for _, l := range r.live {
 						l.news(sum)
 					}
