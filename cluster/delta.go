@@ -175,8 +175,9 @@ type rowName struct {
 }
 
 // appendRow writes the entry of a row. For whoever has all that it builds on, the
-// lifetime of an even row is left out, and so are its sums. before is the last key in
-// the message, of which only the difference is told.
+// lifetime of an even row is left out, and so are its sums. Its stamp is then that of
+// its newest cell; of others that may have been dropped. before is the last key in the
+// message, of which only the difference is told.
 func appendRow(b []byte, s *store.RowState, name rowName, before string, builds bool, h *head) []byte {
 	kind := byte(entryRow)
 	if name.keyed {
@@ -195,11 +196,9 @@ func appendRow(b []byte, s *store.RowState, name rowName, before string, builds 
 		for _, v := range s.Lifetime {
 			b = binary.AppendUvarint(b, v)
 		}
-	}
-	b = binary.AppendUvarint(b, uint64(len(s.Cells)))
-	if len(s.Cells) == 0 {
 		b = binary.AppendVarint(b, int64(h.sequence-s.Stamp))
 	}
+	b = binary.AppendUvarint(b, uint64(len(s.Cells)))
 	for i := range s.Cells {
 		b = appendCell(b, &s.Cells[i], even, h)
 	}
@@ -312,6 +311,7 @@ func (r *reader) row(kind byte, h *head) (e rowEntry) {
 		for i := range s.Lifetime {
 			s.Lifetime[i] = r.uint()
 		}
+		s.Stamp = h.sequence - uint64(r.int())
 	}
 	begin := len(r.cells)
 	for range r.upTo(maxCells) {
@@ -323,9 +323,6 @@ func (r *reader) row(kind byte, h *head) (e rowEntry) {
 		r.cells = append(r.cells, c)
 	}
 	s.Cells = r.cells[begin:len(r.cells):len(r.cells)]
-	if len(s.Cells) == 0 {
-		s.Stamp = h.sequence - uint64(r.int())
-	}
 	return e
 }
 
