@@ -43,6 +43,10 @@ type Options struct {
 	Incarnation  uint64        // at least: the clock, or what a former run's number wants
 	Logger       *slog.Logger  // default slog.Default()
 
+	// Begin, if there is one, is told the number of this run before any member is. Its
+	// error ends Join. See [Dir.Begin].
+	Begin func(incarnation uint64) error
+
 	wrap func(memberlist.Transport) memberlist.Transport // for tests
 }
 
@@ -134,6 +138,12 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	c.tasks.Go(func() { c.mail.run(events, c.done) })
 	c.joinSeeds(ctx)
 	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1)
+	if o.Begin != nil {
+		if err := o.Begin(c.incarnation); err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+	}
 	address, err := httpAddress(&o, c.serf.LocalMember().Addr)
 	if err == nil {
 		err = c.serf.SetTags(map[string]string{

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -435,6 +437,39 @@ func TestR9(t *testing.T) {
 		t.Errorf("the address is the same: %s", address)
 	}
 	eventually(t, 20*time.Second, "it has what it counted before", func() bool { return again.calls() == 10 })
+}
+
+// What notes the number of a run does so before any member hears of it, and keeps
+// the run from beginning when it cannot.
+func TestR9Begin(t *testing.T) {
+	a := newTestNode(t, testOptions{name: "a"})
+	seen := func() (string, bool) {
+		for _, m := range a.serf.Members() {
+			if m.Name == "b" {
+				return m.Tags[incarnationTag], true
+			}
+		}
+		return "", false
+	}
+	full := errors.New("disk full")
+	noted := uint64(0)
+	b, err := Join(t.Context(), Options{
+		Node: "b", Gossip: "127.0.0.1:0", HTTPAddr: "127.0.0.1:1", Join: []string{a.Address()}, Incarnation: 1_800_000_000_000,
+		Logger: slog.New(slog.DiscardHandler), Begin: func(incarnation uint64) error {
+			noted = incarnation
+			eventually(t, 10*time.Second, "a sees b", func() bool { _, there := seen(); return there })
+			return full
+		},
+	})
+	if b != nil || !errors.Is(err, full) {
+		t.Errorf("joined: %v, error %v, want that of Begin", b, err)
+	}
+	if noted < 1_800_000_000_000 {
+		t.Errorf("the number noted is %d", noted)
+	}
+	if told, _ := seen(); told != "" {
+		t.Errorf("a has been told the number %s", told)
+	}
 }
 
 // The mailbox always has room, for the latest of each origin.

@@ -119,28 +119,26 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 // the members, or the clock.
 func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 	least := uint64(0)
+	begin := func(uint64) error { return nil }
 	if f.DataDir != "" {
 		if n.dir, err = cluster.OpenDir(f.DataDir, n.log); err != nil {
 			return err
 		}
-		least = n.dir.NextIncarnation()
+		least, begin = n.dir.NextIncarnation(), n.dir.Begin
 	}
 	incarnation := max(least, uint64(wallClock().UnixMilli()))
 	if f.clustered() {
 		n.cluster, err = cluster.Join(ctx, cluster.Options{
 			Node: f.Node, Region: f.Region, Cluster: f.Cluster, Gossip: f.Gossip, Join: f.Join, Advertise: f.Advertise,
 			HTTPAddr: n.listener.Addr().String(), SecretFile: f.SecretFile, Packet: f.GossipPacket, Tick: f.Tick,
-			Incarnation: incarnation, Logger: n.log,
+			Incarnation: incarnation, Begin: begin, Logger: n.log,
 		})
 		if err != nil {
 			return err
 		}
 		incarnation = n.cluster.Incarnation()
-	}
-	if n.dir != nil {
-		if err := n.dir.Begin(incarnation); err != nil {
-			return err
-		}
+	} else if err := begin(incarnation); err != nil {
+		return err
 	}
 	n.store, err = store.New(store.Options{
 		Node: f.Node, Region: f.Region, Incarnation: incarnation, MaxSeries: f.MaxSeries,
