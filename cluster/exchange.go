@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 // dueExchanges returns the members whose marks are to be asked for (R6): each one
 // once when it appears, a random one every five seconds, and those that are called
-// alive but are not heard of.
+// alive but are not heard of or do not answer.
 func (p *protocol) dueExchanges(now time.Duration) (tasks []task) {
 	ask := func(n *node) {
 		if n.asking || p.asking >= maxExchanges {
@@ -30,7 +31,7 @@ func (p *protocol) dueExchanges(now time.Duration) (tasks []task) {
 		if now-n.lastAsked < askEvery {
 			continue
 		}
-		if n.greeted != n.peer.incarnation+1 || now-p.lastHeard(n) > p.overdue() {
+		if n.deaf || n.greeted != n.peer.incarnation+1 || now-p.lastHeard(n) > p.overdue() {
 			ask(n)
 		}
 	}
@@ -111,6 +112,7 @@ func (p *protocol) exchanged(now time.Duration, member string, theirs []status, 
 	n.asking = false
 	p.asking--
 	n.lastAsked = now
+	n.deaf = errors.Is(err, errNoAnswer)
 	if err != nil {
 		return
 	}

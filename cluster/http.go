@@ -216,6 +216,9 @@ func (c *Cluster) ask(ctx context.Context, member, method, path string, query ur
 	return c.askAt(ctx, address, member, method, path, query, body, take)
 }
 
+// errNoAnswer says that a request did not come through, or nothing came back.
+var errNoAnswer = errors.New("no answer")
+
 func (c *Cluster) askAt(ctx context.Context, address, member, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
 	target := url.URL{Scheme: "http", Host: address, Path: path, RawQuery: query.Encode()}
 	r, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
@@ -226,7 +229,7 @@ func (c *Cluster) askAt(ctx context.Context, address, member, method, path strin
 	nonce := c.secrets.sign(r, c.options.Cluster, body)
 	answer, err := c.client.Do(r)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {

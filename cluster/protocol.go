@@ -87,6 +87,7 @@ type node struct {
 	own     bool
 
 	asking    bool // an exchange is running
+	deaf      bool // the last request to it had no answer
 	greeted   uint64
 	lastAsked time.Duration
 

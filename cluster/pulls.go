@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -69,7 +70,7 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 	}
 	t.member = o.id.Node
 	if n := p.nodes[t.member]; n.own || !n.peer.alive() || n.peer.incarnation != 0 && n.peer.incarnation != o.id.Incarnation ||
-		o.fails%2 == 1 {
+		n.deaf || o.fails%2 == 1 {
 		t.member = p.somebody(o)
 	}
 	t.builds = t.member == o.id.Node && t.after > 0 && !o.plain && now-o.markAt < buildsFor
@@ -80,16 +81,23 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 	return t, true
 }
 
-// somebody picks a member who may have an origin's state.
+// somebody picks a member who may have an origin's state: one that answers, if any does.
 func (p *protocol) somebody(o *origin) string {
-	if n := p.nodes[o.from]; n != nil && n.peer.alive() && o.fails%2 == 0 {
+	if n := p.nodes[o.from]; n != nil && n.peer.alive() && !n.deaf && o.fails%2 == 0 {
 		return o.from
 	}
-	var alive []string
+	var alive, answer []string
 	for _, n := range p.sorted() {
-		if !n.own && n.peer.alive() {
-			alive = append(alive, n.name)
+		if n.own || !n.peer.alive() {
+			continue
 		}
+		alive = append(alive, n.name)
+		if !n.deaf {
+			answer = append(answer, n.name)
+		}
+	}
+	if len(answer) > 0 {
+		alive = answer
 	}
 	if len(alive) == 0 {
 		return ""
@@ -144,6 +152,7 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	o.pulling = false
 	asked := p.node(t.member)
 	asked.bytesIn += uint64(r.bytes)
+	asked.deaf = errors.Is(r.err, errNoAnswer)
 	if r.err != nil {
 		p.failed(o, now)
 		return

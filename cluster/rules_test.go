@@ -289,6 +289,56 @@ func TestR5(t *testing.T) {
 	crowd.want("pulls at a time", len(crowd.pulls()), maxPulls)
 }
 
+// While an origin does not answer, what it counted is pulled from those that do. It is
+// asked for its marks every second, and its answer ends that.
+func TestR5Deaf(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1}, peer{name: "c", incarnation: 1})
+	var asked task
+	tasks := func() (pulls []task) {
+		for _, t := range w.p.due(w.now) {
+			switch {
+			case t.pull:
+				pulls = append(pulls, t)
+			case t.member == "a":
+				asked = t
+			default:
+				w.p.exchanged(w.now, t.member, nil, 0, nil)
+			}
+		}
+		return pulls
+	}
+	next := func(what, from string) task {
+		t.Helper()
+		w.receive(a.tick(4, narrow))
+		pulls := tasks()
+		w.want("pulls "+what, len(pulls), 1)
+		if pulls[0].member == "a" != (from == "a") {
+			t.Errorf("%s is pulled from %s", what, pulls[0].member)
+		}
+		return pulls[0]
+	}
+	first := next("of the first head", "a")
+	w.p.exchanged(w.now, "a", nil, 0, nil)
+	w.p.pulled(w.now, first, pullResult{err: errNoAnswer})
+	w.now += 2 * firstBackOff
+	second := tasks()
+	w.want("pulls after no answer", len(second), 1)
+	w.serve(a, second[0])
+	for range 10 {
+		w.serve(a, next("after no answer", "others"))
+		w.now += askEvery
+		asked = task{}
+		w.want("pulls of nothing new", len(tasks()), 0)
+		w.want("asked for its marks", asked.member, "a")
+		w.p.exchanged(w.now, "a", nil, 0, errNoAnswer)
+	}
+	w.serve(a, next("after no answer", "others"))
+	w.p.exchanged(w.now, "a", nil, 0, nil)
+	w.serve(a, next("after an answer", "a"))
+}
+
 // Marks are exchanged: with each member once, with a random one every five seconds,
 // every second with one that is silent. What is behind is pulled; another digest of
 // the same sequence is counted, and all is pulled.

@@ -396,7 +396,7 @@ func (s *simulation) exchange(n *simNode, t task) {
 				return
 			}
 			if theirs == nil {
-				n.protocol.exchanged(s.elapsed(n), t.member, nil, 0, errNoMember)
+				n.protocol.exchanged(s.elapsed(n), t.member, nil, 0, errNoAnswer)
 				return
 			}
 			r := reader{rest: theirs}
@@ -415,7 +415,10 @@ func (s *simulation) pull(n *simNode, t task) {
 	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var frames [][]byte
-		if _, known := m.protocol.has(t.id); known && s.reaches(n, m) {
+		missing := errDamaged
+		if !s.reaches(n, m) {
+			missing = errNoAnswer
+		} else if _, known := m.protocol.has(t.id); known {
 			late := m.rng.IntN(8) == 0
 			w := stateWriter{store: m.store, emit: func(frame []byte) error {
 				frames = append(frames, bytes.Clone(frame))
@@ -450,7 +453,7 @@ func (s *simulation) pull(n *simNode, t task) {
 			}
 			if len(frames) == 0 {
 				if !in.done {
-					in.result.err = errDamaged
+					in.result.err = missing
 				}
 				n.protocol.pulled(s.elapsed(n), t, in.result)
 				return

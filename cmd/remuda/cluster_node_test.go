@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,8 @@ type member struct {
 	flags        []string
 	prefix       []string      // of the command
 	clock        time.Duration // by how much it is ahead
+	env          []string
+	providers    int // that its events are of; default 23
 	log          string
 
 	process *exec.Cmd
@@ -184,6 +187,7 @@ func (m *member) start() {
 	cmd.Stderr = log
 	cmd.Env = append(os.Environ(), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0", // or it takes a second to exit
 		clockVariable+"="+m.clock.String())
+	cmd.Env = append(cmd.Env, m.env...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +361,7 @@ func (m *member) post(events int) {
 			result = "error"
 		}
 		fmt.Fprintf(&body, `{"request_id":"%s_%d","chain":"base","method":"eth_call","provider_id":"p%d","duration_ms":%.1f,"result":"%s"}`+"\n",
-			m.name, m.serial, m.serial%23, 5+float64(m.serial*37%900)/2, result)
+			m.name, m.serial, m.serial%cmp.Or(m.providers, 23), 5+float64(m.serial*37%900)/2, result)
 	}
 	answer, err := m.c.client.Post("http://"+m.http+"/api/v1/events", "application/x-ndjson", bytes.NewReader(body.Bytes()))
 	if err != nil {
@@ -410,7 +414,7 @@ func (c *processCluster) load() (stop func()) {
 			for {
 				select {
 				case <-beat.C:
-					m.post(10)
+					m.post(max(10, m.providers/15))
 				case <-done:
 					return
 				}
