@@ -104,6 +104,8 @@ type simNode struct {
 	since      time.Duration // when the run began
 	mail       [][]byte
 	checkpoint []byte
+	noted      uint64          // number of the last run, on the disk
+	runs       map[uint64]bool // numbers of all
 	serial     int
 	counted    uint64           // calls of this run: the oracle
 	lifetimes  map[rowID]uint64 // seen here, to watch that they never go back
@@ -161,7 +163,7 @@ func simulate(t *testing.T, seed uint64, seconds int) {
 	s.offsets = make(map[store.OriginID]time.Duration)
 	s.payload, s.parts = 200+s.rng.IntN(1200), 1+s.rng.Float64()*2
 	for i := range 2 + s.rng.IntN(4) {
-		n := &simNode{name: string(rune('a' + i))}
+		n := &simNode{name: string(rune('a' + i)), runs: make(map[uint64]bool)}
 		s.nodes = append(s.nodes, n)
 		s.start(n)
 	}
@@ -187,7 +189,7 @@ func (s *simulation) start(n *simNode) {
 			n.offset, n.checkpoint = offset, nil
 		}
 	}
-	incarnation := uint64(s.wall(n).UnixMilli())
+	incarnation := max(uint64(s.wall(n).UnixMilli()), n.noted+1)
 	for _, m := range s.nodes { // R9: of the first that answers
 		if m != n && m.up && !m.frozen {
 			for _, st := range m.protocol.marks() {
@@ -198,6 +200,10 @@ func (s *simulation) start(n *simNode) {
 			break
 		}
 	}
+	for n.runs[incarnation] { // without a disk and with nobody who knows it, a run could be taken for another
+		incarnation++
+	}
+	n.runs[incarnation], n.noted = true, incarnation
 	var err error
 	n.store, err = store.New(store.Options{Node: n.name, Incarnation: incarnation, Now: func() time.Time { return s.wall(n) }, DedupBytes: 1 << 20})
 	if err != nil {

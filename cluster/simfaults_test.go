@@ -95,7 +95,7 @@ func (s *simulation) kill(n *simNode) {
 		}
 		n.checkpoint = b.Bytes()
 	} else if s.rng.IntN(2) == 0 {
-		n.checkpoint = nil
+		n.checkpoint, n.noted = nil, 0
 	}
 	n.up = false
 	run := n.run

@@ -59,7 +59,7 @@ type tally struct{ acknowledged, unanswered, refused uint64 }
 
 func newProcessCluster(t *testing.T) *processCluster {
 	c := &processCluster{
-		t: t, client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}},
+		t: t, client: &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{}},
 		reader: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}},
 	}
 	t.Cleanup(func() {

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,35 +66,41 @@ func TestKillUnderLoad(t *testing.T) {
 }
 
 // TestFreeze: a member that is frozen is stale for the others, and nothing is
-// missing once it goes on.
+// missing once it goes on. After 90 s nothing is left at it of what tells a delta
+// from the sums that it made before.
 func TestFreeze(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, "iad", "lhr", "bom")
-	frozen := c.members[2]
-	stop := c.load()
-	defer stop()
-	eventually(t, 30*time.Second, "there is something of it", func() bool { return c.members[0].countedBy(frozen.name) > 100 })
-	length := 20 * time.Second
+	lengths := []time.Duration{3 * time.Second, 20 * time.Second, 90 * time.Second}
 	if testing.Short() {
-		length = 4 * time.Second
+		lengths = lengths[:1]
 	}
-	thaw := time.NewTimer(length)
-	defer thaw.Stop()
-	frozen.signal(syscall.SIGSTOP)
-	for _, m := range c.members[:2] {
-		eventually(t, 30*time.Second, m.name+" sees that it is stale", func() bool { return m.view()[frozen.name].Stale })
+	for _, length := range lengths {
+		t.Run(length.String(), func(t *testing.T) {
+			t.Parallel()
+			c := startCluster(t, "iad", "lhr", "bom")
+			frozen := c.members[2]
+			stop := c.load()
+			defer stop()
+			eventually(t, 30*time.Second, "there is something of it", func() bool { return c.members[0].countedBy(frozen.name) > 100 })
+			thaw := time.NewTimer(length)
+			defer thaw.Stop()
+			frozen.signal(syscall.SIGSTOP)
+			for _, m := range c.members[:2] {
+				eventually(t, 30*time.Second, m.name+" sees that it is stale", func() bool { return m.view()[frozen.name].Stale })
+			}
+			<-thaw.C
+			counted := c.members[0].countedBy(frozen.name)
+			if counted == 0 {
+				t.Error("what it had counted is gone")
+			}
+			frozen.signal(syscall.SIGCONT)
+			c.whole()
+			eventually(t, 30*time.Second, "it is heard again", func() bool { return c.members[0].countedBy(frozen.name) > counted+40 })
+			stop()
+			calls, took := c.agree(30 * time.Second)
+			t.Logf("%d calls on each, %+v booked; agreed %v after the last event", calls, c.booked(), took.Round(time.Millisecond))
+		})
 	}
-	<-thaw.C
-	counted := c.members[0].countedBy(frozen.name)
-	if counted == 0 {
-		t.Error("what it had counted is gone")
-	}
-	frozen.signal(syscall.SIGCONT)
-	c.whole()
-	eventually(t, 30*time.Second, "it is heard again", func() bool { return c.members[0].countedBy(frozen.name) > counted+40 })
-	stop()
-	calls, took := c.agree(30 * time.Second)
-	t.Logf("frozen for %v: %d calls on each, %+v booked; agreed %v after the last event", length, calls, c.booked(), took.Round(time.Millisecond))
 }
 
 // TestTwoOwners: of two processes with one name the younger ends with status 3,
@@ -473,4 +481,54 @@ func TestDrainUnderPost(t *testing.T) {
 			t.Logf("answered with status %d, and the other member has %d calls", answer.StatusCode, want)
 		})
 	}
+}
+
+// TestDrainStreams: a member that is told to end under load says bye to a thousand
+// readers and ends in time, and the other has all that it acknowledged.
+func TestDrainStreams(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "iad", "lhr")
+	leaves := c.members[1]
+	stop := c.load()
+	defer stop()
+	const readers = 1000
+	var ready, done sync.WaitGroup
+	var byes atomic.Int32
+	for range readers {
+		ready.Add(1)
+		done.Go(func() {
+			began := sync.OnceFunc(ready.Done)
+			defer began()
+			conn, err := net.Dial("tcp", leaves.http)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "GET /api/v1/providers HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n", leaves.http)
+			lines := bufio.NewScanner(conn)
+			lines.Buffer(nil, 1<<20)
+			last := ""
+			for lines.Scan() {
+				if event, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+					last = event
+					began()
+				}
+			}
+			if last == "bye" && lines.Err() == nil {
+				byes.Add(1)
+			}
+		})
+	}
+	ready.Wait()
+	leaves.drains()
+	done.Wait()
+	stop()
+	if byes.Load() != readers {
+		t.Errorf("%d of %d readers are told that it ends", byes.Load(), readers)
+	}
+	all := c.booked()
+	c.members = c.members[:1]
+	calls, _ := c.agreeOn(10*time.Second, all.acknowledged, all.acknowledged+all.unanswered)
+	t.Logf("%d calls, %+v booked", calls, all)
 }
