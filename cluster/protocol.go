@@ -44,10 +44,10 @@ type origin struct {
 	is    uint64
 	clock uint64 // sequence at which the origin last told its clock
 
-	// By how much its clock is ahead of this node's, in ms, and since when less has
-	// been told.
-	fast   int64
-	slower time.Duration
+	// By how much its clock is ahead of this node's, in ms; since when less has been
+	// told, and the most of that.
+	fast, less int64
+	slower     time.Duration
 
 	headAt, markAt time.Duration // last sign of life; last advance of the mark
 
@@ -354,24 +354,29 @@ func (p *protocol) yields() bool { return p.rival.established }
 
 // setClock takes over what an origin's clock said at a sequence. What was long on
 // its way makes the clock seem slow, never fast: the fastest is right, unless the
-// clock seems slower for a while.
+// clock seems slower for a while. Then the fastest of that while is.
 func (p *protocol) setClock(o *origin, now time.Duration, sequence uint64, wall int64) {
 	const patience = 5 * time.Second
 	if sequence <= o.clock {
 		return
 	}
+	first := o.clock == 0
+	o.clock = sequence
 	fast := wall - p.store.Now()
-	if o.clock > 0 && fast < o.fast {
-		if o.slower == 0 {
-			o.slower = now
-		}
+	switch {
+	case first || fast >= o.fast:
+	case o.slower == 0:
+		o.slower, o.less = now, fast
+		return
+	default:
+		o.less = max(o.less, fast)
 		if now-o.slower < patience {
-			o.clock = sequence
 			return
 		}
+		fast = o.less
 	}
-	o.clock, o.fast, o.slower = sequence, fast, 0
-	p.store.SetClock(o.id, wall)
+	o.fast, o.slower = fast, 0
+	p.store.SetClock(o.id, p.store.Now()+fast)
 }
 
 // ticked takes note of the sequence that this node's store has just closed.

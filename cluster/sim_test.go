@@ -21,9 +21,11 @@ var (
 
 // foundSeeds have found faults: a run that others only spoke of, told of with the
 // wrong clock; sums of cells of which some were dropped; a row of which all were;
-// rows without a number; last steps of a run that ended, summed of a part.
+// rows without a number; last steps of a run that ended, summed of a part;
+// cells taken for new that had been dropped before a clock turned out to be slow.
 var foundSeeds = []uint64{
 	1795604637824359783, 1795611314445561728, 1795611893598207279, 1795604227884438054, 1795612908324992113,
+	1795618509487546279,
 }
 
 // TestSimulation runs clusters of real stores through faults: messages lost,
@@ -332,10 +334,13 @@ func (s *simulation) gossip(n, m *simNode, event []byte) {
 		run := m.run
 		s.after(between(rng, 5*time.Millisecond, 60*time.Millisecond+s.slow), func() {
 			if m.up && m.run == run && !s.noGossip[[2]string{n.name, m.name}] {
-				if len(m.mail) >= 64 {
+				const full = 64 // a frozen process has a socket that keeps the oldest, and members that repeat the newest
+				if len(m.mail) == full && s.seed%2 == 0 {
 					m.mail = m.mail[1:]
 				}
-				m.mail = append(m.mail, event)
+				if len(m.mail) < full {
+					m.mail = append(m.mail, event)
+				}
 				if !m.frozen {
 					s.read(m)
 				}

@@ -151,6 +151,7 @@ func (s *Store) Merge(id OriginID, state *RowState) error {
 	if part == nil {
 		o := s.origin(id)
 		part = &originPart{origin: o, shard: sh, now: second + o.skew.Load()}
+		part.latest = part.now
 		sh.parts = append(sh.parts, part)
 	}
 	r := sh.rowOf(part, hash, state.Key)
@@ -197,6 +198,9 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 		}
 		if r == nil {
 			r = s.foreignRow(p, part, hash, state)
+		} else if state.derived() && c.Tier == tier1s && c.Step < keptStart(tier1s, part.latest) && !r.logs[tier1s].has(uint32(c.Step)) {
+			gap = ErrGap // it may have been here, and was dropped
+			continue
 		}
 		if c.Packed == nil && c.Summed {
 			if e, ok := r.logs[c.Tier].find(uint32(c.Step)); ok && uint64(e.stamp) >= c.Stamp {
@@ -213,7 +217,7 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 			part.schedule(r, part.now+1)
 		}
 	}
-	if r == nil && len(state.Cells) == 0 { // all of it was dropped there; so it will be here
+	if r == nil && gap == nil { // no cell of it is kept; so much for its lifetime
 		r = s.foreignRow(p, part, hash, state)
 		part.schedule(r, part.now+1)
 	}
@@ -262,7 +266,7 @@ func (r *row) renew(state *RowState, grown *counts) {
 func (r *row) sumPacked(c *CellState, sum *cell) bool {
 	finer := c.Tier - 1
 	log := &r.logs[finer]
-	if c.Step*tierRatio[c.Tier] < keptStart(finer, r.origin.now)+sumGrace[finer] {
+	if c.Step*tierRatio[c.Tier] < keptStart(finer, r.origin.latest)+sumGrace[finer] {
 		return false // some of them may be gone
 	}
 	scratch := r.origin.scratch()

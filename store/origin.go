@@ -82,12 +82,13 @@ type originPart struct {
 	*origin
 	shard *shard
 
-	now   int64 // the second, by the origin's clock, up to which every row is settled
-	rows  []*row
-	free  []uint32 // empty slots of rows
-	wheel [wheelSlots][]uint32
-	sums  [numTiers]sumQueue // by the coarser tier
-	dirty []uint32           // rows with open cells
+	now    int64 // the second, by the origin's clock, up to which every row is settled
+	latest int64 // the latest that now has been: what was dropped then stays so
+	rows   []*row
+	free   []uint32 // empty slots of rows
+	wheel  [wheelSlots][]uint32
+	sums   [numTiers]sumQueue // by the coarser tier
+	dirty  []uint32           // rows with open cells
 
 	due     []uint32 // reused by advance
 	packBuf []byte   // reused by pack
@@ -182,7 +183,7 @@ func (o *originPart) schedule(r *row, due int64) {
 const maxRewind = 3
 
 // rewind goes back to a second, since the origin's clock turned out to be slower
-// than it seemed. What was dropped as too old stays so.
+// than it seemed.
 func (o *originPart) rewind(second int64) {
 	o.now = second
 	for i := range o.wheel {
@@ -208,7 +209,7 @@ func (o *originPart) advance(second int64) (changed bool) {
 	}
 	from := o.now
 	if from == 0 {
-		o.now = second
+		o.now, o.latest = second, second
 		return false
 	}
 	due := o.due[:0]
@@ -230,7 +231,7 @@ func (o *originPart) advance(second int64) (changed bool) {
 		}
 		settled = append(settled, slot)
 	}
-	o.now = second
+	o.now, o.latest = second, max(o.latest, second)
 	for _, slot := range settled {
 		r := o.rows[slot]
 		if due := r.nextDue(); due > 0 {
