@@ -180,6 +180,46 @@ func TestR1AfterAClockWentBack(t *testing.T) {
 	w.want("calls", w.calls(), uint64(3))
 }
 
+// A clock is as fast as its fastest reading, and slower only when all readings of some
+// seconds are: what had waited in a socket while this process was frozen says nothing.
+func TestClockReadings(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	skew := func() time.Duration { return w.store.Skew(a.id) }
+	w.receive(a.tick(1, wide))
+	w.now += 20 * time.Millisecond
+	for range 4 { // each a little late
+		events := a.tick(1, wide)
+		w.now += 30 * time.Millisecond
+		w.receive(events)
+	}
+	waiting := [][][]byte{a.tick(1, wide), a.tick(1, wide)}
+	w.now += 90 * time.Second
+	for _, events := range waiting {
+		w.receive(events)
+		w.want("skew by what had waited", skew(), time.Duration(0))
+	}
+	for range 4 {
+		w.receive(a.tick(1, wide))
+		w.want("skew afterwards", skew(), time.Duration(0))
+	}
+	slow := func() [][]byte { // its clock was put back
+		w.now -= time.Minute
+		events := a.tick(1, wide)
+		w.now += time.Minute
+		return events
+	}
+	for range 10 {
+		w.receive(slow())
+	}
+	w.want("skew soon after the clock was put back", skew(), time.Duration(0))
+	for range 4 {
+		w.receive(slow())
+	}
+	w.want("skew once that is certain", skew(), -time.Minute)
+}
+
 // A newer incarnation starts empty, and the older one's counts stay. restarting
 // lasts until the first head of the new one.
 func TestR2(t *testing.T) {

@@ -311,3 +311,44 @@ func TestClockOfAnotherNode(t *testing.T) {
 		t.Errorf("after 75 s, %d calls count", got)
 	}
 }
+
+// TestDroppedCellsStayDropped: a clock that turns out to be slow brings no cell back that
+// was dropped while it seemed fast, so what was left out of a state with such a cell
+// cannot be worked out.
+func TestDroppedCellsStayDropped(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	clock := func() time.Time { return now }
+	a, _ := New(Options{Node: "a", Incarnation: 1, Now: clock})
+	b, _ := New(Options{Node: "b", Incarnation: 1, Now: clock})
+	id := OriginID{"a", 1}
+	tell := func(derived bool) (err error) {
+		at := a.Now()
+		a.Apply([]Event{{Sent: FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "c", ProviderID: "p", Method: "m", Strategy: "s", SourceNode: "g", SourceRegion: "r", Weight: 1}})
+		before := a.Sequence()
+		a.Tick()
+		a.Changed(id, before, NewestTier, func(s *RowState) bool {
+			if derived {
+				s.Lifetime = [9]uint64{}
+			}
+			err = b.Merge(id, s)
+			return true
+		})
+		return err
+	}
+	if err := tell(true); err != nil {
+		t.Fatal(err)
+	}
+	b.SetClock(id, a.Now()+90_000)
+	b.Tick()
+	b.SetClock(id, a.Now())
+	b.Tick()
+	if err := tell(true); !errors.Is(err, ErrGap) {
+		t.Errorf("the cell of which one call was dropped: %v, want %v", err, ErrGap)
+	}
+	if err := tell(false); err != nil {
+		t.Error(err)
+	}
+	if a.Digest(id) != b.Digest(id) {
+		t.Error("digests differ")
+	}
+}
