@@ -92,6 +92,9 @@ func (l serfLog) Write(line []byte) (int, error) {
 			text, level = rest, is
 		}
 	}
+	if strings.Contains(text, "received old event") { // hundreds after a pause; deltas do not mind
+		level = slog.LevelDebug
+	}
 	l.log.Log(context.Background(), level, strings.TrimPrefix(text, "[DEBUG] "))
 	return len(line), nil
 }

@@ -21,7 +21,7 @@ type loadCommand struct {
 	Times       int           `default:"1" help:"Rate and viewers of the scenario, times this."`
 	Nodes       []string      `help:"URLs of nodes; without them nodes are started here, and ended."`
 	Start       int           `help:"How many nodes to start (default: the scenario's, or 1)."`
-	Rate        int           `help:"Events a second, over all nodes."`
+	Rate        *int          `help:"Events a second, over all nodes."`
 	Closed      bool          `help:"No rate: every connection posts as soon as it is answered, to see how much goes through."`
 	Viewers     *int          `help:"Streams, over all nodes."`
 	Duration    time.Duration `help:"How long (default 60s; 10s a rung of the ladder)."`
@@ -89,11 +89,14 @@ func (c *loadCommand) Run(ctx context.Context) error {
 // plan is the scenario with what the flags change of it.
 func (c *loadCommand) plan() (load.Plan, error) {
 	name := c.Scenario
-	if name == "" && c.Rate == 0 && !c.Closed {
+	if name == "" && c.Rate == nil && !c.Closed {
 		name = "easy"
 	}
 	p := load.Scenarios[name]
-	if c.Ladder && (c.Scenario != "" || c.Rate != 0 || c.Viewers != nil || len(c.Nodes) > 0) {
+	if c.Rate != nil && *c.Rate < 1 {
+		return p, errors.New("--rate must be 1 or more")
+	}
+	if c.Ladder && (c.Scenario != "" || c.Rate != nil || c.Viewers != nil || len(c.Nodes) > 0) {
 		return p, errors.New("--ladder has loads of its own")
 	}
 	if c.Times < 1 {
@@ -101,10 +104,13 @@ func (c *loadCommand) plan() (load.Plan, error) {
 	}
 	p.Rate *= c.Times
 	p.Viewers *= c.Times
-	for to, value := range map[*int]int{&p.Start: c.Start, &p.Rate: c.Rate, &p.Batch: c.Batch, &p.Series: c.Series} {
+	for to, value := range map[*int]int{&p.Start: c.Start, &p.Batch: c.Batch, &p.Series: c.Series} {
 		if value != 0 {
 			*to = value
 		}
+	}
+	if c.Rate != nil {
+		p.Rate = *c.Rate
 	}
 	if c.Viewers != nil {
 		p.Viewers = *c.Viewers

@@ -26,6 +26,8 @@ var commands struct {
 	Demo    demoCommand    `cmd:"" help:"Run three nodes with synthetic traffic, an outage that comes back, and a node that is killed and does."`
 	Load    loadCommand    `cmd:"" help:"Put nodes under load and check that every event is counted."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 const description = `Live numbers of RPC providers, from every gateway to every viewer.
@@ -41,7 +43,7 @@ var errReported = errors.New("reported")
 func main() {
 	parser := kong.Must(&commands,
 		kong.Name("remuda"), kong.Description(description), kong.DefaultEnvars("REMUDA"), kong.ShortUsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"version": versionLine()}, kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	call, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)

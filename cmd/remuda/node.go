@@ -57,6 +57,15 @@ func (f *nodeFlags) validate() error {
 	if f.Tick < 10*time.Millisecond || f.Tick > 5*time.Second {
 		return fmt.Errorf("--tick %v: must be from 10ms to 5s", f.Tick)
 	}
+	const leastDedup = 1 << 20 // some ten thousand identities
+	if f.DedupBytes < leastDedup {
+		return fmt.Errorf("--dedup-bytes %d: must be %d or more", f.DedupBytes, leastDedup)
+	}
+	for flag, value := range map[string]string{"--secret-file": f.SecretFile, "--advertise": f.Advertise} {
+		if value != "" && !f.clustered() {
+			return fmt.Errorf("%s is for a cluster: add --join, or --cluster to begin one", flag)
+		}
+	}
 	return nil
 }
 

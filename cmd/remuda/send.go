@@ -89,7 +89,10 @@ func (c *sendCommand) Run(ctx context.Context) error {
 			return err
 		}
 		defer func() { _ = f.Close() }() // it was only read
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		switch info, err := f.Stat(); {
+		case err == nil && info.IsDir():
+			return fmt.Errorf("%s is a directory", c.File)
+		case err == nil && info.Mode().IsRegular():
 			size = info.Size()
 		}
 		in = f

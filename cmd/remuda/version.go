@@ -10,8 +10,12 @@ type versionCommand struct{}
 
 // Run prints what this program is.
 func (versionCommand) Run() error {
-	fmt.Printf("remuda %s %s %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Println(versionLine())
 	return nil
+}
+
+func versionLine() string {
+	return fmt.Sprintf("remuda %s %s %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion is the version, with the commit where the build knows it.

@@ -87,6 +87,9 @@ func (r *run) carryOut(ctx context.Context) (*Report, error) {
 		stop()
 		viewers.Wait()
 	}()
+	if _, err := r.measureAll(ctx); err != nil { // say that a node is not there before any viewer finds out
+		return nil, err
+	}
 	if err := r.connect(ctx, watching, &viewers); err != nil {
 		return nil, err
 	}
