@@ -92,7 +92,7 @@ fails for 25 s, and the node lhr is killed at second 40 and back at 50. Ctrl-C e
 func newDemoNode(name, region, address string) *demoNode {
 	return &demoNode{address: address, flags: nodeFlags{
 		Node: name, Region: region, Cluster: "demo", Gossip: "127.0.0.1:0", Tick: 500 * time.Millisecond,
-		MaxConnections: 1000, WriteTimeout: 10 * time.Second,
+		DedupBytes: 64 << 20, MaxConnections: 1000, WriteTimeout: 10 * time.Second,
 	}}
 }
 

@@ -96,7 +96,8 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		return nil, err
 	}
 	in, err := ingest.New(ingest.Options{
-		Store: n.store, MaxBody: f.MaxBody, MaxInflated: f.MaxInflated, MaxLine: f.MaxLine, MaxInFlight: f.MaxInFlight,
+		Store: n.store, MaxBody: int64(f.MaxBody), MaxInflated: int64(f.MaxInflated), MaxLine: int(f.MaxLine),
+		MaxInFlight:  int64(f.MaxInFlight),
 		ChainAliases: f.ChainAlias,
 	})
 	if err != nil {
@@ -151,7 +152,7 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 	}
 	n.store, err = store.New(store.Options{
 		Node: f.Node, Region: f.Region, Incarnation: incarnation, MaxSeries: f.MaxSeries,
-		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: f.DedupBytes,
+		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: int64(f.DedupBytes),
 		Now: wallClock,
 	})
 	if err != nil {

@@ -36,11 +36,11 @@ type nodeFlags struct {
 	MaxSeries           int               `default:"100000" help:"Series held; beyond it new ones lose their method."`
 	MaxSeriesPerProfile int               `help:"The same for each profile (default: --max-series)."`
 	MaxLatestValues     int               `default:"100000" help:"Circuits, heights and health reports held."`
-	DedupBytes          int64             `default:"67108864" help:"Memory that identities of events may take."`
-	MaxBody             int64             `default:"8388608" help:"Bytes of a body as sent."`
-	MaxInflated         int64             `default:"67108864" help:"Bytes of a body once decompressed."`
-	MaxLine             int               `default:"65536" help:"Bytes of one event."`
-	MaxInFlight         int64             `default:"268435456" help:"Bytes of all bodies being worked on."`
+	DedupBytes          size              `default:"64MiB" help:"Memory that identities of events may take, in bytes or as 64MiB."`
+	MaxBody             size              `default:"8MiB" help:"Size of a body as sent."`
+	MaxInflated         size              `default:"64MiB" help:"Size of a body once decompressed."`
+	MaxLine             size              `default:"64KiB" help:"Size of one event."`
+	MaxInFlight         size              `default:"256MiB" help:"Size of all bodies being worked on."`
 	MaxSubscribers      int               `default:"20000" help:"Open streams."`
 	MaxViews            int               `default:"1000" help:"Different queries that are streamed."`
 	MaxConnections      int               `default:"30000" help:"Open connections."`
