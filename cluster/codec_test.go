@@ -65,12 +65,12 @@ var testHead = head{
 func testRows() []store.RowState {
 	key := "default\x00base\x00p\x00eth_call\x00fastest\x00r\x00\x00\x00"
 	return []store.RowState{
-		{Key: key, Born: 3, Stamp: 90, Even: true, Cells: []store.CellState{
+		{Key: key, Born: 3, Stamp: 90, Even: true, Since: 87, Cells: []store.CellState{
 			{Tier: 0, Step: 1_800_000_045, Stamp: 90, Packed: []byte{1, 2, 3}},
 			{Tier: 0, Step: 1_800_000_020, Stamp: 88, Packed: []byte{4}},
 			{Tier: 1, Step: 180_000_003, Stamp: 89, Summed: true},
 		}},
-		{Key: "other" + key, Born: 60, Stamp: 90, Lifetime: [9]uint64{1, 2, 3, 4, 5, 6, 7, 1 << 63, 9}, Cells: []store.CellState{
+		{Key: "other" + key, Born: 60, Stamp: 90, Since: 87, Lifetime: [9]uint64{1, 2, 3, 4, 5, 6, 7, 1 << 63, 9}, Cells: []store.CellState{
 			{Tier: 2, Step: 30_000_001, Stamp: 62, Packed: []byte{7}}, // its newest cells were dropped
 		}},
 	}

@@ -175,9 +175,9 @@ type rowName struct {
 }
 
 // appendRow writes the entry of a row. For whoever has all that it builds on, the
-// lifetime of an even row is left out, and so are its sums. Its stamp is then that of
-// its newest cell; of others that may have been dropped. before is the last key in the
-// message, of which only the difference is told.
+// lifetime of an even row is left out, and so are its sums. An even row has its newest
+// cell, whose stamp is the row's; another's stamp goes with the lifetime. before is the
+// last key in the message, of which only the difference is told.
 func appendRow(b []byte, s *store.RowState, name rowName, before string, builds bool, h *head) []byte {
 	kind := byte(entryRow)
 	if name.keyed {
@@ -313,6 +313,7 @@ func (r *reader) row(kind byte, h *head) (e rowEntry) {
 		}
 		s.Stamp = h.sequence - uint64(r.int())
 	}
+	s.Since = h.after
 	begin := len(r.cells)
 	for range r.upTo(maxCells) {
 		if r.bad {

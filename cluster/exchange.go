@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"time"
 
@@ -12,32 +11,31 @@ import (
 
 // dueExchanges returns the members whose marks are to be asked for (R6): each one
 // once when it appears, a random one every five seconds, and those that are called
-// alive but are not heard of or do not answer.
+// alive but are not heard of or do not answer, who was not asked for longest first.
 func (p *protocol) dueExchanges(now time.Duration) (tasks []task) {
-	ask := func(n *node) {
+	ask := func(n *node) bool {
 		if n.asking || p.asking >= maxExchanges {
-			return
+			return false
 		}
 		n.asking, n.lastAsked = true, now
 		p.asking++
 		tasks = append(tasks, task{member: n.name})
+		return true
 	}
 	var alive []*node
 	for _, n := range p.sorted() {
-		if n.own || !n.peer.alive() {
-			continue
-		}
-		alive = append(alive, n)
-		if now-n.lastAsked < askEvery {
-			continue
-		}
-		if n.deaf || n.greeted != n.peer.incarnation+1 || now-p.lastHeard(n) > p.overdue() {
-			ask(n)
+		if !n.own && n.peer.alive() {
+			alive = append(alive, n)
 		}
 	}
-	if now >= p.nextExchange && len(alive) > 0 {
+	if now >= p.nextExchange && len(alive) > 0 && ask(alive[p.random.IntN(len(alive))]) {
 		p.nextExchange = now + exchangeEvery
-		ask(alive[p.random.IntN(len(alive))])
+	}
+	slices.SortStableFunc(alive, func(a, b *node) int { return cmp.Compare(a.lastAsked, b.lastAsked) })
+	for _, n := range alive {
+		if now-n.lastAsked >= askEvery && (n.deaf || n.greeted != n.peer.incarnation+1 || now-p.lastHeard(n) > p.overdue()) {
+			ask(n)
+		}
 	}
 	return tasks
 }
@@ -112,7 +110,7 @@ func (p *protocol) exchanged(now time.Duration, member string, theirs []status, 
 	n.asking = false
 	p.asking--
 	n.lastAsked = now
-	n.deaf = errors.Is(err, errNoAnswer)
+	p.answered(now, n, err)
 	if err != nil {
 		return
 	}

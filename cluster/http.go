@@ -281,6 +281,7 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
 	in := stateReader{
+		after: t.after,
 		begin: func(s *status, wall int64) {
 			c.mu.Lock()
 			defer c.mu.Unlock()

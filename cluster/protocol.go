@@ -295,9 +295,8 @@ func (o *origin) gotPart(h *head) {
 }
 
 func (o *origin) advance(now time.Duration, sequence uint64) {
-	o.markAt = now
 	if sequence > o.mark {
-		o.mark = sequence
+		o.mark, o.markAt = sequence, now
 	}
 	if o.mark >= o.head && !o.full {
 		o.wanted = false

@@ -69,9 +69,10 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 		t.after = 0
 	}
 	t.member = o.id.Node
-	if n := p.nodes[t.member]; n.own || !n.peer.alive() || n.peer.incarnation != 0 && n.peer.incarnation != o.id.Incarnation ||
-		n.deaf || o.fails%2 == 1 {
-		t.member = p.somebody(o)
+	n := p.nodes[t.member]
+	runs := !n.own && n.peer.alive() && (n.peer.incarnation == 0 || n.peer.incarnation == o.id.Incarnation)
+	if !runs || n.deaf || o.fails%2 == 1 {
+		t.member = p.somebody(o, runs)
 	}
 	t.builds = t.member == o.id.Node && t.after > 0 && !o.plain && now-o.markAt < buildsFor
 	if t.member == "" {
@@ -81,8 +82,9 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 	return t, true
 }
 
-// somebody picks a member who may have an origin's state: one that answers, if any does.
-func (p *protocol) somebody(o *origin) string {
+// somebody picks a member who may have an origin's state: one that answers, and is not
+// the origin itself if other says so, as far as there is one.
+func (p *protocol) somebody(o *origin, other bool) string {
 	if n := p.nodes[o.from]; n != nil && n.peer.alive() && !n.deaf && o.fails%2 == 0 {
 		return o.from
 	}
@@ -92,7 +94,7 @@ func (p *protocol) somebody(o *origin) string {
 			continue
 		}
 		alive = append(alive, n.name)
-		if !n.deaf {
+		if !n.deaf && !(other && n == o.node) {
 			answer = append(answer, n.name)
 		}
 	}
@@ -152,7 +154,7 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	o.pulling = false
 	asked := p.node(t.member)
 	asked.bytesIn += uint64(r.bytes)
-	asked.deaf = errors.Is(r.err, errNoAnswer)
+	p.answered(now, asked, r.err)
 	if r.err != nil {
 		p.failed(o, now)
 		return
@@ -166,7 +168,7 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 			o.head, o.is = r.mark, r.digest
 		}
 	}
-	progress := r.mark > o.mark || r.ahead > o.ahead || t.after == 0
+	progress := r.mark > o.mark || r.ahead > o.ahead
 	o.ahead = max(o.ahead, r.ahead)
 	if t.after > 0 && r.mark > o.mark {
 		o.node.pulled += r.mark - o.mark
@@ -197,6 +199,23 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	}
 	o.fails = 0
 	p.verify(o, now)
+}
+
+// answered notes whether a member answered a request. What waited for it is asked for
+// at once when it does again.
+func (p *protocol) answered(now time.Duration, n *node, err error) {
+	was := n.deaf
+	if !errors.Is(err, errNoMember) { // which asked nobody
+		n.deaf = errors.Is(err, errNoAnswer)
+	}
+	if !was || n.deaf {
+		return
+	}
+	for _, o := range p.origins {
+		if o.node == n && o.wanted && !o.pulling {
+			o.fails, o.wantAt = 0, min(o.wantAt, now)
+		}
+	}
 }
 
 // failed has a pull tried again later, from somebody else every other time.

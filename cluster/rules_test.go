@@ -103,6 +103,7 @@ func (w *world) serve(n *teller, t task) {
 		w.t.Fatalf("%+v is not a pull of %v", t, n.id)
 	}
 	in := stateReader{
+		after: t.after,
 		begin: func(s *status, wall int64) { w.p.pulling(w.now, t, s, wall) },
 		merge: func(e *entries) bool { return w.p.merged(t, e) },
 	}

@@ -454,6 +454,7 @@ func (s *simulation) pull(n *simNode, t task) {
 			frames = frames[:n.rng.IntN(len(frames))]
 		}
 		in := stateReader{
+			after: t.after,
 			begin: func(st *status, wall int64) { n.protocol.pulling(s.elapsed(n), t, st, wall) },
 			merge: func(e *entries) bool { return n.protocol.merged(t, e) },
 		}

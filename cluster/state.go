@@ -113,6 +113,7 @@ func (w *stateWriter) flush() {
 
 // stateReader takes the frames of a state in their order.
 type stateReader struct {
+	after uint64 // the sequence asked for
 	begin func(s *status, wall int64)
 	merge func(e *entries) bool
 
@@ -136,7 +137,7 @@ func (s *stateReader) take(frame []byte) error {
 		if !r.end() {
 			return errDamaged
 		}
-		s.head = head{id: s.result.id, sequence: s.result.mark, wall: s.result.wall}
+		s.head = head{id: s.result.id, sequence: s.result.mark, after: s.after, wall: s.result.wall}
 		s.begin(&s.result.status, s.result.wall)
 	case kind == frameEntries && s.started && !s.done:
 		e := r.entries(&s.head)

@@ -30,22 +30,27 @@ func (c *clock) now() int64 {
 	return c.start.UnixMilli() + c.wall().Sub(c.start).Milliseconds() + c.ahead.Load()
 }
 
-// check follows the wall clock. It is called at every tick, by one goroutine.
-func (c *clock) check() {
+// check returns by how much the clock is to follow the wall, in ms, mostly 0. It is
+// called at every tick, by one goroutine.
+func (c *clock) check() (step int64) {
 	wall := c.wall()
 	drift := wall.UnixMilli() - c.now()
 	if drift <= maxDrift.Milliseconds() && drift >= -maxDrift.Milliseconds() {
 		c.differed = time.Time{}
-		return
+		return 0
 	}
 	if c.differed.IsZero() {
 		c.differed = wall
-		return
+		return 0
 	}
 	if wall.Sub(c.differed) < patience {
-		return
+		return 0
 	}
-	c.ahead.Add(drift)
-	c.steps.Add(1)
 	c.differed = time.Time{}
+	return drift
+}
+
+func (c *clock) step(by int64) {
+	c.ahead.Add(by)
+	c.steps.Add(1)
 }

@@ -32,10 +32,11 @@ type RowState struct {
 	Born  uint64 // stamp of its first cell; a row that aged out and came back is another
 	Stamp uint64 // of the newest cell
 	// Lifetime is everything ever counted in the row. When Even is set it grew by just
-	// what the cells of tier 0 grew since the stamp asked for, and may be left out
-	// for somebody who has all up to that.
+	// what the cells of tier 0 grew since Since, the stamp asked for, and may be left
+	// out for somebody who has all up to that.
 	Lifetime [9]uint64
 	Even     bool
+	Since    uint64
 	Cells    []CellState
 }
 
@@ -67,12 +68,12 @@ const (
 func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowState) bool) {
 	var state RowState
 	var packed []byte
-	second := s.clock.now() / 1000
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		// After a pause much is too old for others to take; what is told is its sums.
-		sh.advance(second)
+		// After a pause much is too old for others to take; what is told is its sums. And
+		// yield may have taken long.
+		sh.advance(s.clock.now() / 1000)
 		part := sh.part(id)
 		if part == nil {
 			sh.mu.Unlock()
@@ -86,7 +87,7 @@ func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowS
 			}
 			state = RowState{
 				Key: r.key, Born: uint64(r.born), Stamp: uint64(r.stamp), Lifetime: r.lifetime.list(),
-				Even: uint64(r.uneven) <= after, Cells: state.Cells[:0],
+				Even: uint64(r.uneven) <= after, Since: after, Cells: state.Cells[:0],
 			}
 			packed = packed[:0]
 			for tier := range r.logs {
@@ -124,7 +125,7 @@ func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowS
 // commutative and associative: states may be lost, repeated and reordered, and
 // whoever has merged the same ones says the same. Only states that leave out what
 // can be worked out (sums, lifetimes) want what they build on: ErrGap says that it
-// is not here, and that some of the state may have been merged all the same.
+// is not here. What does not need it may have been merged all the same.
 func (s *Store) Merge(id OriginID, state *RowState) error {
 	if id.Node == s.options.Node && id.Incarnation == s.options.Incarnation {
 		return ErrOwnState
@@ -158,10 +159,30 @@ func (s *Store) Merge(id OriginID, state *RowState) error {
 	if r == nil && part.rowCount.Load() >= int64(s.options.MaxSeries)+int64(s.options.MaxSeries)/8 {
 		return ErrNoRoom
 	}
-	if state.derived() && (r == nil || uint64(r.born) != state.Born) && state.Born != state.Stamp {
+	if state.derived() && !part.tellsAll(r, state) {
 		return ErrGap
 	}
 	return s.mergeRow(p, part, r, hash, state)
+}
+
+// tellsAll reports whether what was left out of a state can be worked out: whether the
+// row is here, unless all of it is in the state, and no cell in it is one that may have
+// been here and was dropped.
+func (o *originPart) tellsAll(r *row, state *RowState) bool {
+	if (r == nil || uint64(r.born) != state.Born) && state.Born <= state.Since {
+		return false
+	}
+	for i := range state.Cells {
+		c := &state.Cells[i]
+		if c.Tier != tier1s {
+			continue
+		}
+		if c.Step < keptStart(tier1s, o.now)-mergeGrace[tier1s] ||
+			r != nil && o.mayHaveDropped(tier1s, c.Step) && !r.logs[tier1s].has(uint32(c.Step)) {
+			return false
+		}
+	}
+	return true
 }
 
 // mergeGrace is by how many steps a cell may be too old to be kept and is taken all
@@ -191,16 +212,10 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 			}
 		}
 		if c.Step < keptStart(c.Tier, part.now)-mergeGrace[c.Tier] {
-			if state.derived() && c.Tier == tier1s {
-				gap = ErrGap // it has aged out on the way; what it grew by cannot be told
-			}
 			continue
 		}
 		if r == nil {
 			r = s.foreignRow(p, part, hash, state)
-		} else if state.derived() && c.Tier == tier1s && c.Step < keptStart(tier1s, part.latest) && !r.logs[tier1s].has(uint32(c.Step)) {
-			gap = ErrGap // it may have been here, and was dropped
-			continue
 		}
 		if c.Packed == nil && c.Summed {
 			if e, ok := r.logs[c.Tier].find(uint32(c.Step)); ok && uint64(e.stamp) >= c.Stamp {
@@ -217,15 +232,12 @@ func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, stat
 			part.schedule(r, part.now+1)
 		}
 	}
-	if r == nil && gap == nil { // no cell of it is kept; so much for its lifetime
+	if r == nil { // none of its cells is kept, and its lifetime is all the same
 		r = s.foreignRow(p, part, hash, state)
 		part.schedule(r, part.now+1)
 	}
-	if r == nil || gap != nil {
-		return gap
-	}
 	r.renew(state, &grown)
-	return nil
+	return gap
 }
 
 // foreignRow makes the row of a state. The caller holds the shard's mutex.
@@ -266,8 +278,8 @@ func (r *row) renew(state *RowState, grown *counts) {
 func (r *row) sumPacked(c *CellState, sum *cell) bool {
 	finer := c.Tier - 1
 	log := &r.logs[finer]
-	if c.Step*tierRatio[c.Tier] < keptStart(finer, r.origin.latest)+sumGrace[finer] {
-		return false // some of them may be gone
+	if r.origin.mayHaveDropped(finer, c.Step*tierRatio[c.Tier]-sumGrace[finer]) {
+		return false
 	}
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)

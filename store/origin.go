@@ -84,6 +84,7 @@ type originPart struct {
 
 	now    int64 // the second, by the origin's clock, up to which every row is settled
 	latest int64 // the latest that now has been: what was dropped then stays so
+	back   int64 // the latest second that it went back to
 	rows   []*row
 	free   []uint32 // empty slots of rows
 	wheel  [wheelSlots][]uint32
@@ -185,7 +186,7 @@ const maxRewind = 3
 // rewind goes back to a second, since the origin's clock turned out to be slower
 // than it seemed.
 func (o *originPart) rewind(second int64) {
-	o.now = second
+	o.now, o.back = second, max(o.back, second)
 	for i := range o.wheel {
 		o.wheel[i] = o.wheel[i][:0]
 	}
@@ -198,6 +199,16 @@ func (o *originPart) rewind(second int64) {
 	}
 }
 
+// mayHaveDropped reports whether a cell of a step, which is not here, may have been,
+// and was dropped as too old. When the clock seemed fast, none of a step after that
+// which was running when it turned out to be slow can have been here; events come from
+// up to maxAhead seconds later.
+func (o *originPart) mayHaveDropped(tier int, step int64) bool {
+	const maxAhead = 5
+	return step < keptStart(tier, o.now) ||
+		step < keptStart(tier, o.latest) && step <= stepAt(tier, o.back+maxAhead)
+}
+
 // advance settles what is due up to a second. It reports whether any row changed.
 func (o *originPart) advance(second int64) (changed bool) {
 	if second < o.now-maxRewind {
@@ -208,10 +219,6 @@ func (o *originPart) advance(second int64) (changed bool) {
 		return false
 	}
 	from := o.now
-	if from == 0 {
-		o.now, o.latest = second, second
-		return false
-	}
 	due := o.due[:0]
 	for at := max(from+1, second-wheelSlots+1); at <= second; at++ {
 		slot := &o.wheel[at%wheelSlots]

@@ -32,7 +32,7 @@ type row struct {
 	queued [numTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
 
 	lifetime counts // everything ever counted in this row, as of the last tick
-	owed     counts // by cells that were dropped before a tick had packed them: the next one adds it
+	owed     counts // by cells that were dropped before a tick had packed them: the next that is packed adds it
 	digest   uint64 // this row's share of the origin's digest
 }
 
@@ -203,8 +203,10 @@ func (r *row) pack(l *liveCell, stamp uint32) {
 	l.dirty = false
 	l.news(&r.lifetime)
 	l.adopt()
-	r.lifetime.merge(&r.owed)
-	r.owed = counts{}
+	if r.owed != (counts{}) {
+		r.lifetime.merge(&r.owed)
+		r.owed, r.uneven = counts{}, stamp
+	}
 }
 
 // close takes an open cell that has been packed out of live.
@@ -436,9 +438,6 @@ func (r *row) drop(tier int, start int64) {
 		if int(l.tier) != tier || l.step >= start {
 			i++
 			continue
-		}
-		if l.dirty {
-			r.uneven = uint32(r.origin.shard.store.sequence.Load()) + 1
 		}
 		l.news(&r.owed)
 		r.live = append(r.live[:i], r.live[i+1:]...)

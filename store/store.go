@@ -142,7 +142,7 @@ func New(o Options) (*Store, error) {
 		sh.store = s
 		sh.series = make(map[uint64]*series)
 		sh.retired = make(retired)
-		sh.parts = []*originPart{{origin: s.self, shard: sh, now: s.began / 1000}}
+		sh.parts = []*originPart{{origin: s.self, shard: sh, now: s.began / 1000, latest: s.began / 1000}}
 	}
 	return s, nil
 }
@@ -198,7 +198,9 @@ func (s *Store) advance(second int64) {
 // closed steps are summed into coarser ones, what has aged out is dropped. It
 // wants to be called every half second, by one goroutine; reads do not depend on it.
 func (s *Store) Tick() {
-	s.clock.check()
+	if step := s.clock.check(); step != 0 {
+		s.stepClock(step)
+	}
 	at := s.clock.now()
 	s.advance(at / 1000)
 	sequence := s.sequence.Load() + 1
@@ -211,6 +213,27 @@ func (s *Store) Tick() {
 	}
 	s.closeNotes(uint32(sequence), at)
 	s.sequence.Store(sequence)
+}
+
+// stepClock has the clock follow the wall by some ms. The clocks of other nodes have
+// not moved, and must not seem to be ahead for a moment: their cells would age out.
+func (s *Store) stepClock(step int64) {
+	others := func() {
+		s.originsMu.Lock()
+		defer s.originsMu.Unlock()
+		for _, o := range s.origins {
+			if o != s.self {
+				o.skew.Add(-step / 1000)
+			}
+		}
+	}
+	if step > 0 {
+		others()
+		s.clock.step(step)
+		return
+	}
+	s.clock.step(step)
+	others()
 }
 
 // allProfiles lists the profiles in no order.
