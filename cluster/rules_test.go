@@ -270,6 +270,25 @@ func TestR4(t *testing.T) {
 	w.want("pulls", len(w.pulls()), 0)
 }
 
+// A lost event costs nothing, also when a row began in it: the next one reaches back.
+func TestR4NewRow(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	for range 2 * tellFor {
+		w.receive(a.tick(1, wide))
+	}
+	a.serial += 20 // another provider
+	a.tick(1, wide)
+	a.serial--
+	w.receive(a.tick(1, wide))
+	w.want("mark", w.of(a).mark, a.store.Sequence())
+	w.want("calls", w.calls(), a.store.Sequence())
+	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
+	w.now += time.Minute
+	w.want("pulls", len(w.pulls()), 0)
+}
+
 // A gap keeps the mark and is pulled once, after the event had time to come; a head
 // that announces what it does not carry is pulled at once. At most four pulls run.
 func TestR5(t *testing.T) {
@@ -380,6 +399,77 @@ func TestR5Deaf(t *testing.T) {
 	w.serve(a, next("after an answer", "a"))
 }
 
+// A clock that is put back by an hour costs some pulls, and then deltas are enough again.
+func TestClockPutBack(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	offset := time.Hour
+	var err error
+	a.store, err = store.New(store.Options{
+		Node: "a", Incarnation: 1, DedupBytes: 1 << 20, Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now + offset) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.meet(peer{name: "a", incarnation: 1})
+	run := func(ticks int) (pulls int) {
+		for range ticks {
+			w.receive(a.tick(5, wide))
+			for _, t := range w.pulls() {
+				w.serve(a, t)
+				pulls++
+			}
+		}
+		return pulls
+	}
+	w.want("pulls before", run(200), 0)
+	offset = 0
+	t.Logf("%d pulls in the two minutes after, as long as sums are of seconds before", run(240))
+	w.want("pulls of a minute afterwards", run(120), 0)
+	w.want("skew", w.store.Skew(a.id), time.Duration(0))
+	w.want("calls", w.calls(), uint64(5*560))
+	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
+}
+
+// A pull that brings nothing new makes no mark seem fresh: the member stays stale, and
+// once it is far behind all is pulled.
+func TestR7AfterVainPulls(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	w.receive(a.tick(1, wide))
+	mark := w.of(a).mark
+	pulls, whole, notStale := 0, 0, 0
+	for range int((farBehind + time.Minute) / (500 * time.Millisecond)) {
+		w.receive(a.tick(1, narrow))
+		for _, t := range w.p.due(w.now) {
+			switch {
+			case t.pull && t.member == "a":
+				w.p.pulled(w.now, t, pullResult{err: errNoAnswer})
+			case t.pull:
+				pulls++
+				if t.after == 0 {
+					whole++
+				}
+				w.p.pulled(w.now, t, pullResult{status: status{a.id, mark, mark, 0, true}, exact: true})
+			case t.member == "a":
+				w.p.exchanged(w.now, t.member, nil, 0, errNoAnswer)
+			default:
+				w.p.exchanged(w.now, t.member, nil, 0, nil)
+			}
+		}
+		if !w.member("a").Stale {
+			notStale++
+		}
+	}
+	if notStale > 10 {
+		t.Errorf("it is not stale after %d ticks", notStale)
+	}
+	if most := int(farBehind / time.Second); pulls > most || whole == 0 || whole > 60 {
+		t.Errorf("%d pulls in vain, %d of all in the last minute; want at most %d with the back-off, and 60", pulls, whole, most)
+	}
+}
+
 // Marks are exchanged: with each member once, with a random one every five seconds,
 // every second with one that is silent. What is behind is pulled; another digest of
 // the same sequence is counted, and all is pulled.
@@ -420,6 +510,63 @@ func TestR6(t *testing.T) {
 	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
 	w.receive(a.tick(1, wide))
 	w.want("divergences afterwards", w.p.nodes["a"].divergence, uint64(1))
+}
+
+// Many members that do not answer leave room to ask those that do.
+func TestR6ManyDeaf(t *testing.T) {
+	w := newWorld(t)
+	var list []peer
+	for i := range 40 {
+		list = append(list, peer{name: fmt.Sprintf("n%02d", i), incarnation: 1})
+	}
+	w.meet(list...)
+	deaf := func(name string) bool { return name < "n30" }
+	type exchange struct {
+		member string
+		end    time.Duration
+	}
+	var running []exchange
+	asked := make(map[string]int)
+	const length = 5 * time.Minute
+	for began := w.now; w.now < began+length; w.now += lookEvery {
+		running = slices.DeleteFunc(running, func(e exchange) bool {
+			if w.now < e.end {
+				return false
+			}
+			var err error
+			if deaf(e.member) {
+				err = errNoAnswer
+			}
+			w.p.exchanged(w.now, e.member, nil, 0, err)
+			if o := w.p.origin(store.OriginID{Node: e.member, Incarnation: 1}, w.now); o != nil { // gossip goes on
+				o.node.current = 1
+			}
+			return true
+		})
+		for _, o := range w.p.origins {
+			o.headAt = w.now
+		}
+		for _, t := range w.p.due(w.now) {
+			asked[t.member]++
+			took := lookEvery
+			if deaf(t.member) {
+				took = dialTimeout
+			}
+			running = append(running, exchange{t.member, w.now + took})
+		}
+	}
+	answered := 0
+	for _, p := range list {
+		if asked[p.name] == 0 {
+			t.Errorf("%s was not asked", p.name)
+		}
+		if !deaf(p.name) {
+			answered += asked[p.name]
+		}
+	}
+	if least := 10 + int(length/exchangeEvery)/8; answered < least { // when they appear, and a quarter of the random ones
+		t.Errorf("those that answer were asked %d times, want %d", answered, least)
+	}
 }
 
 // A run that is not known yet, or not for long, is pulled whole.
