@@ -352,7 +352,7 @@ func (c *Cluster) work(ctx context.Context) error {
 	c.mu.Lock()
 	tasks := c.protocol.due(c.since())
 	yields := c.protocol.yields()
-	rival := c.protocol.rival.id
+	rival := c.protocol.rival
 	c.mu.Unlock()
 	if yields {
 		c.log.Error("another node of this name has been running for longer: this one ends",

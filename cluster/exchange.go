@@ -128,12 +128,12 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status, fr
 		if t.id == p.self {
 			continue
 		}
-		if fresh {
-			p.watchRival(now, t.id, t.mark, false)
-		}
 		o := p.origin(t.id, now)
 		if o == nil {
 			continue
+		}
+		if fresh {
+			p.watchRival(now, o, t.mark, false)
 		}
 		// What a living origin has just sent is on its way; its heads say what is missing.
 		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0

@@ -29,14 +29,15 @@ type protocol struct {
 
 	nextExchange time.Duration
 	caughtUp     bool
-	rival        rival
-	ignored      uint64 // messages that could not be read
+	rival        store.OriginID // an older process of this node's name that goes on, if there is one
+	ignored      uint64         // messages that could not be read
 }
 
 // An origin is what is known of one run of another node.
 type origin struct {
-	id   store.OriginID
-	node *node
+	id    store.OriginID
+	node  *node
+	signs signs
 
 	mark  uint64 // everything stamped up to it is in the store
 	ahead uint64 // newest stamp of anything that is
@@ -95,13 +96,12 @@ type node struct {
 	bytesIn, bytesOut                       uint64
 }
 
-// rival is another process that uses this node's name, and has for longer.
-type rival struct {
-	id           store.OriginID
+// signs are those that an older run of this node's name has not ended.
+type signs struct {
+	seen         bool
 	first        time.Duration
 	sequence     uint64
 	heads, marks int // how often they told of a later sequence
-	established  bool
 }
 
 const (
@@ -204,7 +204,7 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 			o.head, o.is = h.sequence, h.digest
 		}
 	}
-	p.watchRival(now, h.id, h.sequence, true)
+	p.watchRival(now, o, h.sequence, true)
 	whole := p.merge(o, &e, o.mark >= h.after)
 	switch {
 	case superseded, h.sequence <= o.mark: // R3
@@ -325,17 +325,14 @@ func (p *protocol) verify(o *origin, now time.Duration) {
 // left of a former run ends soon, a rival goes on. heard says that the sequence came
 // with a head; otherwise a member has it, and of a run that ended there are no more
 // different marks than members.
-func (p *protocol) watchRival(now time.Duration, id store.OriginID, sequence uint64, heard bool) {
+func (p *protocol) watchRival(now time.Duration, o *origin, sequence uint64, heard bool) {
 	const enough, period = 3, 3 * time.Second
-	if id.Node != p.self.Node || id.Incarnation >= p.self.Incarnation {
+	v := &o.signs
+	switch {
+	case !o.node.own || o.id.Incarnation >= p.self.Incarnation || v.seen && sequence <= v.sequence:
 		return
-	}
-	v := &p.rival
-	if v.id != id {
-		*v = rival{id: id, first: now, sequence: sequence}
-		return
-	}
-	if sequence <= v.sequence {
+	case !v.seen:
+		*v = signs{seen: true, first: now, sequence: sequence}
 		return
 	}
 	v.sequence = sequence
@@ -344,12 +341,14 @@ func (p *protocol) watchRival(now time.Duration, id store.OriginID, sequence uin
 	} else {
 		v.marks++
 	}
-	v.established = now-v.first >= period && (v.heads >= enough || v.marks >= enough+p.size())
+	if now-v.first >= period && (v.heads >= enough || v.marks >= enough+p.size()) {
+		p.rival = o.id
+	}
 }
 
 // yields reports whether this node is the younger of two owners of its name, who
 // has to go.
-func (p *protocol) yields() bool { return p.rival.established }
+func (p *protocol) yields() bool { return p.rival.Node != "" }
 
 // setClock takes over what an origin's clock said at a sequence. What was long on
 // its way makes the clock seem slow, never fast: the fastest is right, unless the

@@ -805,6 +805,15 @@ func TestR10Rivals(t *testing.T) {
 		heard.receive(first.tick(1, wide))
 		heard.receive(second.tick(1, wide))
 	}
+
+	restarted := newWorld(t) // the older process had a run before, of which members have something
+	restarted.meet(peer{name: "a", incarnation: 1})
+	ended, goes := restarted.node("me", 800), restarted.node("me", 900)
+	for range 7 {
+		restarted.receive(goes.tick(1, wide))
+		restarted.p.exchanged(restarted.now, "a", []status{{ended.id, 5, 5, 1, true}}, 0, nil)
+	}
+	restarted.want("yields to one that had a run before", restarted.p.yields(), true)
 }
 
 // What there is no room for is missing: the member shows as stale, and nothing is

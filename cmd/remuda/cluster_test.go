@@ -104,13 +104,17 @@ func TestFreeze(t *testing.T) {
 }
 
 // TestTwoOwners: of two processes with one name the younger ends with status 3,
-// and the older goes on.
+// and the older goes on, also when it had another run before.
 func TestTwoOwners(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, "iad", "lhr")
 	older := c.members[1]
 	older.post(500)
 	c.agree(30 * time.Second)
+	older.kill() // so that there is a former run of that name too
+	older.start()
+	older.await()
+	c.whole()
 
 	younger := c.add(older.name)
 	c.members = c.members[:2]
