@@ -73,7 +73,10 @@ type Cluster struct {
 	protocol  *protocol // nil until Run
 	publisher *publisher
 	rejoining bool
-	gone      bool // serf is shut down
+	alone     bool              // no member could be joined
+	warned    time.Time         // when that was last logged
+	gone      bool              // serf is shut down
+	told      map[string]string // states of members as last logged; only tick touches it
 
 	tasks sync.WaitGroup
 	done  chan struct{} // closed by Close
@@ -89,6 +92,7 @@ const (
 	joinTimeout  = 3 * time.Second
 	firstRejoin  = 250 * time.Millisecond // nodes are often started together
 	rejoinEvery  = 5 * time.Second
+	warnEvery    = time.Minute
 	lookEvery    = 50 * time.Millisecond  // for what is due
 	urgentEvery  = 100 * time.Millisecond // at most, ticks between ticks
 	leaveTimeout = 2500 * time.Millisecond
@@ -188,6 +192,9 @@ func (c *Cluster) joinMissing() (err error) {
 			err = errors.Join(err, jerr)
 		}
 	}
+	c.mu.Lock()
+	c.alone = err != nil && c.serf.NumNodes() == 1
+	c.mu.Unlock()
 	return err
 }
 
@@ -241,6 +248,7 @@ func (c *Cluster) start(st *store.Store, remembered Remembered) {
 func (c *Cluster) refreshLocked() {
 	c.protocol.setPeers(peers(c.serf.Members()))
 	own := c.protocol.node(c.options.Node)
+	c.protocol.alone = c.alone
 	own.bytesIn, own.bytesOut = c.traffic.received.Load(), c.traffic.sent.Load()
 	c.store.SetMembers(c.protocol.members(c.since()))
 }
@@ -304,6 +312,7 @@ func (c *Cluster) untilTick() time.Duration {
 // tick closes a sequence and tells the members.
 func (c *Cluster) tick() {
 	c.store.Tick()
+	c.logMembers()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.protocol.ticked()
@@ -326,6 +335,19 @@ func (c *Cluster) tick() {
 			c.log.Warn("a delta could not be gossiped", "error", err, "bytes", len(event))
 		}
 		c.gossiped.Add(uint64(len(event)))
+	}
+}
+
+// logMembers logs what has become of members since the last call.
+func (c *Cluster) logMembers() {
+	if c.told == nil {
+		c.told = make(map[string]string)
+	}
+	for _, p := range peers(c.serf.Members()) {
+		if was := c.told[p.name]; p.name != c.options.Node && p.state != was {
+			c.told[p.name] = p.state
+			c.log.Info("member "+p.state, "member", p.name, "region", p.region, "before", was)
+		}
 	}
 }
 
@@ -397,11 +419,19 @@ func (c *Cluster) rejoin() {
 	}
 	c.rejoining = true
 	c.tasks.Go(func() {
-		if err := c.joinMissing(); err != nil {
+		err := c.joinMissing()
+		c.mu.Lock()
+		warn := c.alone && time.Since(c.warned) > warnEvery
+		if warn {
+			c.warned = time.Now()
+		}
+		c.rejoining = false
+		c.mu.Unlock()
+		switch {
+		case warn:
+			c.log.Warn("no member can be joined: they do not run, or have another cluster name or secret", "error", err)
+		case err != nil:
 			c.log.Debug("seeds are missing", "error", err)
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.rejoining = false
 	})
 }

@@ -63,7 +63,7 @@ func (p *protocol) members(now time.Duration) []store.Member {
 			m.State = "failed" // serf has forgotten it, or never met it in this run
 		}
 		if n.own {
-			m.State, m.Known, m.Reporting = "alive", true, true
+			m.State, m.Known, m.Reporting, m.Alone = "alive", true, true, p.alone && len(p.nodes) == 1
 			m.Incarnation, m.Sequence = p.self.Incarnation, p.store.Sequence()
 			list = append(list, m)
 			continue

@@ -29,6 +29,7 @@ type protocol struct {
 
 	nextExchange time.Duration
 	caughtUp     bool
+	alone        bool           // members were to be joined, and none could be
 	rival        store.OriginID // an older process of this node's name that goes on, if there is one
 	ignored      uint64         // messages that could not be read
 }

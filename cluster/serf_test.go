@@ -584,3 +584,19 @@ func TestLeave(t *testing.T) {
 		return false
 	})
 }
+
+// A node that was to join others and reaches none says that it is alone, until it is not.
+func TestAlone(t *testing.T) {
+	ports := newTestNode(t, testOptions{name: "x"})
+	address := ports.Address()
+	ports.kill() // nobody is at its address now
+	a := newTestNode(t, testOptions{name: "a", join: address})
+	alone := func() bool { return a.store.Members()[0].Alone }
+	eventually(t, 10*time.Second, "it says that it is alone", alone)
+	alarms := a.store.NewAttention(store.Filter{}, store.Window1m)
+	if _, list := alarms.Refresh(); len(list) != 1 || list[0].Rule != "node_alone" {
+		t.Errorf("alarms %+v, want node_alone", list)
+	}
+	newTestNode(t, testOptions{name: "b", join: a.Address()})
+	eventually(t, 20*time.Second, "it is not alone any more", func() bool { return !alone() })
+}

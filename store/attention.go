@@ -48,7 +48,7 @@ var alarmRules = map[string]struct {
 	"chain_down": {0, Critical}, "circuit_open": {1, Critical}, "node_failed": {2, Critical}, "failing": {3, Critical},
 	"rate_limited": {4, Warning}, "degraded": {5, Warning}, "recovering": {6, Warning}, "lagging": {7, Warning},
 	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "overflow": {11, Warning},
-	"node_restarting": {12, Notice},
+	"node_alone": {12, Warning}, "node_restarting": {13, Notice},
 }
 
 // clockAhead is how far a sender's clock may be ahead before its events are
@@ -209,6 +209,8 @@ func (a *Attention) nodes(list []Alarm, now int64) []Alarm {
 			alarm.Rule, alarm.Detail = "node_restarting", "a new run has begun and has not reported yet"
 		case m.Stale && m.State == "alive":
 			alarm.Rule, alarm.Detail = "node_stale", "its numbers are late"
+		case m.Alone:
+			alarm.Rule, alarm.Detail = "node_alone", "it was to join other nodes and has reached none: these are its numbers alone"
 		default:
 			continue
 		}

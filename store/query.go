@@ -339,6 +339,7 @@ type Member struct {
 	State                  string // alive, leaving, left, failed
 	Stale, Restarting      bool
 	Known, Reporting       bool // counts in the coverage as known, as reporting
+	Alone                  bool // this node, which was to join others and has met none
 	Incarnation, Sequence  uint64
 	DeltaAgeMillis         int64
 	GapsTotal, PullsTotal  uint64

@@ -81,6 +81,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
   curl '%[1]s/api/v1/providers?format=table'
   curl '%[2]s/api/v1/cluster?format=table'
   curl -N '%[1]s/api/v1/circuits?format=sse'
+  remuda top %[1]s
 
 %[4]d decisions a second from gateways in three regions. Of every minute base_llamarpc
 fails for 25 s, and the node lhr is killed at second 40 and back at 50. Ctrl-C ends it.

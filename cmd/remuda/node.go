@@ -57,14 +57,43 @@ func (f *nodeFlags) validate() error {
 	if f.Tick < 10*time.Millisecond || f.Tick > 5*time.Second {
 		return fmt.Errorf("--tick %v: must be from 10ms to 5s", f.Tick)
 	}
-	const leastDedup = 1 << 20 // some ten thousand identities
-	if f.DedupBytes < leastDedup {
-		return fmt.Errorf("--dedup-bytes %d: must be %d or more", f.DedupBytes, leastDedup)
+	if err := f.validateLimits(); err != nil {
+		return err
 	}
 	for flag, value := range map[string]string{"--secret-file": f.SecretFile, "--advertise": f.Advertise} {
 		if value != "" && !f.clustered() {
 			return fmt.Errorf("%s is for a cluster: add --join, or --cluster to begin one", flag)
 		}
+	}
+	return nil
+}
+
+// validateLimits refuses limits with which a node would answer nothing. 0 is the
+// default of those that have one further in.
+func (f *nodeFlags) validateLimits() error {
+	for _, limit := range []struct {
+		flag         string
+		value, least int64
+		zero         bool // may be
+	}{
+		{"--max-series", int64(f.MaxSeries), 1, true},
+		{"--max-series-per-profile", int64(f.MaxSeriesPerProfile), 1, true},
+		{"--max-latest-values", int64(f.MaxLatestValues), 1, true},
+		{"--dedup-bytes", int64(f.DedupBytes), 1 << 20, false}, // some ten thousand identities
+		{"--max-body", int64(f.MaxBody), 1 << 10, true},
+		{"--max-inflated", int64(f.MaxInflated), 1 << 10, true},
+		{"--max-line", int64(f.MaxLine), 256, true},
+		{"--max-in-flight", int64(f.MaxInFlight), 1 << 20, true},
+		{"--max-subscribers", int64(f.MaxSubscribers), 1, true},
+		{"--max-views", int64(f.MaxViews), 1, true},
+		{"--max-connections", int64(f.MaxConnections), 1, false},
+	} {
+		if limit.value < limit.least && !(limit.zero && limit.value == 0) {
+			return fmt.Errorf("%s %d: must be %d or more", limit.flag, limit.value, limit.least)
+		}
+	}
+	if f.WriteTimeout < 100*time.Millisecond {
+		return fmt.Errorf("--write-timeout %v: must be 100ms or more", f.WriteTimeout)
 	}
 	return nil
 }

@@ -233,7 +233,10 @@ func (g *Generator) circuit(dst []byte, c *chain, p *provider, node, region stri
 		return dst
 	}
 	if was == "" {
-		was, reason = "closed", "manual_close"
+		was = "closed"
+		if is == was {
+			reason = "manual_close"
+		}
 	}
 	g.state[key] = is
 	dst = fmt.Appendf(dst, `{"type":"circuit"%s,"chain":%q,"provider_id":%q,"transport":"http","source_node":%q,"source_region":%q,"from":%q,"to":%q,"reason":%q}`+"\n",
