@@ -5,9 +5,9 @@ import { look } from './format.js';
 /** The colours of lines, in order; the same thing keeps its colour as long as its place in the alphabet. */
 export const lineColors = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6', '--c7', '--c8'];
 
-/** The steps of some lines that have been over for a second: one that is not whole yet, on this node or another, would look like a fall. @param {Line[]} lines @param {Meta | null | undefined} meta */
+/** The steps of some lines that are over: one that has just begun would look like a fall. @param {Line[]} lines @param {Meta | null | undefined} meta */
 export function axis(lines, meta) {
-  const over = (meta?.at ?? 0) - (meta?.step_ms ?? 0) - 1000;
+  const over = (meta?.at ?? 0) - (meta?.step_ms ?? 0);
   const all = new Set(lines.flatMap((l) => l.points.map(([at]) => at)));
   return [...all].filter((at) => at <= over).sort((a, b) => a - b);
 }
