@@ -31,9 +31,6 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
 
 const toneColors = /** @type {Record<string, string>} */ ({ bad: '--bad', warn: '--warn', good: '--good', none: '--quiet' });
 
-/** The points without neighbours, which no line shows. @param {any} u @param {number} i */
-const alone = (u, i) => u.data[i].map((/** @type {any} */ _, /** @type {number} */ k) => k).filter((/** @type {number} */ k) => [-1, 0, 1].every((d) => (u.data[i][k + d] ?? null) === null === !!d));
-
 /** Steps are a second or more, so a chart need not be drawn for every frame. */
 const drawEvery = 900; // ms
 
@@ -121,7 +118,7 @@ class Chart extends HTMLElement {
       series: [
         { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? new Date(t * 1000).toLocaleTimeString('en-GB') : '—') },
         ...m.lines.map((l) => ({
-          label: l.label, stroke: color(l.color), width: l.width ?? 1.5, spanGaps: false, points: { show: false, size: 6, fill: color(l.color), filter: alone },
+          label: l.label, stroke: color(l.color), width: l.width ?? 1.5, spanGaps: false, points: { show: false },
           fill: l.fill ? color(l.color).replace('rgb(', 'rgba(').replace(')', ', 0.12)') : undefined,
           value: (/** @type {any} */ _u, /** @type {number | null} */ v) => this.model.text(v ?? null),
         })),

@@ -28,7 +28,7 @@ export function percentile(row, field) {
 /** A line without axes. @param {(number | null)[]} values */
 export function sparkline(values) {
   const known = values.filter((v) => v !== null);
-  if (!known.length) return html`<svg class="spark" viewBox="0 0 100 24" aria-hidden="true"></svg>`;
+  if (known.length < 2) return html`<svg class="spark" viewBox="0 0 100 24" aria-hidden="true"></svg>`;
   const low = Math.min(...known);
   const high = Math.max(...known);
   const scale = high > low ? 20 / (high - low) : 0;
@@ -40,7 +40,7 @@ export function sparkline(values) {
       run = '';
       return;
     }
-    run += `${run ? 'L' : 'M'}${((100 * i) / (values.length - 1 || 1)).toFixed(1)} ${(scale ? 22 - (v - low) * scale : 12).toFixed(1)}${run ? '' : 'h0'}`; // a point alone is a dot
+    run += `${run ? 'L' : 'M'}${((100 * i) / (values.length - 1)).toFixed(1)} ${(scale ? 22 - (v - low) * scale : 12).toFixed(1)}`;
   });
   if (run) runs.push(run);
   return html`<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">${svg`<path d=${runs.join(' ')} vector-effect="non-scaling-stroke"></path>`}</svg>`;
@@ -105,7 +105,7 @@ export function change(now, before, points = false) {
  */
 export function figure(m, query, drawn = html`<r-chart role="img" .model=${m}></r-chart>`) {
   const points = () => [['ts', ...m.lines.map((l) => l.label)], ...m.at.map((at, i) => [at, ...m.lines.map((l) => l.values[i])])];
-  return html`<figure><figcaption class="bar"><h2>${m.name}</h2>${tools(query, query.split('?')[0], points)}</figcaption>${m.at.length ? html`${drawn}${dataTable(m)}` : html`<p class="quiet">No data yet.</p>`}</figure>`;
+  return html`<figure><figcaption class="bar"><h2>${m.name}</h2>${tools(query, query.split('?')[0], points)}</figcaption>${m.at.length ? html`${drawn}${dataTable(m)}` : html`<p class="quiet">Nothing in the window.</p>`}</figure>`;
 }
 
 /** Charts whose data table is open, by name. @type {Set<string>} */
