@@ -61,11 +61,12 @@ type Cluster struct {
 	client      *http.Client
 	incarnation uint64
 	answers     chan struct{}
-	refused     atomic.Uint64 // requests that did not come from a member
-	skipped     atomic.Uint64 // sequences that were not gossiped
-	headsOnly   atomic.Uint64 // sequences of which only the head was
-	gossiped    atomic.Uint64 // bytes of events of this node
-	traffic     traffic       // of gossip
+	refused     atomic.Uint64     // requests that did not come from a member
+	skipped     atomic.Uint64     // sequences that were not gossiped
+	headsOnly   atomic.Uint64     // sequences of which only the head was
+	gossiped    atomic.Uint64     // bytes of events of this node
+	traffic     traffic           // of gossip
+	told        map[string]string // states of members as last logged; only tick touches it
 
 	mu        sync.Mutex
 	began     time.Time
@@ -73,10 +74,9 @@ type Cluster struct {
 	protocol  *protocol // nil until Run
 	publisher *publisher
 	rejoining bool
-	alone     bool              // no member could be joined
-	warned    time.Time         // when that was last logged
-	gone      bool              // serf is shut down
-	told      map[string]string // states of members as last logged; only tick touches it
+	alone     bool      // no member could be joined
+	warned    time.Time // when that was last logged
+	gone      bool      // serf is shut down
 
 	tasks sync.WaitGroup
 	done  chan struct{} // closed by Close
@@ -340,12 +340,11 @@ func (c *Cluster) tick() {
 
 // logMembers logs what has become of members since the last call.
 func (c *Cluster) logMembers() {
-	if c.told == nil {
-		c.told = make(map[string]string)
-	}
+	before := c.told
+	c.told = make(map[string]string)
 	for _, p := range peers(c.serf.Members()) {
-		if was := c.told[p.name]; p.name != c.options.Node && p.state != was {
-			c.told[p.name] = p.state
+		c.told[p.name] = p.state
+		if was := before[p.name]; p.name != c.options.Node && p.state != was {
 			c.log.Info("member "+p.state, "member", p.name, "region", p.region, "before", was)
 		}
 	}

@@ -99,10 +99,9 @@ type node struct {
 
 // signs are those that an older run of this node's name has not ended.
 type signs struct {
-	seen         bool
 	first        time.Duration
-	sequence     uint64
-	heads, marks int // how often they told of a later sequence
+	sequence     uint64 // the latest told of; 0 while none was
+	heads, marks int    // how often they told of a later sequence
 }
 
 const (
@@ -330,10 +329,10 @@ func (p *protocol) watchRival(now time.Duration, o *origin, sequence uint64, hea
 	const enough, period = 3, 3 * time.Second
 	v := &o.signs
 	switch {
-	case !o.node.own || o.id.Incarnation >= p.self.Incarnation || v.seen && sequence <= v.sequence:
+	case !o.node.own || o.id.Incarnation >= p.self.Incarnation || sequence <= v.sequence:
 		return
-	case !v.seen:
-		*v = signs{seen: true, first: now, sequence: sequence}
+	case v.sequence == 0:
+		*v = signs{first: now, sequence: sequence}
 		return
 	}
 	v.sequence = sequence

@@ -204,7 +204,7 @@ func (o *originPart) rewind(second int64) {
 // which was running when it turned out to be slow can have been here; events come from
 // up to maxAhead seconds later.
 func (o *originPart) mayHaveDropped(tier int, step int64) bool {
-	const maxAhead = 5
+	const maxAhead = 5 // as nodes accept events
 	return step < keptStart(tier, o.now) ||
 		step < keptStart(tier, o.latest) && step <= stepAt(tier, o.back+maxAhead)
 }

@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"remuda/store"
+)
+
+// A clock is as fast as its fastest reading, and slower only when all readings of some
+// seconds are: what had waited in a socket while this process was frozen says nothing.
+func TestClockReadings(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	w.meet(peer{name: "a", incarnation: 1})
+	skew := func() time.Duration { return w.store.Skew(a.id) }
+	w.receive(a.tick(1, wide))
+	w.now += 20 * time.Millisecond
+	for range 4 { // each a little late
+		events := a.tick(1, wide)
+		w.now += 30 * time.Millisecond
+		w.receive(events)
+	}
+	waiting := [][][]byte{a.tick(1, wide), a.tick(1, wide)}
+	w.now += 90 * time.Second
+	for _, events := range waiting {
+		w.receive(events)
+		w.want("skew by what had waited", skew(), time.Duration(0))
+	}
+	for range 4 {
+		w.receive(a.tick(1, wide))
+		w.want("skew afterwards", skew(), time.Duration(0))
+	}
+	slow := func() [][]byte { // its clock was put back
+		w.now -= time.Minute
+		events := a.tick(1, wide)
+		w.now += time.Minute
+		return events
+	}
+	for range 10 {
+		w.receive(slow())
+	}
+	w.want("skew soon after the clock was put back", skew(), time.Duration(0))
+	for range 4 {
+		w.receive(slow())
+	}
+	w.want("skew once that is certain", skew(), -time.Minute)
+}
+
+// A clock that is put back by an hour costs some pulls, and then deltas are enough again.
+func TestClockPutBack(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("a", 1)
+	offset := time.Hour
+	var err error
+	a.store, err = store.New(store.Options{
+		Node: "a", Incarnation: 1, DedupBytes: 1 << 20, Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now + offset) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.meet(peer{name: "a", incarnation: 1})
+	run := func(ticks int) (pulls int) {
+		for range ticks {
+			w.receive(a.tick(5, wide))
+			for _, t := range w.pulls() {
+				w.serve(a, t)
+				pulls++
+			}
+		}
+		return pulls
+	}
+	w.want("pulls before", run(200), 0)
+	offset = 0
+	t.Logf("%d pulls in the two minutes after, as long as sums are of seconds before", run(240))
+	w.want("pulls of a minute afterwards", run(120), 0)
+	w.want("skew", w.store.Skew(a.id), time.Duration(0))
+	w.want("calls", w.calls(), uint64(5*560))
+	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
+}
