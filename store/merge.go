@@ -30,7 +30,7 @@ type CellState struct {
 type RowState struct {
 	Key   string // the series: its dimensions, see series.go
 	Born  uint64 // stamp of its first cell; a row that aged out and came back is another
-	Stamp uint64 // of the newest cell
+	Stamp uint64 // of the newest cell it had, which may have been dropped since
 	// Lifetime is everything ever counted in the row. When Even is set it grew by just
 	// what the cells of tier 0 grew since Since, the stamp asked for, and may be left
 	// out for somebody who has all up to that.
