@@ -63,6 +63,7 @@ type Options struct {
 	BodyTimeout    time.Duration // for the body of a request; default 15 s
 	MaxSubscribers int           // open streams; default 20,000
 	MaxViews       int           // different queries that are streamed; default 1,000
+	MaxExposed     int           // label sets of calls in the exposition; default 2,500
 	CacheBytes     int64         // of rendered bodies; default 32 MiB
 	MaxConnections int           // as the listener enforces it, for /limits
 }
@@ -81,6 +82,7 @@ type API struct {
 	posts    *posts
 	taking   *taking // nil: connections stay with the server
 	metrics  http.Handler
+	exposed  *exposed
 	ingest   ingestStats
 	draining atomic.Bool
 }
@@ -98,12 +100,13 @@ func New(o Options) (*API, error) {
 	defaultTo(&o.BodyTimeout, 15*time.Second)
 	defaultTo(&o.MaxSubscribers, 20_000)
 	defaultTo(&o.MaxViews, 1000)
+	defaultTo(&o.MaxExposed, 2500)
 	defaultTo(&o.CacheBytes, 32<<20)
 	bodies, err := newBodyCache(o.CacheBytes)
 	if err != nil {
 		return nil, err
 	}
-	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, posts: newPosts()}
+	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, posts: newPosts(), exposed: newExposed(o.MaxExposed)}
 	a.streams = newStreams(a)
 	a.metrics = newMetrics(a)
 	a.router = a.routes()

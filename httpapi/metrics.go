@@ -18,10 +18,6 @@ type exposition struct {
 	descs map[string]*prometheus.Desc
 }
 
-// maxExposedSeries bounds the series of an exposition; what is beyond it is in
-// the store's answers, and remuda_exposition_truncated is 1.
-const maxExposedSeries = 20_000
-
 var callLabels = []string{"profile", "chain", "provider_id", "transport"}
 
 func newMetrics(a *API) http.Handler {
@@ -37,8 +33,8 @@ func newMetrics(a *API) http.Handler {
 		"remuda_request_errors_total":           {"Requests that ended in an error, by weight.", callLabels},
 		"remuda_failovers_total":                {"Failovers before requests ended, by weight.", callLabels},
 		"remuda_samples_total":                  {"Calls as they were sent, without weight.", callLabels},
-		"remuda_call_latency_seconds_sum":       {"Sum of the latencies of successful calls, by weight.", callLabels},
-		"remuda_exposition_truncated":           {"1 when there are more series than are exposed.", nil},
+		"remuda_call_latency_seconds":           {"Latencies of successful calls, by weight.", callLabels},
+		"remuda_exposition_truncated":           {"1 when there are more label sets of calls than are exposed: the rest is added up as __other__.", nil},
 		"remuda_events_accepted_total":          {"Events accepted.", nil},
 		"remuda_events_duplicate_total":         {"Events that were known already.", nil},
 		"remuda_events_rejected_total":          {"Events refused.", []string{"code"}},
@@ -51,7 +47,7 @@ func newMetrics(a *API) http.Handler {
 		"remuda_store_series_limit":             {"Series that may be held.", nil},
 		"remuda_store_latest_values":            {"Circuits, heights and health reports held.", nil},
 		"remuda_store_senders":                  {"Senders known.", nil},
-		"remuda_store_revision":                 {"Changes of the store.", nil},
+		"remuda_store_revision":                 {"Number of the store's last change.", nil},
 		"remuda_overflow_calls_total":           {"Calls that lost dimensions to a cap, by weight.", nil},
 		"remuda_dedup_bytes":                    {"Memory of identities.", nil},
 		"remuda_dedup_identities":               {"Identities held.", nil},
@@ -105,22 +101,21 @@ func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(e.descs[name], prometheus.GaugeValue, v, labels...)
 	}
 	a := e.api
-	rows := a.store.Counters()
-	truncated := 0.0
-	if len(rows) > maxExposedSeries/8 {
-		rows, truncated = rows[:maxExposedSeries/8], 1
+	sets, more := a.exposed.collect(a.store)
+	for i := range sets {
+		labels, c := sets[i].labels, &sets[i].callCounts
+		counter("remuda_calls_total", float64(c.calls), labels...)
+		counter("remuda_call_errors_total", float64(c.errors), labels...)
+		counter("remuda_provider_errors_total", float64(c.providerErrors), labels...)
+		counter("remuda_requests_total", float64(c.requests), labels...)
+		counter("remuda_request_errors_total", float64(c.requestErrors), labels...)
+		counter("remuda_failovers_total", float64(c.failovers), labels...)
+		counter("remuda_samples_total", float64(c.samples), labels...)
+		ch <- prometheus.MustNewConstSummary(e.descs["remuda_call_latency_seconds"], c.calls-c.errors, c.latency/1e6, nil, labels...)
 	}
-	for i := range rows {
-		r := &rows[i]
-		labels := []string{r.Profile, r.Chain, r.ProviderID, r.Transport.String()}
-		counter("remuda_calls_total", float64(r.Calls), labels...)
-		counter("remuda_call_errors_total", float64(r.Errors), labels...)
-		counter("remuda_provider_errors_total", float64(r.ProviderErrors), labels...)
-		counter("remuda_requests_total", float64(r.Requests), labels...)
-		counter("remuda_request_errors_total", float64(r.RequestErrors), labels...)
-		counter("remuda_failovers_total", float64(r.Failovers), labels...)
-		counter("remuda_samples_total", float64(r.Samples), labels...)
-		counter("remuda_call_latency_seconds_sum", r.LatencySumMicros/1e6, labels...)
+	truncated := 0.0
+	if more {
+		truncated = 1
 	}
 	gauge("remuda_exposition_truncated", truncated)
 
@@ -145,7 +140,7 @@ func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	gauge("remuda_store_series_limit", float64(u.MaxSeries))
 	gauge("remuda_store_latest_values", float64(u.LatestValues))
 	gauge("remuda_store_senders", float64(u.Senders))
-	counter("remuda_store_revision", float64(a.store.Revision()))
+	gauge("remuda_store_revision", float64(a.store.Revision()))
 	counter("remuda_overflow_calls_total", float64(u.OverflowCalls))
 	gauge("remuda_dedup_bytes", float64(u.DedupBytes))
 	gauge("remuda_dedup_identities", float64(u.DedupIdentities))

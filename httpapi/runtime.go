@@ -129,6 +129,7 @@ func newLimitSource(a *API, p *params) source {
 		add("bytes_in_flight", maxInFlight, inFlight, "bytes", "of bodies being worked on; beyond it 503 with Retry-After")
 		add("subscribers", int64(a.options.MaxSubscribers), int64(a.streams.count()), "streams", "beyond it 503 with Retry-After")
 		add("views", int64(a.options.MaxViews), int64(a.streams.viewCount()), "views", "different queries that are streamed; beyond it 503 with Retry-After")
+		add("exposed_label_sets", int64(a.options.MaxExposed), int64(a.exposed.count()), "sets", "of calls, as of the last scrape of /metrics; beyond it they are added up as __other__")
 		add("cache", a.options.CacheBytes, none, "bytes", "rendered answers")
 		add("write_timeout", a.options.WriteTimeout.Milliseconds(), none, "ms", "a stream that takes longer to take a frame is cut")
 		if a.options.MaxConnections > 0 {

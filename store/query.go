@@ -367,10 +367,11 @@ type Usage struct {
 }
 
 // CounterRow is what this node itself counted for one provider since it
-// started: figures for exposition that never go back.
+// started, see [Store.Counters].
 type CounterRow struct {
 	Profile, Chain, ProviderID    string
 	Transport                     Transport
+	Living                        bool // has anything in the last hour
 	Calls, Errors, ProviderErrors uint64
 	Requests, RequestErrors       uint64
 	Failovers, Samples            uint64

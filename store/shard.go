@@ -23,8 +23,8 @@ type shard struct {
 	read uint64
 	// structure is the revision at which a series last came or went.
 	structure uint64
-	retired   retired
-	ahead     uint64 // keeps the loads of fetch alive
+	retired   counters // since the last tick
+	ahead     uint64   // keeps the loads of fetch alive
 
 	_ [64]byte // the next shard's mutex is on another cache line
 }
@@ -100,7 +100,7 @@ func (sh *shard) removeRow(r *row) {
 	if r.origin == sh.local() {
 		sh.rows.remove(s.hash, r)
 		r.lifetime.merge(&r.owed)
-		sh.retired.add(s, &r.lifetime)
+		sh.retire(s, &r.lifetime)
 	}
 	if len(s.rows) > 0 {
 		sh.touch(s)

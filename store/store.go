@@ -82,6 +82,7 @@ type Store struct {
 	senderCount  atomic.Int64
 	applyScratch sync.Pool
 	episodes     episodes
+	retired      retired
 
 	originsMu sync.Mutex
 	origins   map[OriginID]*origin
@@ -124,6 +125,7 @@ func New(o Options) (*Store, error) {
 		profiles:   make(map[string]*profile),
 		origins:    make(map[OriginID]*origin),
 	}
+	s.retired = retired{sums: make(counters), foldAt: maxRetired}
 	s.secret = secret{rand.Uint64(), rand.Uint64()}
 	s.began = s.clock.now()
 	s.firstKnown.Store(s.began)
@@ -141,7 +143,6 @@ func New(o Options) (*Store, error) {
 		sh := &s.shards[i]
 		sh.store = s
 		sh.series = make(map[uint64]*series)
-		sh.retired = make(retired)
 		sh.parts = []*originPart{{origin: s.self, shard: sh, now: s.began / 1000, latest: s.began / 1000}}
 	}
 	return s, nil
@@ -211,6 +212,7 @@ func (s *Store) Tick() {
 		sh.local().tick(uint32(sequence), at)
 		sh.mu.Unlock()
 	}
+	s.collectRetired()
 	s.closeNotes(uint32(sequence), at)
 	s.sequence.Store(sequence)
 }

@@ -86,6 +86,7 @@ func (f *nodeFlags) validateLimits() error {
 		{"--max-in-flight", int64(f.MaxInFlight), 1 << 20, true},
 		{"--max-subscribers", int64(f.MaxSubscribers), 1, true},
 		{"--max-views", int64(f.MaxViews), 1, true},
+		{"--max-exposed", int64(f.MaxExposed), 1, true},
 		{"--max-connections", int64(f.MaxConnections), 1, false},
 	} {
 		if limit.value < limit.least && !(limit.zero && limit.value == 0) {
@@ -139,6 +140,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	options := httpapi.Options{
 		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
+		MaxExposed: f.MaxExposed,
 	}
 	if n.cluster != nil {
 		options.Cluster = n.cluster

@@ -44,6 +44,7 @@ type nodeFlags struct {
 	MaxSubscribers      int               `default:"20000" help:"Open streams."`
 	MaxViews            int               `default:"1000" help:"Different queries that are streamed."`
 	MaxConnections      int               `default:"30000" help:"Open connections."`
+	MaxExposed          int               `default:"2500" help:"Label sets of calls in /metrics; the rest is added up as __other__."`
 	WriteTimeout        time.Duration     `default:"10s" help:"How long a stream may take to take a frame."`
 	AllowedHosts        []string          `help:"Host names that requests may name, besides IP addresses and localhost."`
 	UIDir               string            `name:"ui-dir" type:"existingdir" help:"Serve the dashboard from this directory, to work on it."`

@@ -1,0 +1,134 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"remuda/httpapi"
+)
+
+// scrape reads the exposition.
+func (n *testNode) scrape() map[string]*dto.MetricFamily {
+	n.tb.Helper()
+	_, _, body := n.get("/metrics")
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+	if err != nil {
+		n.tb.Fatal(err)
+	}
+	return families
+}
+
+// sets are the values of a counter by the values of its labels.
+func sets(f *dto.MetricFamily) map[string]float64 {
+	values := make(map[string]float64)
+	for _, m := range f.GetMetric() {
+		var labels []string
+		for _, l := range m.GetLabel() { // by name: chain, profile, provider_id, transport
+			labels = append(labels, l.GetValue())
+		}
+		values[strings.Join(labels, " ")] = m.GetCounter().GetValue()
+	}
+	return values
+}
+
+const otherSet = "__other__ __other__ __other__ __other__"
+
+// TestExposedSets: a bounded exposition shows the living, adds up to what was accepted,
+// keeps what it showed as long as that lives, and has no counter that goes back.
+func TestExposedSets(t *testing.T) {
+	const limit = 4
+	n := newTestNode(t, func(o *httpapi.Options) { o.MaxExposed = limit })
+	rng := rand.New(rand.NewPCG(12, 5))
+	before := make(map[string]float64)
+	seen := make(map[string]time.Duration) // when a provider last had a call
+	clock, accepted := time.Duration(0), 0.0
+	for step := range 150 {
+		for range rng.IntN(4) {
+			provider := fmt.Sprintf("p%d", rng.IntN(8))
+			n.post(http.StatusAccepted, decision("c", provider, fmt.Sprintf(`,"weight":%d`, 1+rng.IntN(9)))) // of a sum that is not the number of lines
+			seen["c default "+provider+" http"] = clock
+		}
+		pass := time.Duration(rng.IntN(30)) * time.Minute
+		if rng.IntN(20) == 0 {
+			pass += 2 * time.Hour // all age out
+		}
+		n.pass(pass)
+		clock += pass
+		n.rows("/api/v1/providers")
+
+		families := n.scrape()
+		calls := sets(families["remuda_calls_total"])
+		sum, samples := 0.0, 0.0
+		for _, v := range calls {
+			sum += v
+		}
+		for _, v := range sets(families["remuda_samples_total"]) {
+			samples += v
+		}
+		_, hasOthers := calls[otherSet]
+		if len(calls) > limit+1 || len(calls) == limit+1 && !hasOthers {
+			t.Fatalf("step %d: %d sets: %v", step, len(calls), calls)
+		}
+		if want := sets(families["remuda_events_accepted_total"])[""]; samples != want {
+			t.Fatalf("step %d: %v lines exposed, %v accepted", step, samples, want)
+		}
+		if sum < accepted {
+			t.Fatalf("step %d: the sum went from %v to %v", step, accepted, sum)
+		}
+		accepted = sum
+		living := 0
+		for set, at := range seen {
+			if clock-at < 50*time.Minute { // what is older may be on its way out
+				living++
+				was, exposed := before[set]
+				if now, still := calls[set]; exposed && (now < was || !still) {
+					t.Fatalf("step %d: %s lives and went from %v to %v", step, set, was, now)
+				}
+			}
+		}
+		for set := range calls {
+			if clock-seen[set] > 65*time.Minute && set != otherSet && living >= limit {
+				t.Fatalf("step %d: %s is dead and exposed although %d live", step, set, living)
+			}
+		}
+		if calls[otherSet] < before[otherSet] {
+			t.Fatalf("step %d: the others went from %v to %v", step, before[otherSet], calls[otherSet])
+		}
+		before = calls
+	}
+	if before[otherSet] == 0 {
+		t.Error("nothing was ever beyond the bound")
+	}
+	for _, row := range n.rows("/api/v1/limits") {
+		if row["key"] == "exposed_label_sets" && row["limit"] != float64(limit) {
+			t.Errorf("%v", row)
+		}
+	}
+}
+
+// TestBusiestExposed: of sets that were not exposed before, those with most calls come
+// first, not those with the first names.
+func TestBusiestExposed(t *testing.T) {
+	n := newTestNode(t, func(o *httpapi.Options) { o.MaxExposed = 2 })
+	for i := range 6 {
+		n.post(http.StatusAccepted, decision("c", fmt.Sprintf("p%d", i), fmt.Sprintf(`,"weight":%d`, 10+i)))
+	}
+	families := n.scrape()
+	calls := sets(families["remuda_calls_total"])
+	if len(calls) != 3 || calls["c default p5 http"] != 15 || calls["c default p4 http"] != 14 || calls[otherSet] != 10+11+12+13 {
+		t.Errorf("%v", calls)
+	}
+	if families["remuda_exposition_truncated"].GetMetric()[0].GetGauge().GetValue() != 1 {
+		t.Error("it does not say that there is more")
+	}
+}
