@@ -60,6 +60,8 @@ type Cluster struct {
 	mail        *mailbox
 	client      *http.Client
 	incarnation uint64
+	address     string // where members reach this node over HTTP
+	claims      claims
 	answers     chan struct{}
 	refused     atomic.Uint64     // requests that did not come from a member
 	skipped     atomic.Uint64     // sequences that were not gossiped
@@ -112,7 +114,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	c := &Cluster{
 		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(), done: make(chan struct{}),
-		answers: make(chan struct{}, maxAnswers), client: newClient(),
+		claims: claims{node: o.Node}, answers: make(chan struct{}, maxAnswers), client: newClient(),
 	}
 	if o.SecretFile != "" {
 		var err error
@@ -131,7 +133,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c.wire = wire{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
 	events := make(chan serf.Event, 512)
-	config, err := serfConfig(&o, &c.wire, c.secrets, &c.traffic, events)
+	config, err := serfConfig(&o, &c.wire, c.secrets, &c.traffic, &c.claims, events)
 	if err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
@@ -139,6 +141,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		_ = config.MemberlistConfig.Transport.Shutdown()
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
+	c.claims.begin(c.Address())
 	c.tasks.Go(func() { c.mail.run(events, c.done) })
 	c.joinSeeds(ctx)
 	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1)
@@ -148,10 +151,9 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	address, err := httpAddress(&o, c.serf.LocalMember().Addr)
-	if err == nil {
+	if c.address, err = httpAddress(&o, c.serf.LocalMember().Addr); err == nil {
 		err = c.serf.SetTags(map[string]string{
-			regionTag: o.Region, httpTag: address, incarnationTag: strconv.FormatUint(c.incarnation, 10),
+			regionTag: o.Region, httpTag: c.address, incarnationTag: strconv.FormatUint(c.incarnation, 10),
 		})
 	}
 	if err != nil {
@@ -370,6 +372,7 @@ func (c *Cluster) takeMail() {
 
 // work begins what is due.
 func (c *Cluster) work(ctx context.Context) error {
+	c.lookForRival(ctx)
 	c.mu.Lock()
 	tasks := c.protocol.due(c.since())
 	yields := c.protocol.yields()

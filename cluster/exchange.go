@@ -132,9 +132,6 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status, fr
 		if o == nil {
 			continue
 		}
-		if fresh {
-			p.watchRival(now, o, t.mark, false)
-		}
 		// What a living origin has just sent is on its way; its heads say what is missing.
 		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
 		direct := fresh && i == 0 && t.id.Node == member // its own run comes first

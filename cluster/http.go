@@ -203,17 +203,21 @@ func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *frameWriter) e
 
 // ask sends a request to a member and hands the frames of its answer to take.
 func (c *Cluster) ask(ctx context.Context, member, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
-	c.mu.Lock()
-	n := c.protocol.nodes[member]
-	address := ""
-	if n != nil {
-		address = n.peer.httpAddr
-	}
-	c.mu.Unlock()
+	address := c.addressOf(member)
 	if address == "" {
 		return 0, errNoMember
 	}
 	return c.askAt(ctx, address, member, method, path, query, body, take)
+}
+
+// addressOf returns where a member is asked, empty when that is not known.
+func (c *Cluster) addressOf(member string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.protocol.nodes[member]; n != nil {
+		return n.peer.httpAddr
+	}
+	return ""
 }
 
 // errNoAnswer says that a request did not come through, or nothing came back.
@@ -258,10 +262,19 @@ func (c *Cluster) askAt(ctx context.Context, address, member, method, path strin
 func (c *Cluster) exchange(ctx context.Context, member string) (theirs []status, read int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
+	address := c.addressOf(member)
+	if address == "" {
+		return nil, 0, errNoMember
+	}
+	return c.exchangeAt(ctx, address, member)
+}
+
+// exchangeAt exchanges marks with who answers at an address, if that is the member.
+func (c *Cluster) exchangeAt(ctx context.Context, address, member string) (theirs []status, read int, err error) {
 	c.mu.Lock()
 	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
-	read, err = c.ask(ctx, member, http.MethodPost, marksPath, nil, mine, func(frame []byte) error {
+	read, err = c.askAt(ctx, address, member, http.MethodPost, marksPath, nil, mine, func(frame []byte) error {
 		r := reader{rest: frame}
 		var from string
 		from, theirs = r.marks()

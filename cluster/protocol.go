@@ -30,7 +30,8 @@ type protocol struct {
 	nextExchange time.Duration
 	caughtUp     bool
 	alone        bool           // members were to be joined, and none could be
-	rival        store.OriginID // an older process of this node's name that goes on, if there is one
+	rival        store.OriginID // an older process of this node's name that lives, if there is one
+	rivalAt      string         // its HTTP address, if it answered there
 	ignored      uint64         // messages that could not be read
 }
 
@@ -95,13 +96,6 @@ type node struct {
 
 	gaps, pulls, inline, pulled, divergence uint64
 	bytesIn, bytesOut                       uint64
-}
-
-// signs are those that an older run of this node's name has not ended.
-type signs struct {
-	first        time.Duration
-	sequence     uint64 // the latest told of; 0 while none was
-	heads, marks int    // how often they told of a later sequence
 }
 
 const (
@@ -204,7 +198,7 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 			o.head, o.is = h.sequence, h.digest
 		}
 	}
-	p.watchRival(now, o, h.sequence, true)
+	p.watchRival(now, o, &h)
 	whole := p.merge(o, &e, o.mark >= h.after)
 	switch {
 	case superseded, h.sequence <= o.mark: // R3
@@ -320,35 +314,6 @@ func (p *protocol) verify(o *origin, now time.Duration) {
 		p.want(o, now, "")
 	}
 }
-
-// watchRival finds out whether an older process uses this node's name (R10): what is
-// left of a former run ends soon, a rival goes on. heard says that the sequence came
-// with a head; otherwise a member has it, and of a run that ended there are no more
-// different marks than members.
-func (p *protocol) watchRival(now time.Duration, o *origin, sequence uint64, heard bool) {
-	const enough, period = 3, 3 * time.Second
-	v := &o.signs
-	switch {
-	case !o.node.own || o.id.Incarnation >= p.self.Incarnation || sequence <= v.sequence:
-		return
-	case v.sequence == 0:
-		*v = signs{first: now, sequence: sequence}
-		return
-	}
-	v.sequence = sequence
-	if heard {
-		v.heads++
-	} else {
-		v.marks++
-	}
-	if now-v.first >= period && (v.heads >= enough || v.marks >= enough+p.size()) {
-		p.rival = o.id
-	}
-}
-
-// yields reports whether this node is the younger of two owners of its name, who
-// has to go.
-func (p *protocol) yields() bool { return p.rival.Node != "" }
 
 // setClock takes over what an origin's clock said at a sequence. What was long on
 // its way makes the clock seem slow, never fast: the fastest is right, unless the

@@ -703,47 +703,6 @@ func TestR13(t *testing.T) {
 	}
 }
 
-// A process yields to an older one of its name, whether it hears of it by heads or
-// by what members have, and however many others there are. What is left of a former
-// run is none.
-func TestR10Rivals(t *testing.T) {
-	w := newWorld(t)
-	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
-	older, younger := w.node("me", 900), w.node("me", 1100)
-	for range 20 {
-		w.receive(younger.tick(1, wide))
-	}
-	w.want("yields to a younger one", w.p.yields(), false)
-
-	for i, mark := range []uint64{3, 5, 6, 8} { // of a former run, members have more or less
-		w.now += time.Second
-		w.p.exchanged(w.now, []string{"a", "b"}[i%2], []status{{older.id, mark, mark, 1, true}}, 0, nil)
-	}
-	w.want("yields to what is left of a former run", w.p.yields(), false)
-	for i := range uint64(3) {
-		w.now += time.Second
-		w.p.exchanged(w.now, "a", []status{{older.id, 9 + i, 9 + i, 1, true}}, 0, nil)
-	}
-	w.want("yields to one whose marks go on", w.p.yields(), true)
-
-	heard := newWorld(t)
-	first, second := heard.node("me", 900), heard.node("me", 1100)
-	for i := range 7 { // a second each
-		heard.want(fmt.Sprint("yields after ", i, " s"), heard.p.yields(), i > 3)
-		heard.receive(first.tick(1, wide))
-		heard.receive(second.tick(1, wide))
-	}
-
-	restarted := newWorld(t) // the older process had a run before, of which members have something
-	restarted.meet(peer{name: "a", incarnation: 1})
-	ended, goes := restarted.node("me", 800), restarted.node("me", 900)
-	for range 7 {
-		restarted.receive(goes.tick(1, wide))
-		restarted.p.exchanged(restarted.now, "a", []status{{ended.id, 5, 5, 1, true}}, 0, nil)
-	}
-	restarted.want("yields to one that had a run before", restarted.p.yields(), true)
-}
-
 // What there is no room for is missing: the member shows as stale, and nothing is
 // taken for a divergence.
 func TestR8NoRoom(t *testing.T) {

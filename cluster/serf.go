@@ -26,7 +26,7 @@ const (
 //
 // Conflicts of names are left to rule R10: serf's own vote would shut down a node
 // that was moved to another address, before its former run is seen to have failed.
-func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, events chan<- serf.Event) (*serf.Config, error) {
+func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, error) {
 	host, port, err := splitAddress(o.Gossip)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,7 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, events chan
 	m.PushPullInterval = 15 * time.Second
 	m.DeadNodeReclaimTime = 10 * time.Second
 	m.QueueCheckInterval = 5 * time.Second
+	m.Alive = claimed // serf has none of its own but with a Merge delegate
 	if len(keys) > 0 {
 		all := make([][]byte, len(keys))
 		for i := range keys {
