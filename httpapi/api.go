@@ -10,10 +10,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -57,7 +55,7 @@ type Options struct {
 	Version        string
 	Cluster        Cluster       // default: this node is alone
 	Logger         *slog.Logger  // default slog.Default()
-	AllowedHosts   []string      // names besides IP literals and localhost that Host may have
+	AllowedHosts   Hosts         // that requests may name; default: IP addresses and localhost
 	WriteTimeout   time.Duration // for one frame of a stream; default 10 s
 	Heartbeat      time.Duration // of silence before a comment is sent; default 15 s
 	BodyTimeout    time.Duration // for the body of a request; default 15 s
@@ -166,18 +164,33 @@ func (a *API) routes() *chi.Mux {
 	return r
 }
 
-// Values of headers that all answers share. Nobody may change them.
+// Values of headers that answers share. Nobody may change them.
 var (
 	noSniff       = []string{"nosniff"}
+	ownOrigin     = []string{"same-origin"}
 	varyAccept    = []string{"Accept, Accept-Encoding"}
 	cacheNotKept  = []string{"no-store"}
 	cacheAskFirst = []string{"no-cache"}
 )
 
+// guard sets the headers of all answers: browsers neither guess what they are nor hand
+// them to pages of other origins.
+func guard(h http.Header) {
+	h["X-Content-Type-Options"] = noSniff
+	h["Cross-Origin-Resource-Policy"] = ownOrigin
+}
+
+// guardLines are the same on the wire.
+const guardLines = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+
+// anyHost are the paths that machines ask, who may know the node by any name or, with
+// HTTP/1.0, by none. There is nothing there that a page of another site is after.
+var anyHost = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
+
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header()["X-Content-Type-Options"] = noSniff
-	if !a.hostAllowed(r.Host) {
+	guard(w.Header())
+	if !a.options.AllowedHosts.Allow(r.Host) && !anyHost[r.URL.Path] {
 		a.fail(w, r, newProblem("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
 		return
 	}
@@ -192,19 +205,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a.router.ServeHTTP(w, r)
-}
-
-// hostAllowed guards against DNS rebinding: a page of another site whose name was
-// pointed at this node would come with that name.
-func (a *API) hostAllowed(host string) bool {
-	name := host
-	if strings.IndexByte(host, ':') >= 0 { // that there is no port would be an error, which is made each time
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			name = h
-		}
-	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	return name == "localhost" || net.ParseIP(name) != nil || slices.Contains(a.options.AllowedHosts, name)
 }
 
 var sameOrigin = http.NewCrossOriginProtection()

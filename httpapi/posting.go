@@ -237,7 +237,7 @@ func (p *poster) head() (length int64, ok bool) {
 	}
 	end += len(endOfHead)
 	r, at := plainHead(text[:end])
-	if r == nil || !p.api.hostAllowed(r.Host) {
+	if r == nil || !p.api.options.AllowedHosts.Allow(r.Host) {
 		return 0, false
 	}
 	r.RemoteAddr = p.remote
@@ -337,7 +337,7 @@ func (p *poster) refuse(err error, body *framedBody) bool {
 		_, _ = io.Copy(io.Discard, body) // as far as it comes
 	}
 	answer := &wholeAnswer{header: make(http.Header)}
-	answer.header.Set("X-Content-Type-Options", "nosniff")
+	guard(answer.header)
 	answer.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	p.api.fail(answer, p.request, err)
 	response := http.Response{
@@ -362,7 +362,7 @@ func (p *poster) refuse(err error, body *framedBody) bool {
 // answer answers a post that was counted.
 func (p *poster) answer(r *store.Receipt) bool {
 	p.text = appendReceipt(p.text[:0], r)
-	p.out = append(p.out[:0], "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nDate: "...)
+	p.out = append(p.out[:0], "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"+guardLines+"Date: "...)
 	p.out = time.Now().UTC().AppendFormat(p.out, http.TimeFormat)
 	p.out = append(p.out, "\r\nContent-Length: "...)
 	p.out = append(strconv.AppendInt(p.out, int64(len(p.text)), 10), "\r\n\r\n"...)

@@ -30,6 +30,7 @@ var wallClock = time.Now
 // node is a store with its faces, wired together.
 type node struct {
 	log      *slog.Logger
+	hosts    httpapi.Hosts
 	tick     time.Duration
 	store    *store.Store
 	cluster  *cluster.Cluster // nil for a node alone
@@ -106,7 +107,11 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	n := &node{log: log, tick: f.Tick, ran: make(chan struct{})}
+	hosts, err := httpapi.ParseHosts(f.AllowedHosts)
+	if err != nil {
+		return nil, fmt.Errorf("--allowed-hosts %w", err)
+	}
+	n := &node{log: log, hosts: hosts, tick: f.Tick, ran: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -138,7 +143,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		dashboard = ui.DirHandler(f.UIDir)
 	}
 	options := httpapi.Options{
-		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: f.AllowedHosts,
+		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: hosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
 		MaxExposed: f.MaxExposed,
 	}
@@ -248,7 +253,7 @@ func (n *node) run(ctx context.Context) error {
 		return n.drain(context.Cause(ctx))
 	})
 	if n.admin != nil {
-		profiler := &http.Server{Handler: profilerHandler(), ReadHeaderTimeout: 5 * time.Second}
+		profiler := &http.Server{Handler: profilerHandler(n.hosts), ReadHeaderTimeout: 5 * time.Second}
 		group.Go(func() error { return ignoreClosed(profiler.Serve(n.admin)) })
 		group.Go(func() error {
 			<-ctx.Done()
@@ -335,12 +340,21 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func profilerHandler() http.Handler {
+// profilerHandler serves the profiler to whoever asks for it by a name of this node:
+// what it shows is for no page of another site.
+func profilerHandler(hosts httpapi.Hosts) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		if !hosts.Allow(r.Host) {
+			http.Error(w, "this node does not serve the host named in the request; see --allowed-hosts", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

@@ -46,7 +46,7 @@ type nodeFlags struct {
 	MaxConnections      int               `default:"30000" help:"Open connections."`
 	MaxExposed          int               `default:"2500" help:"Label sets of calls in /metrics; the rest is added up as __other__."`
 	WriteTimeout        time.Duration     `default:"10s" help:"How long a stream may take to take a frame."`
-	AllowedHosts        []string          `help:"Host names that requests may name, besides IP addresses and localhost."`
+	AllowedHosts        []string          `placeholder:"HOST" help:"Host names that requests may name, besides IP addresses and localhost; *.example.com for all below one, .example.com for it too."`
 	UIDir               string            `name:"ui-dir" type:"existingdir" help:"Serve the dashboard from this directory, to work on it."`
 	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number: 10=optimism,…"`
 }
