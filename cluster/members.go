@@ -80,11 +80,13 @@ func (p *protocol) members(now time.Duration) []store.Member {
 			m.DeltaAgeMillis = max(now-o.markAt, 0).Milliseconds()
 			m.ClockSkewMillis = p.store.Skew(o.id).Milliseconds()
 			m.Stale = now-o.headAt > p.overdue() || o.mark < o.head && now-o.markAt > p.overdue() || o.refused
-			m.Reporting = now-o.headAt <= silentAfter && n.peer.state != "left"
 		}
 		if n.peer.state == "left" {
 			m.Stale = false // it said goodbye: nothing is missing
 		}
+		m.Silent = o == nil || now-o.headAt > silentAfter || n.peer.state == "left"
+		// What attention tells of is not among the nodes that report, from that moment on.
+		m.Reporting = n.peer.alive() && !m.Silent && !m.Stale && !m.Restarting
 		list = append(list, m)
 	}
 	return list

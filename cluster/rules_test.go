@@ -526,8 +526,8 @@ func TestR7(t *testing.T) {
 	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
 }
 
-// Staleness is judged by what came and when: silent for three ticks is stale, for a
-// minute not reporting. Counts stay, and a run that is over is forgotten when none
+// Staleness is judged by what came and when: silent for three ticks is stale and
+// not reporting, as is one that serf says has failed; after a minute it is silent. Counts stay, and a run that is over is forgotten when none
 // are left.
 func TestR8(t *testing.T) {
 	w := newWorld(t)
@@ -535,17 +535,20 @@ func TestR8(t *testing.T) {
 	w.meet(peer{name: "a", incarnation: 1})
 	state := func() string {
 		m := w.member("a")
-		return fmt.Sprintf("stale %v reporting %v known %v", m.Stale, m.Reporting, m.Known)
+		return fmt.Sprintf("stale %v reporting %v silent %v known %v", m.Stale, m.Reporting, m.Silent, m.Known)
 	}
 	w.receive(a.tick(10, wide))
-	w.want("at once", state(), "stale false reporting true known true")
+	w.want("at once", state(), "stale false reporting true silent false known true")
+	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}})
+	w.want("failed, as serf says", state(), "stale false reporting false silent false known true")
+	w.meet(peer{name: "a", incarnation: 1})
 	w.now += 1600 * time.Millisecond
-	w.want("after three ticks", state(), "stale true reporting true known true")
+	w.want("after three ticks", state(), "stale true reporting false silent false known true")
 	w.receive(a.tick(1, narrow)) // a head, and what it announces does not come
-	w.want("after a head", state(), "stale true reporting true known true")
+	w.want("after a head", state(), "stale true reporting false silent false known true")
 	w.now += silentAfter + time.Second
 	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}})
-	w.want("after a minute", state(), "stale true reporting false known true")
+	w.want("after a minute", state(), "stale true reporting false silent true known true")
 	w.want("calls", w.calls(), uint64(10))
 	w.now += 2 * time.Hour
 	w.store.Tick()

@@ -361,7 +361,7 @@ func TestHTTPBlocked(t *testing.T) {
 		t.Fatal("a is not listed")
 		return m
 	}
-	eventually(t, 5*time.Second, "the rest is stale", func() bool { return member().Stale && member().Reporting })
+	eventually(t, 5*time.Second, "the rest is stale", func() bool { return member().Stale && !member().Reporting && !member().Silent })
 	if calls := b.calls(); calls != 0 {
 		t.Errorf("%d calls came without a pull", calls)
 	}

@@ -150,6 +150,7 @@ func newMemberSource(a *API, p *params) source {
 			r.text("state", row.State)
 			r.boolean("stale", row.Stale)
 			r.boolean("restarting", row.Restarting)
+			r.boolean("reporting", row.Reporting)
 			r.count("incarnation", row.Incarnation)
 			r.text("region", row.Region)
 			r.textOrNull("http_addr", row.HTTPAddr)

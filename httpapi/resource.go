@@ -73,7 +73,7 @@ var (
 		"circuit", "block_lag_blocks", "age_ms",
 	}
 	memberColumns = []string{
-		"key", "name", "state", "stale", "restarting", "incarnation", "region", "http_addr", "sequence", "delta_age_ms", "gaps_total",
+		"key", "name", "state", "stale", "restarting", "reporting", "incarnation", "region", "http_addr", "sequence", "delta_age_ms", "gaps_total",
 		"pulls_total", "inline_share", "divergence_total", "bytes_in_total", "bytes_out_total", "clock_skew_ms",
 	}
 	limitColumns      = []string{"key", "limit", "current", "unit", "detail"}

@@ -47,13 +47,9 @@ var alarmRules = map[string]struct {
 }{
 	"chain_down": {0, Critical}, "circuit_open": {1, Critical}, "node_failed": {2, Critical}, "failing": {3, Critical},
 	"rate_limited": {4, Warning}, "degraded": {5, Warning}, "recovering": {6, Warning}, "lagging": {7, Warning},
-	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "overflow": {11, Warning},
-	"node_alone": {12, Warning}, "node_restarting": {13, Notice},
+	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "sender_late": {10, Warning},
+	"overflow": {11, Warning}, "node_alone": {12, Warning}, "node_restarting": {13, Notice},
 }
-
-// clockAhead is how far a sender's clock may be ahead before its events are
-// stamped at arrival, in ms.
-const clockAhead = 5000
 
 // Attention is what is wrong under a query's filter and window. It keeps a table
 // between refreshes, and belongs to one goroutine at a time.
@@ -185,15 +181,38 @@ func (a *Attention) senders(list []Alarm) []Alarm {
 		case !s.Reporting:
 			alarm.Rule, alarm.SinceAt = "sender_silent", s.LastSeenAt
 			alarm.Detail = "no events from a sender in " + s.Region
-		case s.HasClock && s.OffsetMillis < -clockAhead:
-			alarm.Rule = "sender_clock"
-			alarm.Detail = "its clock is ahead: events are stamped at arrival"
-		default:
-			continue
+		case s.HasClock:
+			alarm.Rule, alarm.Detail = s.lag(a.query.Window)
 		}
-		list = append(list, alarm)
+		if alarm.Rule != "" {
+			list = append(list, alarm)
+		}
 	}
 	return list
+}
+
+// clockAhead is how far a sender's clock may be ahead before its events are
+// stamped at arrival, in ms.
+const clockAhead = 5000
+
+// lag is the rule that a sender breaks whose calls come so late, or are so far
+// ahead, that more than a quarter of a window may be without them. A clock that is
+// behind and a sender that sends late look alike.
+func (s *Sender) lag(w Window) (rule, detail string) {
+	amount := func(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
+	most := w.Length().Milliseconds() / 4
+	switch ahead := -s.OffsetMillis; {
+	case ahead > clockAhead:
+		return "sender_clock", "its clock is " + amount(ahead) + " ahead: events are stamped at arrival"
+	case ahead > most:
+		return "sender_clock", "its clock is " + amount(ahead) + " ahead: its calls stay in a window of " + w.String() + " for that much longer"
+	case s.OffsetMillis > most:
+		return "sender_clock", "even its newest events are " + amount(s.OffsetMillis) + " old when they come, since its clock is behind or it sends late: " +
+			"its calls of that time are missing in a window of " + w.String()
+	case s.LatenessMillis > most:
+		return "sender_late", "its events are up to " + amount(s.LatenessMillis) + " old when they come: until then its calls are missing in a window of " + w.String()
+	}
+	return "", ""
 }
 
 func (a *Attention) nodes(list []Alarm, now int64) []Alarm {

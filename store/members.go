@@ -20,8 +20,8 @@ func (s *Store) Members() []Member {
 
 // SetMembers says who is in the cluster. What readers see changes when a member's
 // state, staleness or coverage does: that is a change of everything read, since
-// every answer carries its coverage. The latest values of nodes that do not
-// report count as unknown until they do.
+// every answer carries its coverage. The latest values of silent nodes count as
+// unknown until they are heard of again.
 func (s *Store) SetMembers(list []Member) {
 	m := &members{list: list}
 	silent := make(map[string]bool)
@@ -34,7 +34,7 @@ func (s *Store) SetMembers(list []Member) {
 				m.oldestAge = max(m.oldestAge, o.DeltaAgeMillis)
 			}
 		}
-		if !o.Reporting {
+		if o.Silent {
 			silent[o.Name] = true
 		}
 	}

@@ -214,7 +214,8 @@ type Sender struct {
 	CallsPerSecond                   float64 // Calls over the covered seconds of that minute
 	// LatenessMillis is how old the events of the sender's last batch were at
 	// arrival, at most; OffsetMillis is arrival minus ts of its newest event, so
-	// a clock that is ahead makes it negative. Both only with HasClock.
+	// a clock that is ahead makes it negative. Both only with HasClock: a batch had
+	// events with a ts, circuits aside.
 	HasClock       bool
 	LatenessMillis int64
 	OffsetMillis   int64
@@ -339,6 +340,7 @@ type Member struct {
 	State                  string // alive, leaving, left, failed
 	Stale, Restarting      bool
 	Known, Reporting       bool // counts in the coverage as known, as reporting
+	Silent                 bool // for so long that its latest values are not known any more
 	Alone                  bool // this node, which was to join others and has met none
 	Incarnation, Sequence  uint64
 	DeltaAgeMillis         int64

@@ -79,7 +79,7 @@ func (b *senderBatch) see(e *Event) {
 	if e.Kind == Decision {
 		b.calls += uint64(e.Weight) * uint64(1+len(e.Attempts))
 	}
-	if e.Sent&FieldTS == 0 {
+	if e.Sent&FieldTS == 0 || e.Kind == Circuit { // a circuit may be told of again long after it changed
 		return
 	}
 	if !b.sent {

@@ -32,7 +32,7 @@ func (c *membersCommand) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	fields := "name,state,stale,restarting,region,http_addr,sequence,delta_age_ms,inline_share,pulls_total,clock_skew_ms"
+	fields := "name,state,stale,restarting,reporting,region,http_addr,sequence,delta_age_ms,inline_share,pulls_total,clock_skew_ms"
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/cluster?format=table&fields="+fields, nil)
 	if err != nil {
 		return err
