@@ -121,7 +121,7 @@ func TestWeight(t *testing.T) {
 		weight += int(resp.ContentLength)
 	}
 	t.Logf("%6d in all", weight)
-	if weight > 60_000 {
+	if weight > 90_000 {
 		t.Errorf("the page weighs %d bytes compressed", weight)
 	}
 }

@@ -47,15 +47,22 @@ func TestTabs(t *testing.T) {
 	})
 }
 
-// quick makes the minute after which a hidden tab wants nothing a moment, and lets
-// a test hide the page.
-const quick = `{
-	const real = window.setTimeout;
-	window.setTimeout = (f, ms, ...rest) => real(f, ms === 60000 ? 20 : ms, ...rest);
+// hideable lets a test hide the page, which then draws nothing, as in a browser.
+const hideable = `{
+	const real = window.requestAnimationFrame;
+	let waiting = [];
+	window.requestAnimationFrame = (f) => (document.hidden ? waiting.push(f) : real(f));
 	window.hide = (hidden) => {
 		Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
 		document.dispatchEvent(new Event('visibilitychange'));
+		if (!hidden) waiting.splice(0).forEach((f) => real(f));
 	};
+}`
+
+// quick makes the minute after which a hidden tab wants nothing a moment.
+const quick = `{
+	const real = window.setTimeout;
+	window.setTimeout = (f, ms, ...rest) => real(f, ms === 60000 ? 20 : ms, ...rest);
 }`
 
 // TestHidden: a page that nobody sees closes its stream, and has it back, with the
@@ -64,7 +71,7 @@ func TestHidden(t *testing.T) {
 	n := startNode(t)
 	n.post(calls(3, "base", "p")...)
 	p := newPage(t, n)
-	p.do("prepare", before(quick))
+	p.do("prepare", before(quick), before(hideable))
 	p.navigate(n.url + "/?view=providers")
 	calls7 := `document.querySelector('tr[data-key="base/p"] td:nth-child(6)')?.innerText === '7'`
 	p.shows("live", `document.getElementById('fresh').textContent.startsWith('live')`)

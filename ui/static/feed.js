@@ -5,29 +5,35 @@
 // streams for itself.
 
 import { Part, apply } from './parts.js';
+import { refusals } from './refusal.js';
 import { Stream } from './stream.js';
 
 /** A tab hidden for so long wants nothing, and leads no more when others can. */
 const hiddenFor = 60_000;
+/** Queries of one stream; nodes take 100. Tabs beyond it wait until they are looked at, see admit. */
+const mostQueries = 96;
 /** Room for queries in the URL of the stream; nodes take headers of 16 KiB. */
 const roomForQueries = 12_000;
 
 export class Feed {
   /** @type {Map<string, Part>} what is known, by query */ parts = new Map();
-  /** @type {StreamStatus} */ status = { state: 'connecting', retryAt: 0, attempts: 0, interval: 500, ever: false };
+  /** @type {StreamStatus} */ status = { state: 'connecting', retryAt: 0, attempts: 0, interval: 500, ever: false, why: null };
+  /** Whether the stream has no room for what this tab wants. */ crowded = false;
+  /** @type {Map<string, import('./refusal.js').Refusal>} queries that the node does not take; they are not streamed */ refused = new Map();
   /** @type {number} when the last frame came */ lastFrame = 0;
   leading = false;
 
   #tab = crypto.randomUUID?.() ?? String(Math.random());
   #channel = 'locks' in navigator && 'BroadcastChannel' in window ? new BroadcastChannel('remuda') : null;
   /** @type {string[]} */ #wanted = [];
-  /** @type {Map<string, string[]>} of all tabs, when leading */ #tabs = new Map();
+  /** @type {Map<string, { queries: string[], visible: boolean }>} what all tabs want, the newest last, when leading */ #tabs = new Map();
+  /** @type {string[]} tabs that there was no room for, when leading */ #crowded = [];
   /** @type {(() => void) | null} */ #release = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #hiding;
   #asleep = false;
   #queued = new AbortController();
   /** @type {Promise<any> | null} */ #frozen = null;
-  #stream = new Stream((event, frame) => this.#send({ type: 'frame', event, frame }), (status) => this.#send({ type: 'status', status }));
+  #stream = new Stream((event, frame) => this.#send({ type: 'frame', event, frame }), (status) => this.#send({ type: 'status', status }), () => this.#sort());
 
   /** @param {(changes: number) => void} onchange */
   constructor(onchange) {
@@ -62,14 +68,24 @@ export class Feed {
   }
 
   retry() {
-    if (this.leading) this.#stream.retry();
+    if (this.leading) this.#again();
     else this.#post({ type: 'retry' });
   }
 
+  #again() {
+    if (this.refused.size === 0) return this.#stream.retry();
+    this.refused.clear(); // the node may be another by now
+    return this.#restream();
+  }
+
+  /** Why the node does not answer some of what this tab wants. */
+  get refusal() { return this.#wanted.map((q) => this.refused.get(q)).find(Boolean); }
+
   #ask() {
     const queries = this.#asleep ? [] : this.#wanted;
-    if (this.leading) this.#serve(this.#tab, queries);
-    else this.#post({ type: 'want', tab: this.#tab, queries });
+    const visible = !document.hidden;
+    if (this.leading) this.#serve(this.#tab, queries, visible);
+    else this.#post({ type: 'want', tab: this.#tab, queries, visible });
   }
 
   async #elect() {
@@ -80,6 +96,7 @@ export class Feed {
         this.leading = true;
         this.#release = release;
         this.#tabs.clear();
+        this.refused.clear();
         this.#post({ type: 'lead' });
         this.#ask();
       })).catch(() => {}); // aborted while it waited
@@ -115,13 +132,20 @@ export class Feed {
         for (const [query, part] of m.parts) this.parts.set(query, Object.assign(new Part(), part));
         this.lastFrame = Date.now();
         return this.onchange(m.parts.length);
+      case 'without':
+        this.crowded = m.crowded.includes(this.#tab);
+        this.refused = m.refused;
+        return this.onchange(0);
       case 'lead': return this.#ask();
       default:
     }
     if (!this.leading) return undefined;
-    if (m.type === 'want') this.#serve(m.tab, m.queries);
-    if (m.type === 'gone') this.#tabs.delete(m.tab);
-    if (m.type === 'retry') this.#stream.retry();
+    if (m.type === 'want') this.#serve(m.tab, m.queries, m.visible);
+    if (m.type === 'gone') {
+      this.#tabs.delete(m.tab);
+      if (this.#crowded.length) this.#restream(); // there may be room now
+    }
+    if (m.type === 'retry') this.#again();
     return undefined;
   }
 
@@ -146,32 +170,59 @@ export class Feed {
     this.onchange(changes);
   }
 
-  /** Notes what a tab wants, and streams what all of them want. @param {string} tab @param {string[]} queries */
-  #serve(tab, queries) {
-    this.#tabs.set(tab, queries);
+  /** Notes what a tab wants, and streams what all of them want. @param {string} tab @param {string[]} queries @param {boolean} visible */
+  #serve(tab, queries, visible) {
+    this.#tabs.delete(tab);
+    this.#tabs.set(tab, { queries, visible });
     const streamed = new Set(this.#stream.queries);
-    if (this.#stream.queries.length && queries.length && queries.every((q) => streamed.has(q))) {
+    if (streamed.size && queries.length && queries.every((q) => streamed.has(q) || this.refused.has(q))) {
       if (tab === this.#tab) return;
       const parts = /** @type {[string, Part][]} */ (queries.map((q) => [q, this.parts.get(q)]).filter(([, part]) => part));
       this.#post({ type: 'status', status: this.status });
+      this.#post({ type: 'without', crowded: this.#crowded, refused: this.refused });
       this.#post({ type: 'parts', tab, parts });
       return;
     }
     this.#restream();
   }
 
-  #restream() {
-    /** @type {string[]} */ const all = [];
+  /**
+   * Whole tabs as long as there is room, those that are seen first, and of them the
+   * newest: half a screen would be worth less than one that says that it waits.
+   */
+  #admit() {
+    /** @type {Set<string>} */ const all = new Set();
+    /** @type {string[]} */ const crowded = [];
     let room = roomForQueries;
-    for (const queries of [...this.#tabs.values()].reverse()) { // what was asked for last, first
-      for (const q of queries) {
-        room -= encodeURIComponent(q).length + 7;
-        if (room > 0 && !all.includes(q)) all.push(q);
+    const tabs = [...this.#tabs].reverse();
+    for (const [tab, { queries }] of [...tabs.filter(([, t]) => t.visible), ...tabs.filter(([, t]) => !t.visible)]) {
+      const more = queries.filter((q) => !all.has(q) && !this.refused.has(q));
+      const length = more.reduce((n, q) => n + encodeURIComponent(q).length + 7, 0);
+      if (length > room || all.size + more.length > mostQueries) {
+        crowded.push(tab);
+        continue;
       }
+      room -= length;
+      for (const q of more) all.add(q);
     }
-    if (all.join('\n') === this.#stream.queries.join('\n')) return;
-    for (const query of this.parts.keys()) if (!all.includes(query)) this.parts.delete(query);
-    this.#stream.open(all);
+    return { all, crowded };
+  }
+
+  #restream() {
+    const { all, crowded } = this.#admit();
+    this.#crowded = crowded;
+    this.#send({ type: 'without', crowded, refused: this.refused });
+    if (all.size === this.#stream.queries.length && this.#stream.queries.every((q) => all.has(q))) return;
+    for (const query of this.parts.keys()) if (!all.has(query)) this.parts.delete(query);
+    this.#stream.open([...all]);
+  }
+
+  /** Finds what the node does not take, which would otherwise be the end of the stream of all tabs. */
+  async #sort() {
+    const refused = await refusals(this.#stream.queries);
+    if (!this.leading || refused.size === 0) return;
+    for (const [query, why] of refused) this.refused.set(query, why);
+    this.#restream();
   }
 
   /** A tab that crashed says no farewell, but loses its lock. */
@@ -179,8 +230,8 @@ export class Feed {
     if (!this.leading) return;
     const held = new Set((await navigator.locks.query()).held?.map((l) => l.name));
     for (const tab of this.#tabs.keys()) if (!held.has(`remuda-tab ${tab}`)) this.#tabs.delete(tab);
-    const needed = new Set([...this.#tabs.values()].flat());
-    if (this.#stream.queries.some((q) => !needed.has(q))) this.#restream();
+    const needed = new Set([...this.#tabs.values()].flatMap((t) => t.queries));
+    if (this.#crowded.length || this.#stream.queries.some((q) => !needed.has(q))) this.#restream();
   }
 
   #visibility() {
@@ -189,12 +240,12 @@ export class Feed {
       this.#hiding = setTimeout(() => {
         this.#asleep = true;
         this.#ask();
-        const others = [...this.#tabs].some(([tab, queries]) => tab !== this.#tab && queries.length > 0);
+        const others = [...this.#tabs].some(([tab, { queries }]) => tab !== this.#tab && queries.length > 0);
         if (others) this.#release?.();
       }, hiddenFor);
-    } else if (this.#asleep) {
+    } else {
       this.#asleep = false;
-      this.#ask();
     }
+    this.#ask(); // those that are seen come first
   }
 }

@@ -25,8 +25,11 @@ export function freshness(feed, waiting) {
   document.body.classList.toggle('old', word === 'stale' || word === 'disconnected');
   const retry = html`<button type="button" id="retry" @click=${() => feed.retry()}>Retry now</button>`;
   const age = feed.lastFrame ? `What is shown is ${span(ms)} old.` : 'Nothing has come yet.';
-  render(word === 'disconnected' ? html`<p><strong>Disconnected.</strong> ${age} Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. ${retry}</p>`
-    : word === 'stale' ? html`<p><strong>Stale.</strong> ${age} ${retry}</p>` : nothing, $('banner'));
+  const told = (/** @type {import('./refusal.js').Refusal} */ why) => html`The answer is ${why.status}${why.text ? html`: “${why.text}”` : nothing}.`;
+  render(word === 'disconnected' ? html`<p><strong>Disconnected.</strong> ${s.why ? told(s.why) : nothing} ${age} Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. ${retry}</p>`
+    : feed.refusal ? html`<p><strong>The node does not take what this page asks for.</strong> ${told(feed.refusal)} ${retry}</p>`
+      : feed.crowded ? html`<p><strong>No room.</strong> The stream that all tabs share has none left for this one; it goes on when others are closed or out of sight. ${age}</p>`
+        : word === 'stale' ? html`<p><strong>Stale.</strong> ${age} ${retry}</p>` : nothing, $('banner'));
   if (['live', 'stale', 'disconnected'].includes(word) && word !== said) {
     if (said) $('said').textContent = word;
     said = word;

@@ -1,5 +1,7 @@
 // One EventSource to the node, with reconnection that the page can talk about:
-// when the next try is, and a way to try now.
+// why it is away, when the next try is, and a way to try now.
+
+import { failure } from './refusal.js';
 
 /** Frames come at every interval. A connection without any for so long is dead, whatever the browser still hopes. */
 const deadAfter = 15_000;
@@ -10,15 +12,19 @@ export class Stream {
   #attempts = 0;
   #ever = false;
   #interval = 500;
+  /** @type {StreamStatus} */ #said = { state: 'connecting', retryAt: 0, attempts: 0, interval: 500, ever: false, why: null };
+  /** @type {import('./refusal.js').Refusal | null} why there is no stream, if the node said it */ #why = null;
   /** @type {string[]} */ queries = [];
 
   /**
    * @param {(event: string, frame: Frame) => void} onframe
    * @param {(status: StreamStatus) => void} onstatus
+   * @param {() => void} onrefused the node does not take the queries
    */
-  constructor(onframe, onstatus) {
+  constructor(onframe, onstatus, onrefused) {
     this.onframe = onframe;
     this.onstatus = onstatus;
+    this.onrefused = onrefused;
   }
 
   /** Streams these queries from now on; none closes the stream. @param {string[]} queries */
@@ -32,12 +38,15 @@ export class Stream {
     this.#say(this.#ever ? 'catching up' : 'connecting');
     const query = new URLSearchParams({ interval: '500ms' });
     for (const q of queries) query.append('topic', q);
-    const source = new EventSource(`api/v1/stream?${query}`);
+    const url = `api/v1/stream?${query}`;
+    const source = new EventSource(url);
+    let opened = false;
     this.#source = source;
     this.#watch(source);
     const take = (/** @type {MessageEvent} */ e) => {
       if (source !== this.#source) return;
       this.#attempts = 0;
+      this.#why = null;
       this.#watch(source);
       if (e.type === 'snapshot') {
         this.#ever = true;
@@ -49,7 +58,8 @@ export class Stream {
     source.addEventListener('snapshot', take);
     source.addEventListener('delta', take);
     source.addEventListener('bye', () => this.#lost(source));
-    source.onerror = () => this.#lost(source);
+    source.onopen = () => { opened = true; };
+    source.onerror = () => this.#lost(source, opened ? '' : url);
   }
 
   /** Tries again now. */
@@ -69,10 +79,12 @@ export class Stream {
     this.#source = null;
   }
 
-  /** @param {EventSource} source */
-  #lost(source) {
+  /** @param {EventSource} source @param {string} [refused] the address, if it was never open: an EventSource keeps to itself why */
+  #lost(source, refused) {
     if (source !== this.#source) return;
     this.#close();
+    if (refused) this.#ask(refused);
+    else this.#why = null;
     this.#attempts += 1;
     // Jittered, so that the tabs of many people do not come back at once.
     const wait = Math.min(1000 * 2 ** (this.#attempts - 1), 15_000) * (0.75 + Math.random() / 2);
@@ -80,8 +92,18 @@ export class Stream {
     this.#say('disconnected', Date.now() + wait);
   }
 
+  /** One question for each failed try. @param {string} url */
+  async #ask(url) {
+    const why = await failure(`${url}&max_frames=1`);
+    if (this.#source) return; // meanwhile it is being tried again
+    this.#why = why;
+    this.onstatus({ ...this.#said, why });
+    if (why?.status === 400) this.onrefused();
+  }
+
   /** @param {StreamStatus['state']} state */
   #say(state, retryAt = 0) {
-    this.onstatus({ state, retryAt, attempts: this.#attempts, interval: this.#interval, ever: this.#ever });
+    this.#said = { state, retryAt, attempts: this.#attempts, interval: this.#interval, ever: this.#ever, why: this.#why };
+    this.onstatus(this.#said);
   }
 }

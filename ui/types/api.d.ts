@@ -31,10 +31,12 @@ interface Frame { meta: Meta; topics: Record<string, PartFrame> }
 interface StreamStatus {
   state: 'connecting' | 'catching up' | 'live' | 'disconnected' | 'asleep';
   retryAt: number; attempts: number; interval: number; ever: boolean;
+  why: import('../static/refusal.js').Refusal | null;
 }
 
 type Message =
-  | { type: 'want'; tab: string; queries: string[] }
+  | { type: 'want'; tab: string; queries: string[]; visible: boolean }
+  | { type: 'without'; crowded: string[]; refused: Map<string, import('../static/refusal.js').Refusal> }
   | { type: 'gone'; tab: string }
   | { type: 'lead' }
   | { type: 'retry' }
