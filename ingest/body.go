@@ -71,6 +71,7 @@ type work struct {
 	strict  bool
 	counted bool // apply events, do not only judge them
 	partial bool // events that were judged had to make room for others
+	alike   store.Body
 	receipt store.Receipt
 	lineAt  int // lineNo is the line of this offset
 	lineNo  int
@@ -114,6 +115,7 @@ func (w *work) ingest(f form, strict bool) (store.Receipt, error) {
 	now := w.ingester.options.Store.Now() // one for all: judged again, an event is judged alike
 	w.strict = strict
 	w.counted = f == lines && !strict
+	w.alike.Reset()
 	if err := w.pass(f, now); err != nil {
 		return store.Receipt{}, err
 	}
@@ -328,7 +330,7 @@ func (w *work) apply() {
 	if len(w.events) == 0 {
 		return
 	}
-	r := w.ingester.options.Store.Apply(w.events)
+	r := w.ingester.options.Store.ApplyPart(w.events, &w.alike)
 	w.receipt.Accepted += r.Accepted
 	w.receipt.Duplicates += r.Duplicates
 	w.receipt.Rejected += r.Rejected

@@ -21,6 +21,7 @@ type batch struct {
 	order      []int32    // the touches to count, by shard
 	overflown  []int32    // touches whose series has no room
 	reports    bool       // an event is not a decision
+	body       Body       // of a batch that is all of its body
 }
 
 // touch is one call on its way to its series. It holds all that is needed there,
@@ -61,14 +62,23 @@ const (
 // carry indexes into events and no lines; the only code here is too_many_series,
 // for what no cap leaves room for. When Apply returns, the events and all they
 // point to may be reused, and every read begun later sees them.
-func (s *Store) Apply(events []Event) Receipt {
+func (s *Store) Apply(events []Event) Receipt { return s.ApplyPart(events, nil) }
+
+// ApplyPart is Apply for a part of a body; nil when the events are all of it.
+func (s *Store) ApplyPart(events []Event, body *Body) Receipt {
 	b := s.applyScratch.Get().(*batch)
 	defer s.applyScratch.Put(b)
 	now := s.clock.now()
 	var receipt Receipt
 
 	s.prepare(b, events, now, &receipt)
-	receipt.Duplicates = s.deduplicate(b, now)
+	if receipt.Duplicates = s.deduplicate(b, now); receipt.Duplicates > 0 {
+		receipt.Duplicates = s.repeats(b, events, body, now)
+	} else if body != nil {
+		for i := range b.identities {
+			body.hashes = append(body.hashes, b.identities[i].hash)
+		}
+	}
 	s.count(b, now/1000)
 	s.report(b, events, now)
 	for _, p := range b.acquired {
@@ -188,7 +198,8 @@ func (s *Store) refuse(index int, p *profile, receipt *Receipt) {
 	receipt.Refusals = append(receipt.Refusals, Refusal{Index: index, Code: "too_many_series", Detail: detail})
 }
 
-// deduplicate marks the events whose identity was seen before.
+// deduplicate marks the events whose identity was seen before, in this body or
+// another one.
 func (s *Store) deduplicate(b *batch, now int64) (duplicates int) {
 	var at [dedupShards + 1]int32 // where the identities of a shard end in sorted
 	for i := range b.identities {
@@ -225,12 +236,44 @@ func (s *Store) deduplicate(b *batch, now int64) (duplicates int) {
 	return duplicates
 }
 
-// identity returns the hash of what makes an event itself: its event_id, or else
-// all fields as the sender gave them. key is the hash of the event's series, which
-// stands for its dimensions.
+// repeats looks at a batch once more in which something was seen before: decisions
+// that only follow equal ones of their body have identities of their own. It returns
+// how many duplicates are left. Reports of equal values and events with equal ids
+// stay what they are.
+func (s *Store) repeats(b *batch, events []Event, body *Body, now int64) (duplicates int) {
+	if body == nil {
+		body = &b.body
+		body.Reset()
+	}
+	for _, id := range b.identities {
+		n := body.nth(id.hash)
+		if b.verdicts[id.event] != duplicate {
+			continue
+		}
+		if e := &events[id.event]; n > 0 && e.EventID == "" && e.Kind == Decision {
+			id.hash = s.secret.fold(id.hash, n)
+			sh := &s.dedup.shards[dedupShardOf(id.hash)]
+			sh.mu.Lock()
+			sh.prepare(now)
+			if !sh.seen(id.hash, s.dedup.maxLines, now) {
+				b.verdicts[id.event] = accepted
+			}
+			sh.mu.Unlock()
+		}
+		if b.verdicts[id.event] == duplicate {
+			duplicates++
+		}
+	}
+	return duplicates
+}
+
+// identity returns the hash of what makes an event itself: its event_id among those
+// of its kind and sender, or else all fields as the sender gave them. key is the hash
+// of the event's series, which stands for its dimensions.
 func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
 	if e.EventID != "" {
-		return s.secret.fold(maphash.String(s.seed, e.EventID), maphash.String(s.seed, e.Profile))
+		scope := s.secret.fold(maphash.String(s.seed, e.Profile)^uint64(e.Kind), r.node^uint64(e.Sent&FieldSourceNode))
+		return s.secret.fold(maphash.String(s.seed, e.EventID), scope)
 	}
 	h := s.secret.fold(key, r.node)
 	h = s.secret.fold(h^uint64(e.SentTS), e.DurationMicros)
