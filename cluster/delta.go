@@ -84,9 +84,10 @@ const (
 // key has been told a few times. rowNumbers are the numbers that were given.
 // They are safe for concurrent use.
 type rowNumbers struct {
-	mu    sync.Mutex
-	next  uint64
-	byKey map[numberedRow]*rowNumber
+	mu     sync.Mutex
+	next   uint64
+	byKey  map[numberedRow]*rowNumber
+	forgot uint64 // sequence in which unused numbers were last looked for
 }
 
 // numberedRow is a row: when a series comes back after it aged out, it is another.
@@ -133,7 +134,8 @@ func (n *rowNumbers) number(s *store.RowState, sequence uint64) *rowNumber {
 	row := numberedRow{s.Key, s.Born}
 	known := n.byKey[row]
 	if known == nil {
-		if len(n.byKey) >= maxNumbers {
+		if len(n.byKey) >= maxNumbers && n.forgot < sequence { // once for all the rows of a sequence
+			n.forgot = sequence
 			n.forget(sequence)
 		}
 		n.next++

@@ -86,11 +86,11 @@ func (c *chartSource) refresh() meta {
 	for id := range c.before {
 		if _, ok := now[id]; !ok {
 			key, _, _ := strings.Cut(id, "\x00")
-			if !slices.Contains(c.removed, key) {
-				c.removed = append(c.removed, key)
-			}
+			c.removed = append(c.removed, key)
 		}
 	}
+	slices.Sort(c.removed) // a key goes with all its metrics
+	c.removed = slices.Compact(c.removed)
 	c.before = now
 	return m
 }

@@ -23,21 +23,22 @@ func (s Severity) String() string { return [...]string{"critical", "warning", "n
 
 // An Alarm is one thing that is wrong: what, since when, and the rule that says so.
 type Alarm struct {
-	Key       string // the subject and what names it: provider/base/ankr_1
-	Severity  Severity
-	Rule      string
-	Subject   string // provider, chain, node, sender, profile
-	Profile   string
-	Chain     string
-	Provider  string
-	Sender    string
-	Node      string
-	Detail    string
-	SinceAt   int64  // ms since the epoch
-	Calls     uint64 // in the window, of the subject; only of providers and chains
-	HasCalls  bool
-	Rank      int          // of the rule, 0 is the worst
-	derivable func() int64 // when it began as far as can be told from what is kept; nil = not at all
+	Key      string // the subject and what names it: provider/base/ankr_1
+	Severity Severity
+	Rule     string
+	Subject  string // provider, chain, node, sender, profile
+	Profile  string
+	Chain    string
+	Provider string
+	Sender   string
+	Node     string
+	Detail   string
+	SinceAt  int64  // ms since the epoch
+	Calls    uint64 // in the window, of the subject; only of providers and chains
+	HasCalls bool
+	Rank     int // of the rule, 0 is the worst
+	status   Status
+	byCalls  bool // of calls that are beyond what status allows: when it began can be told from what is kept
 }
 
 // The rules in the order of their weight. Those of providers are their statuses.
@@ -77,12 +78,17 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 		list = append(list, Alarm{Key: "profile/overflow", Rule: "overflow", Subject: "profile", Detail: fmt.Sprintf(
 			"%d calls came when no series was free: they count without their method, or in totals only", meta.OverflowCalls)})
 	}
-	a.store.episodes.date(list, strings.Join(a.query.Filter[ProfileDim], ","), meta.At)
-	list = a.chains(list)
-	for i := range list {
-		rule := alarmRules[list[i].Rule]
-		list[i].Rank, list[i].Severity = rule.rank, rule.severity
+	rate := func(list []Alarm) {
+		for i := range list {
+			rule := alarmRules[list[i].Rule]
+			list[i].Rank, list[i].Severity = rule.rank, rule.severity
+		}
 	}
+	rate(list)
+	a.date(list, meta.At)
+	known := len(list)
+	list = a.chains(list)
+	rate(list[known:])
 	slices.SortFunc(list, func(x, y Alarm) int {
 		return cmp.Or(cmp.Compare(x.Severity, y.Severity), cmp.Compare(x.Rank, y.Rank), cmp.Compare(x.SinceAt, y.SinceAt),
 			strings.Compare(x.Key, y.Key))
@@ -92,7 +98,7 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 
 // providers adds an alarm for each provider whose status is an alarming one.
 func (a *Attention) providers(list []Alarm) []Alarm {
-	var circuits []CircuitReport
+	var since map[circuitPlace]int64
 	for _, row := range a.table.Rows() {
 		status := row.Provider.Status
 		if status >= StatusHealthy {
@@ -101,32 +107,39 @@ func (a *Attention) providers(list []Alarm) []Alarm {
 		alarm := Alarm{
 			Key: "provider/" + row.Key, Rule: status.String(), Subject: "provider", Chain: row.Dims[ChainDim],
 			Provider: row.Dims[ProviderDim], Detail: strings.Join(row.Provider.StatusReasons, "; "), Calls: row.Calls, HasCalls: true,
+			status: status,
 		}
 		switch status {
 		case StatusCircuitOpen, StatusRecovering:
-			if circuits == nil {
-				circuits = a.store.Circuits(a.query.Filter)
+			if since == nil {
+				since = a.circuitsSince()
 			}
-			alarm.SinceAt = circuitSince(circuits, &alarm, status)
+			alarm.SinceAt = since[circuitPlace{alarm.Chain, alarm.Provider, circuitOf[status]}]
 		case StatusLagging:
 		default:
-			alarm.derivable = func() int64 { return a.store.onset(a.query, &alarm, status) }
+			alarm.byCalls = true
 		}
 		list = append(list, alarm)
 	}
 	return list
 }
 
-// circuitSince is since when a circuit that makes the status has been so.
-func circuitSince(circuits []CircuitReport, alarm *Alarm, status Status) (since int64) {
-	state := CircuitOpen
-	if status == StatusRecovering {
-		state = CircuitHalfOpen
-	}
-	for i := range circuits {
-		r := &circuits[i]
-		if r.Chain == alarm.Chain && r.ProviderID == alarm.Provider && r.State == state && !r.Stale && (since == 0 || r.SinceAt < since) {
-			since = r.SinceAt
+// circuitOf is the state of a circuit that makes a status.
+var circuitOf = map[Status]CircuitState{StatusCircuitOpen: CircuitOpen, StatusRecovering: CircuitHalfOpen}
+
+type circuitPlace struct {
+	chain, provider string
+	state           CircuitState
+}
+
+// circuitsSince is since when circuits that count have been as they are, the first of
+// each provider and state.
+func (a *Attention) circuitsSince() map[circuitPlace]int64 {
+	since := make(map[circuitPlace]int64)
+	for _, r := range a.store.Circuits(a.query.Filter) {
+		k := circuitPlace{r.Chain, r.ProviderID, r.State}
+		if at, known := since[k]; !r.Stale && (!known || r.SinceAt < at) {
+			since[k] = r.SinceAt
 		}
 	}
 	return since
@@ -241,33 +254,50 @@ func (a *Attention) nodes(list []Alarm, now int64) []Alarm {
 	return list
 }
 
-// onset estimates when a share of calls went beyond its threshold: of all moments,
-// the one since which the excess over the threshold is greatest (the change point
-// of a cumulative sum). The finest steps that reach back to it are used. 0 when
-// the alarm is not about calls.
-func (s *Store) onset(q Query, alarm *Alarm, status Status) int64 {
-	q.Filter[ChainDim], q.Filter[ProviderDim] = []string{alarm.Chain}, []string{alarm.Provider}
-	for _, w := range []Window{Window1m, Window15m, Window1h} {
-		q.Window = w
-		at, oldest, found := int64(0), int64(0), false
-		s.eachSpread(q, time.Second, func(_ string, _ [NumDims]string, p *spread) {
-			oldest = p.first
-			var excess, most float64
-			for i := len(p.cells) - 1; i >= 0; i-- {
-				excess += s.excess(&p.cells[i], status)
-				if excess > most {
-					most, at, found = excess, p.first+int64(i)*p.step, true
-				}
-			}
-		})
-		if !found {
-			return 0
-		}
-		if at > oldest || w == Window1h {
-			return at
+// onsetsAtOnce is how many series a refresh looks through for onsets: the others are
+// looked through by later ones, and until then count from when they were noticed.
+const onsetsAtOnce = 2000
+
+// onsets estimates when shares of calls went beyond their thresholds: of all moments,
+// the one since which the excess over the threshold is greatest (the change point of a
+// cumulative sum). The finest steps that reach back to it are used. It returns the
+// alarms that it had time for, with 0 where calls do not tell.
+func (a *Attention) onsets(alarms []*Alarm) map[*Alarm]int64 {
+	found := make(map[*Alarm]int64)
+	pending := make(map[string]*Alarm, len(alarms)) // by key of their row
+	room := onsetsAtOnce
+	for _, alarm := range alarms {
+		key := alarm.Chain + "/" + alarm.Provider
+		if n := a.table.membersOf(key); n <= room || len(pending) == 0 {
+			room -= n
+			pending[key] = alarm
+			found[alarm] = 0
 		}
 	}
-	return 0
+	for _, w := range []Window{Window1m, Window15m, Window1h} {
+		if len(pending) == 0 {
+			break
+		}
+		q := a.query
+		q.Window = w
+		wanted := func(key string) bool { return pending[key] != nil }
+		a.store.eachSpread(q, time.Second, wanted, func(key string, _ [NumDims]string, p *spread) {
+			alarm := pending[key]
+			var excess, most float64
+			at := int64(0)
+			for i := len(p.cells) - 1; i >= 0; i-- {
+				excess += a.store.excess(&p.cells[i], alarm.status)
+				if excess > most {
+					most, at = excess, p.first+int64(i)*p.step
+				}
+			}
+			found[alarm] = at
+			if at != p.first { // else it may be longer ago than the window
+				delete(pending, key)
+			}
+		})
+	}
+	return found
 }
 
 // excess is by how many calls a step is beyond what a status allows.
@@ -290,56 +320,87 @@ func (s *Store) excess(c *cell, status Status) float64 {
 	}
 }
 
-// episodes remembers since when alarms have been there, for as long as somebody
-// looks: so that the time does not wander while an alarm lasts, and for what only
-// the look tells. One that nobody saw for episodeKept is forgotten.
-type episodes struct {
-	mu    sync.Mutex
-	known map[string]*episode
-}
-
-type episode struct{ since, seen int64 }
-
-const episodeKept = 60_000 // ms
-
-// date fills in since when.
-func (e *episodes) date(list []Alarm, scope string, now int64) {
-	for i := range list {
-		a := &list[i]
-		if a.SinceAt > 0 {
-			continue
-		}
-		key := scope + "/" + a.Rule + "/" + a.Key
-		if a.SinceAt = e.since(key, now); a.SinceAt > 0 {
-			continue
-		}
-		a.SinceAt = now
-		if a.derivable != nil {
-			if at := a.derivable(); at > 0 {
-				a.SinceAt = min(at, now)
-			}
-		}
-		e.mu.Lock()
-		e.known[key] = &episode{a.SinceAt, now}
-		e.mu.Unlock()
+// date fills in since when, for alarms that have no time of their own.
+func (a *Attention) date(list []Alarm, now int64) {
+	e := &a.store.episodes
+	scope := strings.Join(a.query.Filter[ProfileDim], ",")
+	undated := e.find(list, scope, now)
+	if len(undated) == 0 {
+		return
+	}
+	slices.SortStableFunc(undated, func(x, y *Alarm) int { return cmp.Compare(x.Rank, y.Rank) })
+	for alarm, at := range a.onsets(undated) {
+		e.begin(alarm, scope, at)
 	}
 }
 
-// since is when a known episode began, 0 for one that is not known.
-func (e *episodes) since(key string, now int64) int64 {
+// episodes remembers since when alarms have been there, for as long as somebody
+// looks: so that the time does not wander while an alarm lasts, and for what only
+// the look tells. One that nobody saw for episodeKept is forgotten. Beyond
+// maxEpisodes none is added: those alarms are always new.
+type episodes struct {
+	mu    sync.Mutex
+	known map[string]*episode
+	swept int64 // when the forgotten ones were last dropped
+}
+
+type episode struct {
+	since, seen int64
+	settled     bool // what calls tell of its begin is in since
+}
+
+const (
+	episodeKept = 60_000 // ms
+	maxEpisodes = 100_000
+)
+
+func (a *Alarm) episode(scope string) string { return scope + "/" + a.Rule + "/" + a.Key }
+
+// find fills in since when as far as it is known, and returns the alarms of which
+// calls may tell more.
+func (e *episodes) find(list []Alarm, scope string, now int64) (undated []*Alarm) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.known == nil {
 		e.known = make(map[string]*episode)
 	}
-	for k, old := range e.known {
-		if now-old.seen > episodeKept {
-			delete(e.known, k)
+	if now-e.swept > episodeKept { // not at every look: there may be as many as there are alarms
+		e.swept = now
+		for key, old := range e.known {
+			if now-old.seen > episodeKept {
+				delete(e.known, key)
+			}
 		}
 	}
-	if k := e.known[key]; k != nil {
+	for i := range list {
+		a := &list[i]
+		if a.SinceAt > 0 {
+			continue
+		}
+		key := a.episode(scope)
+		k := e.known[key]
+		if k == nil || now-k.seen > episodeKept {
+			k = &episode{since: now, settled: !a.byCalls}
+			if len(e.known) < maxEpisodes {
+				e.known[key] = k
+			}
+		}
 		k.seen = now
-		return k.since
+		if a.SinceAt = k.since; !k.settled {
+			undated = append(undated, a)
+		}
 	}
-	return 0
+	return undated
+}
+
+// begin sets since when an alarm has been there by what calls tell, 0 for nothing.
+func (e *episodes) begin(a *Alarm, scope string, at int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at > 0 {
+		a.SinceAt = min(a.SinceAt, at)
+	}
+	if k := e.known[a.episode(scope)]; k != nil {
+		k.since, k.settled = a.SinceAt, true
+	}
 }

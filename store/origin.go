@@ -25,6 +25,7 @@ type origin struct {
 	// are kept for a while by the hash of what they are of.
 	mu      sync.Mutex
 	dropped map[uint64]droppedShare
+	pruneAt int // how many dropped shares there are when old ones are next looked for
 }
 
 type droppedShare struct {
@@ -47,12 +48,13 @@ func (o *origin) drop(id, share uint64, second int64) {
 		o.dropped = make(map[uint64]droppedShare)
 	}
 	o.dropped[id] = droppedShare{share, second}
-	if len(o.dropped)&1023 == 0 {
+	if len(o.dropped) > o.pruneAt {
 		for id, d := range o.dropped {
 			if second-d.at > rememberDropped {
 				delete(o.dropped, id)
 			}
 		}
+		o.pruneAt = 2*len(o.dropped) + 1024 // a look at all is paid for by as many drops
 	}
 }
 

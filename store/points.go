@@ -33,9 +33,11 @@ func (p *spread) at(instant int64) *cell {
 	return &p.cells[min(i, int64(len(p.cells)-1))]
 }
 
-// eachSpread sums the members of every group of a query by step and calls do
-// with the result, in the order of the groups' keys.
-func (s *Store) eachSpread(q Query, wanted time.Duration, do func(key string, dims [NumDims]string, p *spread)) time.Duration {
+// eachSpread sums the members of every group of a query that is wanted by step and
+// calls do with the result, in the order of the groups' keys. wanted may be nil: all are.
+func (s *Store) eachSpread(
+	q Query, step time.Duration, wanted func(key string) bool, do func(key string, dims [NumDims]string, p *spread),
+) time.Duration {
 	q.Providers, q.ExpandRegions, q.ExpandMethods = false, false, false
 	t := s.NewTable(q)
 	s.Revision()
@@ -48,14 +50,14 @@ func (s *Store) eachSpread(q Query, wanted time.Duration, do func(key string, di
 	}
 	groups := make([]*group, 0, len(t.groups))
 	for _, g := range t.groups {
-		if g.counted {
+		if g.counted && (wanted == nil || wanted(g.key)) {
 			groups = append(groups, g)
 		}
 	}
 	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 
-	step, first, last := stepOf(q.Window, wanted, now)
-	p := spread{first: first, step: step, cells: make([]cell, (last-first)/step+1)}
+	length, first, last := stepOf(q.Window, step, now)
+	p := spread{first: first, step: length, cells: make([]cell, (last-first)/length+1)}
 	base := windowTier[q.Window]
 	for _, g := range groups {
 		for _, m := range g.members {
@@ -73,7 +75,7 @@ func (s *Store) eachSpread(q Query, wanted time.Duration, do func(key string, di
 			p.cells[i].reset()
 		}
 	}
-	return time.Duration(step) * time.Millisecond
+	return time.Duration(length) * time.Millisecond
 }
 
 // spreadInto adds the cells of a row to the steps they fall into.
@@ -102,7 +104,7 @@ func (r *row) spreadInto(p *spread, base int) {
 func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Duration) {
 	var list []SeriesGroup
 	var out [4]Micros
-	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) {
+	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) {
 		g := SeriesGroup{Key: key, Dims: dims, Points: make([]Point, len(p.cells))}
 		for i := range p.cells {
 			point := &g.Points[i]
@@ -135,7 +137,7 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 		if len(p) > 1 {
 			wanted = time.Duration(p[1].At-p[0].At) * time.Millisecond
 		}
-		s.eachSpread(q, wanted, func(_ string, dims [NumDims]string, p *spread) {
+		s.eachSpread(q, wanted, nil, func(_ string, dims [NumDims]string, p *spread) {
 			for i := range p.cells {
 				calls[place{dims[ChainDim], p.first + int64(i)*p.step}] += p.cells[i].calls
 			}
@@ -158,7 +160,7 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 // group. The step is rounded as in [Store.Series].
 func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time.Duration) {
 	var list []HistogramGroup
-	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) {
+	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) {
 		g := HistogramGroup{Key: key, Dims: dims}
 		for i := range p.cells {
 			if p.cells[i].hasSuccess() {

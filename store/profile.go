@@ -1,7 +1,6 @@
 package store
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -139,15 +138,15 @@ func (p *profile) chain(name string) *chainReports {
 	return c
 }
 
-// allChains lists the chains that have reports, by name.
+// allChains lists the chains that have reports, in no order: there may be as many as
+// there are latest values, and this is asked at every tick.
 func (p *profile) allChains() []*chainReports {
 	p.mu.RLock()
+	defer p.mu.RUnlock()
 	list := make([]*chainReports, 0, len(p.chains))
 	for _, c := range p.chains {
 		list = append(list, c)
 	}
-	p.mu.RUnlock()
-	slices.SortFunc(list, func(a, b *chainReports) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 

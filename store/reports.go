@@ -158,9 +158,7 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 			p = new(providerReports)
 			merged[k] = p
 		}
-		if i, found := slices.BinarySearch(p.regions, key.region); !found {
-			p.regions = slices.Insert(p.regions, i, key.region)
-		}
+		p.regions = append(p.regions, key.region)
 		return p
 	}
 	s.eachChain(f, func(c *chainReports, senders sightings) {
@@ -188,6 +186,10 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 		}
 		c.mergeHeights(f, now, at)
 	})
+	for _, p := range merged {
+		slices.Sort(p.regions)
+		p.regions = slices.Compact(p.regions)
+	}
 	return merged
 }
 

@@ -19,7 +19,8 @@ type Table struct {
 	groups  map[string]*group
 	scopes  map[string]uint64 // calls by scope, what traffic shares are shares of
 	reports map[providerKey]*providerReports
-	noted   uint64 // reports are as of this revision
+	noted   uint64              // reports are as of this revision
+	chains  map[string]struct{} // that reports are of
 
 	previousEnd    int64 // step, see previousSpan
 	previousKnown  bool
@@ -38,8 +39,10 @@ type group struct {
 	dims    [NumDims]string
 	scope   string
 	members []member
-	places  []string // regions of its members, once each
-	counted bool     // false: not a row, only part of a scope
+	leaving map[*series]struct{} // members that the next settle takes out
+	places  []string             // regions of its members, once each
+	placeOf map[string]int32     // index in places; nil while they are few
+	counted bool                 // false: not a row, only part of a scope
 	dirty   bool
 	row     *Row
 
@@ -68,6 +71,14 @@ func (s *Store) NewTable(q Query) *Table {
 
 // Meta is the metadata of the last refresh.
 func (t *Table) Meta() Meta { return t.meta }
+
+// membersOf is how many series are in the group of a key.
+func (t *Table) membersOf(key string) int {
+	if g := t.groups[key]; g != nil {
+		return len(g.members)
+	}
+	return 0
+}
 
 // Rows returns all rows as of the last refresh, by key. The rows are immutable;
 // the slice is valid until the next refresh.
@@ -105,6 +116,7 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 		if !g.dirty {
 			continue
 		}
+		g.settle()
 		if len(g.members) == 0 && (!g.counted || !t.reported(g)) {
 			delete(t.groups, key)
 			if g.row != nil {
@@ -219,19 +231,66 @@ func (t *Table) enrollNodes(known map[*series][]*group, s *series) {
 }
 
 func (g *group) add(s *series) {
-	region := s.dim(RegionDim)
-	place := slices.Index(g.places, region)
-	if place < 0 {
-		place = len(g.places)
-		g.places = append(g.places, region)
-	}
-	g.members = append(g.members, member{s, int32(place)})
+	g.members = append(g.members, member{s, g.place(s.dim(RegionDim))})
 	g.dirty = true
 }
 
+// remove takes a series out of the group by the next settle: very many may leave at
+// once, and the list of members is as long.
 func (g *group) remove(s *series) {
-	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.series == s })
+	if g.leaving == nil {
+		g.leaving = make(map[*series]struct{})
+	}
+	g.leaving[s] = struct{}{}
 	g.dirty = true
+}
+
+// settle takes out the members that leave, all in one pass, and forgets the regions
+// of those that left once they are more than those of all that stayed.
+func (g *group) settle() {
+	if len(g.leaving) == 0 {
+		return
+	}
+	g.members = slices.DeleteFunc(g.members, func(m member) bool {
+		_, leaves := g.leaving[m.series]
+		return leaves
+	})
+	g.leaving = nil
+	if len(g.places) <= 2*len(g.members)+fewPlaces {
+		return
+	}
+	g.places, g.placeOf = nil, nil
+	for i := range g.members {
+		m := &g.members[i]
+		m.place = g.place(m.dim(RegionDim))
+	}
+}
+
+// fewPlaces is how many regions of a group are looked through one by one. A sender
+// may name a region for every event.
+const fewPlaces = 16
+
+// place is the number of a region among the group's, a new one if it has none.
+func (g *group) place(region string) int32 {
+	if g.placeOf == nil {
+		if i := slices.Index(g.places, region); i >= 0 {
+			return int32(i)
+		}
+	} else if i, ok := g.placeOf[region]; ok {
+		return i
+	}
+	n := int32(len(g.places))
+	g.places = append(g.places, region)
+	switch {
+	case g.placeOf != nil:
+		g.placeOf[region] = n
+	case len(g.places) > fewPlaces:
+		g.placeOf = make(map[string]int32)
+		for i, p := range g.places {
+			g.placeOf[p] = int32(i)
+		}
+	}
+	return n
 }
 
 // groupOf returns the group that a series counts in as far as a node counted it,
@@ -303,7 +362,9 @@ func (t *Table) noteReports() bool {
 	t.noted = revision
 	before := t.reports
 	t.reports = t.store.reportsBy(&f)
+	t.chains = make(map[string]struct{})
 	for k := range t.reports {
+		t.chains[k.chain] = struct{}{}
 		t.reportGroup(k, true)
 	}
 	for k := range before {
@@ -351,12 +412,8 @@ func (t *Table) reported(g *group) bool {
 	if slices.Contains(t.query.By, ProviderDim) {
 		return t.reports[providerKey{g.dims[ChainDim], g.dims[ProviderDim]}] != nil
 	}
-	for k := range t.reports {
-		if k.chain == g.dims[ChainDim] {
-			return true
-		}
-	}
-	return false
+	_, reported := t.chains[g.dims[ChainDim]]
+	return reported
 }
 
 // totalParts sums what else is asked of a group.
