@@ -98,6 +98,7 @@ const (
 	lookEvery    = 50 * time.Millisecond  // for what is due
 	urgentEvery  = 100 * time.Millisecond // at most, ticks between ticks
 	leaveTimeout = 2500 * time.Millisecond
+	yieldTimeout = 5 * time.Second
 
 	// maxQueued and maxQueuedHeads bound the events that wait to be gossiped: above
 	// the first only heads are sent, above the second nothing (R12).

@@ -161,6 +161,17 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status, fr
 	}
 }
 
+// toldAddress takes note of where a member's own run says that it is asked, which its
+// marks begin with. serf may have another run of that name elsewhere.
+func (p *protocol) toldAddress(theirs []status, member, at string) {
+	if len(theirs) == 0 || theirs[0].id.Node != member {
+		return
+	}
+	if o := p.origins[theirs[0].id]; o != nil {
+		o.at = at
+	}
+}
+
 // compareDigests of a run that ended, of which both have the same sequences.
 func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t *status) {
 	mine := p.status(o)

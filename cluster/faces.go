@@ -41,7 +41,7 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 	for _, name := range members {
 		asked.Go(func() {
 			query := map[string][]string{"request_id": {requestID}}
-			_, err := c.ask(ctx, name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
+			_, err := c.askAt(ctx, c.addressOf(name), name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
 				r := reader{rest: frame}
 				own := r.status()
 				e := r.entries(&head{id: own.id})

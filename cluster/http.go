@@ -32,6 +32,7 @@ const (
 	turnTimeout     = time.Second     // for one of the answers that are being sent to end
 
 	maxMarks   = 1 << 20 // bytes of a list of marks
+	maxAddress = 64      // bytes of one
 	maxAnswers = 8       // states being sent at a time
 )
 
@@ -126,10 +127,11 @@ func (c *Cluster) countOut(member string, n int) {
 var errStarting = errors.New("starting")
 
 // answerMarks compares what a member has with what is here, and tells it.
-func (c *Cluster) answerMarks(_ *http.Request, body []byte, out *frameWriter) error {
-	r := reader{rest: body}
-	member, theirs := r.marks()
-	if !r.end() {
+func (c *Cluster) answerMarks(r *http.Request, body []byte, out *frameWriter) error {
+	in := reader{rest: body}
+	member, theirs := in.marks()
+	at := r.URL.Query().Get("at")
+	if !in.end() || len(at) > maxAddress {
 		return errDamaged
 	}
 	c.mu.Lock()
@@ -137,8 +139,9 @@ func (c *Cluster) answerMarks(_ *http.Request, body []byte, out *frameWriter) er
 		c.mu.Unlock()
 		return errStarting
 	}
-	if member != c.options.Node && c.protocol.nodes[member] != nil {
+	if c.protocol.nodes[member] != nil {
 		c.protocol.compare(c.since(), member, theirs, false)
+		c.protocol.toldAddress(theirs, member, at)
 	}
 	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
@@ -201,15 +204,6 @@ func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *frameWriter) e
 	return out.write(frame)
 }
 
-// ask sends a request to a member and hands the frames of its answer to take.
-func (c *Cluster) ask(ctx context.Context, member, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
-	address := c.addressOf(member)
-	if address == "" {
-		return 0, errNoMember
-	}
-	return c.askAt(ctx, address, member, method, path, query, body, take)
-}
-
 // addressOf returns where a member is asked, empty when that is not known.
 func (c *Cluster) addressOf(member string) string {
 	c.mu.Lock()
@@ -223,7 +217,12 @@ func (c *Cluster) addressOf(member string) string {
 // errNoAnswer says that a request did not come through, or nothing came back.
 var errNoAnswer = errors.New("no answer")
 
+// askAt sends a request to a member at its address, and hands the frames of the answer
+// to take.
 func (c *Cluster) askAt(ctx context.Context, address, member, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
+	if address == "" {
+		return 0, errNoMember
+	}
 	target := url.URL{Scheme: "http", Host: address, Path: path, RawQuery: query.Encode()}
 	r, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
@@ -262,11 +261,7 @@ func (c *Cluster) askAt(ctx context.Context, address, member, method, path strin
 func (c *Cluster) exchange(ctx context.Context, member string) (theirs []status, read int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	address := c.addressOf(member)
-	if address == "" {
-		return nil, 0, errNoMember
-	}
-	return c.exchangeAt(ctx, address, member)
+	return c.exchangeAt(ctx, c.addressOf(member), member)
 }
 
 // exchangeAt exchanges marks with who answers at an address, if that is the member.
@@ -274,7 +269,8 @@ func (c *Cluster) exchangeAt(ctx context.Context, address, member string) (their
 	c.mu.Lock()
 	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
-	read, err = c.askAt(ctx, address, member, http.MethodPost, marksPath, nil, mine, func(frame []byte) error {
+	query := url.Values{"at": {c.address}}
+	read, err = c.askAt(ctx, address, member, http.MethodPost, marksPath, query, mine, func(frame []byte) error {
 		r := reader{rest: frame}
 		var from string
 		from, theirs = r.marks()
@@ -312,7 +308,11 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	if t.builds {
 		query.Set("builds", "1")
 	}
-	read, err := c.ask(ctx, t.member, http.MethodGet, statePath, query, nil, in.take)
+	address := t.at
+	if address == "" {
+		address = c.addressOf(t.member)
+	}
+	read, err := c.askAt(ctx, address, t.member, http.MethodGet, statePath, query, nil, in.take)
 	if err == nil && (!in.done || in.result.id != t.id) {
 		err = io.ErrUnexpectedEOF
 	}

@@ -4,24 +4,32 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 )
 
 // Leave tells the members the last that was counted here, waits until they have it,
-// and leaves. It is called when Run has ended, unless with an error.
+// and says goodbye; but not in a name that is another's. It is called when Run has
+// ended, unless with ErrEvicted.
 func (c *Cluster) Leave(ctx context.Context) error {
 	c.mu.Lock()
 	running := c.protocol != nil
+	yields := running && c.protocol.yields()
 	c.mu.Unlock()
 	if running {
 		c.tick()
-		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		patience := leaveTimeout
+		if yields { // others may have nothing of it yet
+			patience = yieldTimeout
+		}
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if !c.handedOver(ctx) {
 			c.log.Warn("some members may not have the last that was counted here")
 		}
+	}
+	if yields {
+		return nil
 	}
 	if err := c.serf.Leave(); err != nil {
 		return fmt.Errorf("leave the cluster: %w", err)
@@ -29,45 +37,42 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	return nil
 }
 
-// handedOver waits until every running member has all of this node's.
+// handedOver waits until every running member has all of this node's, and the rival
+// that it yields to if there is one.
 func (c *Cluster) handedOver(ctx context.Context) bool {
-	c.mu.Lock()
-	self, sequence := c.protocol.self, c.protocol.own.mark
-	missing := make(map[string]bool)
-	for _, n := range c.protocol.nodes {
-		if !n.own && n.peer.state == "alive" {
-			missing[n.name] = true
-		}
-	}
-	c.mu.Unlock()
 	poll := time.NewTicker(100 * time.Millisecond)
 	defer poll.Stop()
-	for len(missing) > 0 {
+	has := make(map[string]bool) // by address
+	for {
+		c.mu.Lock()
+		c.refreshLocked()
+		self, sequence := c.protocol.self, c.protocol.own.mark
+		missing := c.protocol.heirs()
+		c.mu.Unlock()
+		maps.DeleteFunc(missing, func(address, _ string) bool { return has[address] })
+		if len(missing) == 0 {
+			return true
+		}
+		had := len(has)
 		var mu sync.Mutex
 		var asked sync.WaitGroup
-		for _, name := range slices.Collect(maps.Keys(missing)) {
+		for address, name := range missing {
 			asked.Go(func() {
-				theirs, _, err := c.exchange(ctx, name)
+				ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+				defer cancel()
+				theirs, _, err := c.exchangeAt(ctx, address, name)
 				mu.Lock()
 				defer mu.Unlock()
 				for _, s := range theirs {
 					if err == nil && s.id == self && s.mark >= sequence {
-						delete(missing, name)
+						has[address] = true
 					}
 				}
 			})
 		}
 		asked.Wait()
-		c.mu.Lock()
-		c.refreshLocked()
-		for name := range missing { // they may be leaving too
-			if n := c.protocol.nodes[name]; n == nil || n.peer.state != "alive" {
-				delete(missing, name)
-			}
-		}
-		c.mu.Unlock()
-		if len(missing) == 0 {
-			break
+		if len(has) >= len(missing)+had {
+			continue // all that are known; look whether there are more
 		}
 		select {
 		case <-poll.C:
@@ -75,7 +80,21 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 			return false
 		}
 	}
-	return true
+}
+
+// heirs lists by address who is to have all of this node's before it ends: the
+// members that stay, and a rival.
+func (p *protocol) heirs() map[string]string {
+	names := make(map[string]string)
+	for _, n := range p.nodes {
+		if !n.own && n.peer.state == "alive" && n.peer.httpAddr != "" {
+			names[n.peer.httpAddr] = n.name
+		}
+	}
+	if p.rivalAt != "" {
+		names[p.rivalAt] = p.self.Node
+	}
+	return names
 }
 
 // Close ends everything. It is called last.

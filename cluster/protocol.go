@@ -70,6 +70,7 @@ type origin struct {
 	full    bool             // all of it
 	again   bool             // asked for from somebody else while a pull ran
 	from    string           // who has more, if not the origin
+	at      string           // where the run itself says that it is asked; empty when it did not
 	pulling bool
 	plain   bool // the next pull is to leave nothing out
 	fails   int

@@ -29,6 +29,7 @@ func (p *protocol) want(o *origin, at time.Duration, from string) {
 // origin after a sequence.
 type task struct {
 	member string
+	at     string // address, if it is not that of the member
 	pull   bool
 	id     store.OriginID
 	after  uint64
@@ -71,7 +72,10 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 	t.member = o.id.Node
 	n := p.nodes[t.member]
 	runs := !n.own && n.peer.alive() && (n.peer.incarnation == 0 || n.peer.incarnation == o.id.Incarnation)
-	if !runs || n.deaf || o.fails%2 == 1 {
+	switch {
+	case !runs && o.at != "" && o.fails%2 == 0: // another run has its name in serf
+		t.at = o.at
+	case !runs || n.deaf || o.fails%2 == 1:
 		t.member = p.somebody(o, runs)
 	}
 	t.builds = t.member == o.id.Node && t.after > 0 && !o.plain && now-o.markAt < buildsFor
@@ -85,7 +89,7 @@ func (p *protocol) pullTask(o *origin, now time.Duration) (t task, ok bool) {
 // somebody picks a member who may have an origin's state: one that answers, and is not
 // the origin itself if other says so, as far as there is one.
 func (p *protocol) somebody(o *origin, other bool) string {
-	if n := p.nodes[o.from]; n != nil && n.peer.alive() && !n.deaf && o.fails%2 == 0 {
+	if n := p.nodes[o.from]; n != nil && !n.own && n.peer.alive() && !n.deaf && o.fails%2 == 0 {
 		return o.from
 	}
 	var alive, answer []string
@@ -154,7 +158,9 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	o.pulling = false
 	asked := p.node(t.member)
 	asked.bytesIn += uint64(r.bytes)
-	p.answered(now, asked, r.err)
+	if t.at == "" {
+		p.answered(now, asked, r.err)
+	}
 	if r.err != nil {
 		p.failed(o, now)
 		return

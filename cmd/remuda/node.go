@@ -315,9 +315,8 @@ func (n *node) drain(cause error) error {
 	if n.cluster == nil {
 		n.store.Tick() // for the checkpoint
 	}
-	if n.cluster != nil && !errors.Is(cause, cluster.ErrNameTaken) && !errors.Is(cause, cluster.ErrEvicted) {
-		// Members fetch the last from here, so the server still serves. A node whose
-		// name is another's does not say goodbye in that name.
+	if n.cluster != nil && !errors.Is(cause, cluster.ErrEvicted) {
+		// Members fetch the last from here, so the server still serves.
 		if err := n.cluster.Leave(ctx); err != nil {
 			n.log.Warn("the members could not be told", "error", err)
 		}
