@@ -27,7 +27,8 @@ func newAttentionSource(a *API, p *params) source {
 				r.null("total_calls")
 			}
 		}
-		return meta{Meta: at}
+		judged := attention.Judged()
+		return meta{Meta: at, judged: &judged}
 	})
 	c.ordered = true
 	return c

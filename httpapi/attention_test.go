@@ -221,3 +221,53 @@ func TestTopicsWithQueries(t *testing.T) {
 		}
 	}
 }
+
+// TestNoDataIsNotHealth: what attention was judged by tells "nothing is wrong" from
+// "nothing is known", in every face.
+func TestNoDataIsNotHealth(t *testing.T) {
+	n := newTestNode(t, nil)
+	judged := func(query string) string {
+		t.Helper()
+		var document struct {
+			Meta struct{ Judged json.RawMessage }
+			Rows []any
+		}
+		_, _, body := n.get("/api/v1/attention" + query)
+		if err := json.Unmarshal(body, &document); err != nil || len(document.Rows) > 0 {
+			t.Fatalf("%v %s", err, body)
+		}
+		return string(document.Meta.Judged)
+	}
+	const none = `{"providers":0,"unknown":0}`
+	if got := judged(""); got != none {
+		t.Errorf("of nothing: %s", got)
+	}
+	n.post(http.StatusAccepted, decision("base", "good", ""), `{"type":"block","chain":"base","provider_id":"quiet","height":5}`)
+	for query, want := range map[string]string{
+		"": `{"providers":1,"unknown":1}`, "?region=nowhere": none, "?profile=nobody": none, "?provider_id=quiet": `{"providers":0,"unknown":1}`,
+	} {
+		if got := judged(query); got != want {
+			t.Errorf("%q: %s, not %s", query, got, want)
+		}
+	}
+	for _, query := range []string{"topics=chains,attention", "topic=attention"} {
+		r := n.open("/api/v1/stream?"+query, "")
+		for {
+			e, err := r.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.name != "snapshot" {
+				continue
+			}
+			if !strings.Contains(string(e.data), `"judged":{"providers":1,"unknown":1}`) {
+				t.Errorf("%s: %s", query, e.data)
+			}
+			break
+		}
+		r.close()
+	}
+	if _, _, table := n.get("/api/v1/attention?profile=nobody&format=table"); !strings.Contains(string(table), "no data") {
+		t.Errorf("%s", table)
+	}
+}

@@ -231,6 +231,11 @@ func appendMeta(dst []byte, m *meta) []byte {
 	dst = strconv.AppendInt(append(dst, `}},"oldest_node_age_ms":`...), m.OldestNodeAgeMillis, 10)
 	dst = strconv.AppendUint(append(dst, `,"overflow_calls":`...), m.OverflowCalls, 10)
 	dst = strconv.AppendBool(append(dst, `,"truncated":`...), m.truncated)
+	if j := m.judged; j != nil {
+		dst = strconv.AppendInt(append(dst, `,"judged":{"providers":`...), int64(j.Providers), 10)
+		dst = strconv.AppendInt(append(dst, `,"unknown":`...), int64(j.Unknown), 10)
+		dst = append(dst, '}')
+	}
 	dst = append(dst, m.extra...)
 	return append(dst, '}')
 }

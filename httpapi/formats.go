@@ -231,6 +231,9 @@ func renderTable(res *resource, p *params, rows []*record, m *meta) []byte {
 		}
 		b.WriteByte('\n')
 	}
+	if j := m.judged; j != nil && j.Providers == 0 {
+		b.WriteString("no data: there is nothing to tell by whether anything else is wrong\n")
+	}
 	if m.truncated {
 		b.WriteString("… more rows than the limit\n")
 	}

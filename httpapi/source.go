@@ -26,6 +26,7 @@ type source interface {
 type meta struct {
 	store.Meta
 	truncated bool
+	judged    *store.Judged // of attention, nil for all else
 	// extra is further members, each preceded by a comma: ,"step_ms":1000
 	extra []byte
 }

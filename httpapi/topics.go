@@ -105,6 +105,9 @@ func (t *topicSource) refresh() meta {
 		// to the least of their revisions.
 		m.Revision = min(m.Revision, of.Revision)
 		m.truncated = m.truncated || of.truncated
+		if of.judged != nil && t.metas[i] == nil {
+			m.judged = of.judged
+		}
 	}
 	return m
 }

@@ -55,10 +55,19 @@ var alarmRules = map[string]struct {
 // Attention is what is wrong under a query's filter and window. It keeps a table
 // between refreshes, and belongs to one goroutine at a time.
 type Attention struct {
-	store *Store
-	query Query
-	table *Table
+	store  *Store
+	query  Query
+	table  *Table
+	judged Judged
 }
+
+// Judged is what an attention was judged by: of how many providers anything is known
+// that tells their status, and of how many nothing is. Without any of the former,
+// nothing wrong means nothing.
+type Judged struct{ Providers, Unknown int }
+
+// Judged is of the last refresh.
+func (a *Attention) Judged() Judged { return a.judged }
 
 // NewAttention returns an attention that has not been refreshed yet.
 func (s *Store) NewAttention(f Filter, w Window) *Attention {
@@ -99,8 +108,14 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 // providers adds an alarm for each provider whose status is an alarming one.
 func (a *Attention) providers(list []Alarm) []Alarm {
 	var since map[circuitPlace]int64
+	a.judged = Judged{}
 	for _, row := range a.table.Rows() {
 		status := row.Provider.Status
+		if status == StatusUnknown {
+			a.judged.Unknown++
+		} else {
+			a.judged.Providers++
+		}
 		if status >= StatusHealthy {
 			continue
 		}
