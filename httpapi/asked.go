@@ -91,8 +91,21 @@ func (a *API) newTag(p *params, res *resource, format string, revision, second u
 	query += "\x00" + format
 	return &tag{
 		format: format, revision: revision, second: second, flight: query,
-		etag: []string{`W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" +
-			strconv.FormatUint(maphash.String(etagSeed, query), 36) + `"`},
-		key: query + "\x00" + strconv.FormatUint(revision, 36) + "\x00" + strconv.FormatUint(second, 36),
+		etag: a.etag(revision, maphash.String(etagSeed, query)),
+		key:  query + "\x00" + strconv.FormatUint(revision, 36) + "\x00" + strconv.FormatUint(second, 36),
 	}
+}
+
+// contentTag names an answer by the rows that it has, ages aside.
+func (a *API) contentTag(p *params, res *resource, format string, m *meta, rows []*record) []string {
+	text := []byte(res.path + p.canonical + "\x00" + format)
+	for _, r := range rows {
+		text = r.appendStable(append(text, 0), p.fields)
+	}
+	return a.etag(m.Revision, maphash.Bytes(etagSeed, text))
+}
+
+// etag is a weak entity tag as the header has it.
+func (a *API) etag(revision, hash uint64) []string {
+	return []string{`W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" + strconv.FormatUint(hash, 36) + `"`}
 }

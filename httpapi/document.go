@@ -11,6 +11,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 	"github.com/klauspost/compress/gzip"
 
+	"remuda/headers"
 	"remuda/store"
 )
 
@@ -26,8 +27,9 @@ type body struct {
 	plain   []byte
 	length  []string // of plain, as the header has it
 	zipOnce sync.Once
-	zipped  []byte // made when the first client takes it
-	rows    int    // -1 when there are no rows to count
+	zipped  []byte   // made when the first client takes it
+	rows    int      // -1 when there are no rows to count
+	etag    []string // of what is fleeting, as the header has it
 }
 
 func newBodyCache(size int64) (*bodyCache, error) {
@@ -49,17 +51,22 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	p, h := q.params, w.Header()
 	h["Content-Type"] = contentTypes[format]
 	h["Vary"] = varyAccept
+	h["Cache-Control"] = cacheAskFirst
 	if res.fleeting {
-		h["Cache-Control"] = cacheNotKept
-		a.write(w, r, a.rendered(res, p, format))
+		b := a.rendered(res, p, format)
+		h["Etag"] = b.etag
+		if headers.Matches(r.Header, b.etag[0]) || headers.MatchesAny(r.Header) {
+			notModified(w)
+			return
+		}
+		a.write(w, r, b)
 		return
 	}
 	tag := a.tagOf(q, res, format)
 	h["Etag"] = tag.etag
-	h["Cache-Control"] = cacheAskFirst
-	if match := r.Header["If-None-Match"]; len(match) > 0 && etagMatches(match[0], tag.etag[0]) {
-		delete(h, "Content-Type")
-		w.WriteHeader(http.StatusNotModified)
+	star := headers.MatchesAny(r.Header)
+	if headers.Matches(r.Header, tag.etag[0]) || star && !res.named() {
+		notModified(w)
 		return
 	}
 	b, ok := a.bodies.cache.Get(tag.key)
@@ -75,7 +82,16 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 		a.fail(w, r, newProblem("not_found", "this node knows of no such "+strings.Trim(res.path[strings.IndexByte(res.path, '{'):], "{}")))
 		return
 	}
+	if star {
+		notModified(w)
+		return
+	}
 	a.write(w, r, b)
+}
+
+func notModified(w http.ResponseWriter) {
+	delete(w.Header(), "Content-Type")
+	w.WriteHeader(http.StatusNotModified)
 }
 
 // providerKnown reports whether any filter let a provider through.
@@ -94,6 +110,9 @@ func (a *API) rendered(res *resource, p *params, format string) *body {
 	b := &body{rows: -1}
 	if rows, ok := src.(recorder); ok {
 		b.rows = len(rows.records())
+		if res.fleeting {
+			b.etag = a.contentTag(p, res, format, &m, rows.records())
+		}
 	}
 	if t, ok := src.(*tableSource); ok {
 		t.encode()
@@ -110,7 +129,7 @@ const zipFrom = 1400
 func (a *API) write(w http.ResponseWriter, r *http.Request, b *body) {
 	h := w.Header()
 	content, length := b.plain, b.length
-	if len(content) >= zipFrom && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if len(content) >= zipFrom && headers.TakesGzip(r.Header) {
 		b.zipOnce.Do(func() {
 			var out bytes.Buffer
 			z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed) // the level is valid
@@ -126,31 +145,6 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, b *body) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(content) // an error here is the client's going away
 	}
-}
-
-func acceptsGzip(header string) bool {
-	if header == "" {
-		return false
-	}
-	for part := range strings.SplitSeq(header, ",") {
-		coding, rest, _ := strings.Cut(part, ";")
-		if c := strings.TrimSpace(coding); (c == "gzip" || c == "*") && quality(rest) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func etagMatches(header, etag string) bool {
-	if header == etag {
-		return true
-	}
-	for part := range strings.SplitSeq(header, ",") {
-		if part = strings.TrimSpace(part); part == "*" || strings.TrimPrefix(part, "W/") == strings.TrimPrefix(etag, "W/") {
-			return true
-		}
-	}
-	return false
 }
 
 // flights lets requests for the same answer share one computation, but only one

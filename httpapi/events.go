@@ -51,7 +51,7 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 	strict := false
 	for name, values := range r.URL.Query() {
 		if name != "strict" && name != "format" {
-			a.fail(w, r, parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here; the nearest is strict"))
+			a.fail(w, r, parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here"+suggestion(name, []string{"strict"})))
 			return
 		}
 		if name == "strict" {

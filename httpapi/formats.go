@@ -13,20 +13,7 @@ import (
 
 // contentTypes are values of the header, which nobody may change.
 var contentTypes = map[string][]string{
-	"json": {"application/json"}, "ndjson": {"application/x-ndjson"}, "csv": {"text/csv; charset=utf-8"}, "table": {"text/plain; charset=utf-8"},
-}
-
-func quality(parameters string) float64 {
-	for p := range strings.SplitSeq(parameters, ";") {
-		if name, value, _ := strings.Cut(strings.TrimSpace(p), "="); name == "q" {
-			q, err := strconv.ParseFloat(value, 64)
-			if err != nil || q < 0 || q > 1 {
-				return 0
-			}
-			return q
-		}
-	}
-	return 1
+	"sse": {"text/event-stream; charset=utf-8"}, "json": {"application/json"}, "ndjson": {"application/x-ndjson"}, "csv": {"text/csv; charset=utf-8"}, "table": {"text/plain; charset=utf-8"},
 }
 
 // render makes the body of an answer.
@@ -106,6 +93,7 @@ func cellText(r *record, column string) string {
 func renderCSV(res *resource, p *params, rows []*record) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
+	w.UseCRLF = true // RFC 4180
 	columns := columnsOf(res, p)
 	_ = w.Write(columns) // a bytes.Buffer takes everything
 	line := make([]string, len(columns))

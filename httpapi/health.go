@@ -1,18 +1,32 @@
 package httpapi
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"remuda/headers"
 )
 
 //go:embed openapi.json
 var openAPIDocument []byte
 
+// openAPITag is the same on all nodes of a version.
+var openAPITag = fmt.Sprintf(`W/"%.12x"`, sha256.Sum256(openAPIDocument))
+
 func (a *API) openAPI(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-cache")
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h["Cache-Control"] = cacheAskFirst
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("ETag", openAPITag)
+	if headers.Matches(r.Header, openAPITag) || headers.MatchesAny(r.Header) {
+		notModified(w)
+		return
+	}
 	a.write(w, r, &body{plain: openAPIDocument, rows: -1})
 }
 

@@ -21,7 +21,7 @@ func TestParameters(t *testing.T) {
 	for path, want := range map[string]string{
 		"providers?regoin=x":                "region",
 		"providers?Window=1m":               "window",
-		"providers?window=7m":               "nearest is 1m",
+		"providers?window=7m":               "nearest is 5m",
 		"providers?format=jsno":             "json",
 		"providers?sort=p59_latency_ms":     "p50_latency_ms",
 		"providers?fields=statsu":           "status",

@@ -147,7 +147,7 @@ func (n *testNode) get(path string, headers ...string) (int, http.Header, []byte
 		n.tb.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+		req.Header.Add(headers[i], headers[i+1])
 	}
 	resp, err := n.server.Client().Do(req)
 	if err != nil {

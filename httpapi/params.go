@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"encoding/json"
+	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,8 +107,8 @@ func (res *resource) parse(raw string) (*params, error) {
 		}
 	}
 	for _, name := range res.required {
-		if !values.Has(name) || values.Get(name) == "" {
-			return nil, parameterProblem("missing_parameter", name, name+" is required here")
+		if !values.Has(name) {
+			return nil, missingParameter(name)
 		}
 	}
 	if res == streamResource && len(p.topics)+len(p.parts) == 0 {
@@ -117,11 +120,19 @@ func (res *resource) parse(raw string) (*params, error) {
 
 // set reads one parameter.
 func (p *params) set(res *resource, name, value string) error {
-	if d, ok := filterNames[name]; ok && !slices.Contains(res.without, name) {
-		return p.setFilter(d, name, value)
-	}
-	if !slices.Contains(commonNames, name) && !slices.Contains(res.own, name) {
+	d, filter := filterNames[name]
+	filter = filter && !slices.Contains(res.without, name)
+	if !filter && !slices.Contains(commonNames, name) && !slices.Contains(res.own, name) {
 		return unknownParameter(res, name)
+	}
+	if len(split(value)) == 0 {
+		if slices.Contains(res.required, name) {
+			return missingParameter(name)
+		}
+		return parameterProblem("invalid_parameter", name, name+" is empty; leave it out, or give it a value")
+	}
+	if filter {
+		return p.setFilter(d, name, value)
 	}
 	switch name {
 	case "window":
@@ -141,8 +152,8 @@ func (p *params) set(res *resource, name, value string) error {
 		if res.maxLimit > 0 {
 			top = res.maxLimit
 		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > top {
+		n, ok := whole(value)
+		if !ok || n < 1 || n > top {
 			return parameterProblem("invalid_parameter", name, "limit must be from 1 to "+strconv.Itoa(top))
 		}
 		p.limit = n
@@ -170,14 +181,14 @@ func (p *params) set(res *resource, name, value string) error {
 		}
 		p.format = value
 	case "interval":
-		d, err := time.ParseDuration(value)
-		if err != nil || d < 100*time.Millisecond || d > time.Minute {
+		d, ok := duration(value)
+		if !ok || d < 100*time.Millisecond || d > time.Minute {
 			return parameterProblem("invalid_parameter", name, "interval must be from 100ms to 60s")
 		}
 		p.interval = intervals[slices.IndexFunc(intervals, func(i time.Duration) bool { return i >= d })]
 	case "max_frames":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
+		n, ok := whole(value)
+		if !ok || n < 1 {
 			return parameterProblem("invalid_parameter", name, "max_frames must be a whole number above 0")
 		}
 		p.maxFrames = n
@@ -208,8 +219,8 @@ func (p *params) setOwn(name, value string) error {
 			}
 		}
 	case "step":
-		d, err := time.ParseDuration(value)
-		if err != nil || d <= 0 || d > time.Hour {
+		d, ok := duration(value)
+		if !ok || d <= 0 || d > time.Hour {
 			return parameterProblem("invalid_parameter", name, "step must be a duration such as 10s, up to 1h")
 		}
 		p.step = d
@@ -222,11 +233,10 @@ func (p *params) setOwn(name, value string) error {
 			p.metrics = append(p.metrics, v)
 		}
 	case "cursor":
-		ts, seq, ok := strings.Cut(value, ".")
-		var err1, err2 error
-		p.beforeTS, err1 = strconv.ParseInt(ts, 10, 64)
-		p.beforeSeq, err2 = strconv.ParseUint(seq, 10, 64)
-		if !ok || err1 != nil || err2 != nil {
+		ts, seq, _ := strings.Cut(value, ".")
+		p.beforeTS, _ = strconv.ParseInt(ts, 10, 64) // what they make of anything else is told by the next line
+		p.beforeSeq, _ = strconv.ParseUint(seq, 10, 64)
+		if value != p.cursor() {
 			return parameterProblem("invalid_parameter", name, "cursor must be a next_cursor of this node")
 		}
 	case "result":
@@ -243,8 +253,8 @@ func (p *params) setOwn(name, value string) error {
 	case "error_category":
 		p.categories = split(value)
 	case "min_duration_ms":
-		f, err := strconv.ParseFloat(value, 64)
-		if err != nil || f < 0 || f > 24*60*60*1000 {
+		f, ok := number(value)
+		if !ok || f < 0 || f > 24*60*60*1000 {
 			return parameterProblem("invalid_parameter", name, "min_duration_ms must be from 0 to 86400000")
 		}
 		p.minDuration = uint64(f * 1000)
@@ -312,70 +322,8 @@ func split(value string) []string {
 	return list
 }
 
-func unknownParameter(res *resource, name string) error {
-	var known []string
-	for n := range filterNames {
-		if !slices.Contains(res.without, n) {
-			known = append(known, n)
-		}
-	}
-	known = append(append(known, commonNames...), res.own...)
-	slices.Sort(known)
-	return parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here; the nearest is "+nearest(name, known))
-}
-
-func unknownValue(name, value string, known []string) error {
-	return parameterProblem("invalid_parameter", name, strconv.Quote(clip(value))+" is no value of "+name+"; the nearest is "+nearest(value, known))
-}
-
-func clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
-}
-
-// nearest is the known word that begins with the given one, or else the one with
-// the least edits to it.
-func nearest(word string, known []string) string {
-	word = clip(word)
-	for _, k := range known {
-		if word != "" && strings.HasPrefix(k, word) {
-			return k
-		}
-	}
-	best, least := "", 1<<30
-	for _, k := range known {
-		if n := edits(word, k); n < least {
-			best, least = k, n
-		}
-	}
-	return best
-}
-
-// edits counts the insertions, deletions, replacements and swaps of neighbours
-// that make b of a.
-func edits(a, b string) int {
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row := rows[0], rows[1], rows[2]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		rows = [3][]int{last, row, before}
-	}
-	return rows[1][len(b)]
+func missingParameter(name string) error {
+	return parameterProblem("missing_parameter", name, name+" is required here")
 }
 
 // canonicalQuery spells the query in one way, however it was asked, without
@@ -421,7 +369,7 @@ func (p *params) canonicalQuery() string {
 		add("step", p.step.String())
 	}
 	if p.beforeTS != 0 || p.beforeSeq != 0 {
-		add("cursor", strconv.FormatInt(p.beforeTS, 10)+"."+strconv.FormatUint(p.beforeSeq, 10))
+		add("cursor", p.cursor())
 	}
 	if p.minDuration > 0 {
 		add("min_duration_us", strconv.FormatUint(p.minDuration, 10))
@@ -433,4 +381,35 @@ func (p *params) canonicalQuery() string {
 		add("failed", strconv.FormatBool(p.failed))
 	}
 	return b.String()
+}
+
+// cursor is where a page begins.
+func (p *params) cursor() string {
+	return strconv.FormatInt(p.beforeTS, 10) + "." + strconv.FormatUint(p.beforeSeq, 10)
+}
+
+// number reads a number as JSON spells it. Others take more: signs, leading zeros,
+// hexadecimals, infinities.
+func number(value string) (f float64, ok bool) {
+	if strings.Trim(value, "-+.0123456789eE") != "" { // neither null nor space
+		return 0, false
+	}
+	return f, json.Unmarshal([]byte(value), &f) == nil
+}
+
+// whole reads a whole number; 20.0 and 2e1 are some, as in events.
+func whole(value string) (n int, ok bool) {
+	f, ok := number(value)
+	if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false
+	}
+	return int(f), true
+}
+
+var durationForm = regexp.MustCompile(`^(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+$`)
+
+// duration reads a duration of which every number is one of JSON's.
+func duration(value string) (time.Duration, bool) {
+	d, err := time.ParseDuration(value)
+	return d, err == nil && durationForm.MatchString(value)
 }

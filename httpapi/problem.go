@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"remuda/store"
@@ -152,11 +151,4 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // a problem always marshals
 	}
 	_, _ = w.Write(append(body, '\n'))
-}
-
-func wantsTable(r *http.Request) bool {
-	if format := r.URL.Query().Get("format"); format != "" {
-		return format == "table"
-	}
-	return strings.HasPrefix(r.Header.Get("Accept"), "text/plain")
 }

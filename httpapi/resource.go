@@ -19,7 +19,7 @@ type resource struct {
 	required []string
 	limit    int  // default, when it is not 1,000
 	maxLimit int  // when it is not 10,000
-	fleeting bool // changes without a change of the store: no ETag, no cache
+	fleeting bool // changes without a change of the store: no cache, and what names an answer is its content
 	source   func(a *API, p *params) source
 }
 

@@ -61,8 +61,11 @@ func newStreams(a *API) *streams {
 		ending: make(chan struct{}), turns: make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)),
 	}
 	s.server.AutoReplay, s.server.AutoStream, s.server.BufferSize = false, false, 1
-	s.server.Headers = map[string]string{
-		"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
+	head := make(http.Header)
+	streamHead(head, "sse")
+	s.server.Headers = make(map[string]string)
+	for name := range head {
+		s.server.Headers[name] = head.Get(name) // the library sets others unless told
 	}
 	return s
 }
@@ -208,10 +211,18 @@ type greeter interface {
 	hello(lastCursor string) error
 }
 
+// streamHead sets the headers of a stream: it is not kept, changed or held back by
+// anybody on the way.
+func streamHead(h http.Header, format string) {
+	h["Content-Type"] = contentTypes[format]
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+}
+
 // stream answers a read with a live stream.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *params, format string) {
 	if r.Method == http.MethodHead {
-		w.Header().Set("Content-Type", a.streams.server.Headers["Content-Type"])
+		streamHead(w.Header(), format)
 		return
 	}
 	sub := &subscriber{

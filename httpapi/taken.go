@@ -271,9 +271,7 @@ func (s *patientSink) write(wire []byte) error {
 
 // head writes the headers and the hello.
 func (s *patientSink) head(h http.Header, lastCursor string) error {
-	for name, value := range s.api.streams.server.Headers {
-		h.Set(name, value)
-	}
+	streamHead(h, "sse")
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	h.Set("Transfer-Encoding", "chunked")
 	h.Set("Connection", "close")

@@ -11,10 +11,7 @@ import (
 // serveLines runs a stream as lines of JSON: each is the data of a frame with the
 // name of the event in front.
 func (a *API) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
-	h := w.Header()
-	h["Content-Type"] = contentTypes["ndjson"]
-	h.Set("Cache-Control", "no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no")
+	streamHead(w.Header(), "ndjson")
 	out := &lineSink{w: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout}
 	if err := f.run(r.Context().Done(), out); errors.Is(err, errSlow) {
 		a.noteCut(f.sub)

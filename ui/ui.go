@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"remuda/headers"
 )
 
 // Types for the checker lie beside what is vendored, and stay behind.
@@ -29,8 +31,14 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 
 // asset is one file, ready to be sent.
 type asset struct {
-	contentType, etag string
-	plain, zipped     []byte
+	contentType   string
+	plain, zipped face // zipped has no content when it would not be smaller
+}
+
+// face is one encoding of a file. The tag says which.
+type face struct {
+	content []byte
+	etag    string
 }
 
 // entry is the module that the page begins with, and own are those that are
@@ -104,13 +112,14 @@ func newAsset(name string, content []byte) *asset {
 	if contentType == "" {
 		contentType = "text/plain; charset=utf-8"
 	}
-	a := &asset{contentType: contentType, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: content}
+	tag := `"` + hex.EncodeToString(sum[:12])
+	a := &asset{contentType: contentType, plain: face{content, tag + `"`}}
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
 	_, _ = z.Write(content)                               // a bytes.Buffer takes everything
 	_ = z.Close()
 	if b.Len() < len(content) {
-		a.zipped = b.Bytes()
+		a.zipped = face{b.Bytes(), tag + `-gzip"`}
 	}
 	return a
 }
@@ -131,19 +140,21 @@ func serve(w http.ResponseWriter, r *http.Request, a *asset) {
 		return
 	}
 	h.Set("Content-Type", a.contentType)
-	h.Set("ETag", a.etag)
 	h.Set("Vary", "Accept-Encoding")
-	if strings.Contains(r.Header.Get("If-None-Match"), a.etag) {
+	f := a.plain
+	if a.zipped.content != nil && headers.TakesGzip(r.Header) {
+		f = a.zipped
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", f.etag)
+	if headers.MatchesAny(r.Header) || headers.Matches(r.Header, f.etag) {
+		h.Del("Content-Type")
+		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	content := a.plain
-	if a.zipped != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		content = a.zipped
-		h.Set("Content-Encoding", "gzip")
-	}
-	h.Set("Content-Length", strconv.Itoa(len(content)))
+	h.Set("Content-Length", strconv.Itoa(len(f.content)))
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // an error here is the client's going away
+		_, _ = w.Write(f.content) // an error here is the client's going away
 	}
 }

@@ -17,7 +17,7 @@ import (
 func ask(h http.Handler, method, path string, headers ...string) *http.Response {
 	r := httptest.NewRequest(method, path, nil)
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -47,12 +47,35 @@ func TestHandler(t *testing.T) {
 				t.Errorf("%s: %s %s: %d %v", name, c.method, c.path, resp.StatusCode, resp.Header)
 			}
 		}
-		etag := ask(h, "GET", "/app.js").Header.Get("ETag")
-		if resp := ask(h, "GET", "/app.js", "If-None-Match", etag); resp.StatusCode != http.StatusNotModified {
-			t.Errorf("%s: an unchanged file is sent again: %d", name, resp.StatusCode)
+		plain, zipped := ask(h, "GET", "/app.js"), ask(h, "GET", "/app.js", "Accept-Encoding", "br, gzip")
+		refused := ask(h, "GET", "/app.js", "Accept-Encoding", "gzip;q=0")
+		if zipped.Header.Get("Content-Encoding") != "gzip" || refused.Header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: compressed when asked %v, when refused %v", name, zipped.Header, refused.Header)
 		}
-		if resp := ask(h, "GET", "/app.js", "Accept-Encoding", "gzip"); resp.Header.Get("Content-Encoding") != "gzip" {
-			t.Errorf("%s: the file is not compressed", name)
+		etag, own := plain.Header.Get("ETag"), zipped.Header.Get("ETag")
+		if etag == "" || own == "" || own == etag || refused.Header.Get("ETag") != etag {
+			t.Errorf("%s: tags %s plain, %s compressed", name, etag, own)
+		}
+		for _, c := range []struct {
+			header []string
+			status int
+		}{
+			{[]string{"If-None-Match", etag}, 304},
+			{[]string{"If-None-Match", "W/" + etag}, 304},
+			{[]string{"If-None-Match", `"x", ` + etag}, 304},
+			{[]string{"If-None-Match", `"x"`, "If-None-Match", etag}, 304},
+			{[]string{"If-None-Match", "*"}, 304},
+			{[]string{"If-None-Match", own, "Accept-Encoding", "gzip"}, 304},
+			{[]string{"If-None-Match", own}, 200},
+			{[]string{"If-None-Match", etag, "Accept-Encoding", "gzip"}, 200},
+			{[]string{"If-None-Match", etag + "x"}, 200},
+		} {
+			if resp := ask(h, "GET", "/app.js", c.header...); resp.StatusCode != c.status {
+				t.Errorf("%s: %v: %d, want %d", name, c.header, resp.StatusCode, c.status)
+			}
+		}
+		if resp := ask(h, "GET", "/nothing.js", "If-None-Match", "*"); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: nothing is unchanged: %d", name, resp.StatusCode)
 		}
 	}
 }

@@ -21,7 +21,9 @@ export function read() {
   if (!views.includes(state.view)) state.view = 'overview';
   if (state.view === 'provider' && !(state.chain && state.provider)) state.view = 'providers';
   if (!windows.includes(state.window)) state.window = '1m';
-  if (!/^\d{1,7}(\.\d+)?$/.test(state.min)) state.min = ''; // what the API refuses would end the stream of all tabs
+  // What the API refuses would end the stream of all tabs.
+  state.min = /^\d{1,7}(\.\d+)?$/.test(state.min) ? String(Number(state.min)) : '';
+  state.profile ||= defaults.profile;
   if (!['', 'success', 'error'].includes(state.result)) state.result = '';
   return state;
 }
@@ -51,8 +53,8 @@ export function query(state, path, more = {}) {
   const q = new URLSearchParams();
   if (state.window !== defaults.window) q.set('window', state.window);
   if (state.profile !== defaults.profile) q.set('profile', state.profile);
-  if (state.region) q.set('region', state.region);
-  for (const [name, value] of Object.entries(more)) if (value) q.set(name, value);
+  if (state.region.trim()) q.set('region', state.region);
+  for (const [name, value] of Object.entries(more)) if (value.trim()) q.set(name, value);
   const text = q.toString();
   return text ? `${path}?${text}` : path;
 }
