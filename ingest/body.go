@@ -15,38 +15,63 @@ type form uint8
 
 const (
 	lines    form = iota // objects with any whitespace between them
-	document             // one JSON object or array
+	document             // one JSON object or array; objects in lines too, see document
 )
 
-// formOf tells the form from the media type, or from the first byte where there
-// is none, or only the one that curl adds by itself.
-func formOf(contentType string, body []byte) (form, error) {
-	switch contentType {
-	case "application/x-ndjson": // as most senders spell it
-		return lines, nil
-	case "":
-	default:
-		media, _, err := mime.ParseMediaType(contentType)
-		switch {
-		case err == nil && media == "application/x-ndjson", err == nil && media == "application/ndjson":
-			return lines, nil
-		case err == nil && media == "application/json":
-			return document, nil
-		case err != nil || media != "application/x-www-form-urlencoded":
-			return 0, &Error{code: "unsupported_media_type", detail: "the body must be application/x-ndjson or application/json"}
-		}
-	}
+// mediaForms are the forms by media type. Those that say little or nothing of it leave
+// it to the first byte of the body.
+var mediaForms = map[string]func(body []byte) (f form, ok bool){
+	"application/x-ndjson": always(lines), "application/ndjson": always(lines), "application/json": always(document),
+	"": byFirstByte, "application/x-www-form-urlencoded": byFirstByte, // what curl adds by itself
+	"text/plain": byFirstByte, "application/octet-stream": byFirstByte,
+	"application/jsonl": byFirstByte, "application/x-jsonl": byFirstByte, "text/jsonl": byFirstByte, "text/x-jsonl": byFirstByte,
+	"application/jsonlines": byFirstByte, "application/x-jsonlines": byFirstByte, "text/x-ndjson": byFirstByte,
+}
+
+func always(f form) func([]byte) (form, bool) { return func([]byte) (form, bool) { return f, true } }
+
+func byFirstByte(body []byte) (f form, ok bool) {
 	switch body = bytes.TrimLeft(body, " \t\r\n"); {
 	case len(body) == 0 || body[0] == '{':
-		return lines, nil
+		return lines, true
 	case body[0] == '[':
-		return document, nil
+		return document, true
 	}
-	return 0, &Error{
-		code:   "unsupported_media_type",
-		detail: "a body without a media type must begin with { or [; send application/x-ndjson or application/json",
-	}
+	return 0, false
 }
+
+// formOf tells the form of a body.
+func formOf(contentType string, body []byte) (form, error) {
+	if contentType == "application/x-ndjson" { // as most senders spell it
+		return lines, nil
+	}
+	media := ""
+	if contentType != "" {
+		if media, _, _ = mime.ParseMediaType(contentType); media == "" {
+			media = contentType // it is none
+		}
+	}
+	choose := mediaForms[media]
+	if choose == nil {
+		return 0, &Error{
+			code:   "unsupported_media_type",
+			detail: "the body must be application/x-ndjson or application/json; application/jsonl, text/plain, application/octet-stream and none do as well",
+		}
+	}
+	f, ok := choose(withoutMark(body))
+	if !ok {
+		return 0, &Error{
+			code:   "unsupported_media_type",
+			detail: "a body whose media type does not say what it is must begin with { or [; or send application/x-ndjson or application/json",
+		}
+	}
+	return f, nil
+}
+
+// byteOrderMark begins files of some editors and shells.
+var byteOrderMark = []byte("\ufeff")
+
+func withoutMark(body []byte) []byte { return bytes.TrimPrefix(body, byteOrderMark) }
 
 // chunkEvents is how many events are decoded before they are applied: enough to
 // share locks, few enough to stay in the cache.
@@ -144,20 +169,24 @@ func (w *work) pass(f form, now int64) error {
 	if f == document {
 		return w.document()
 	}
-	w.lines()
+	w.lines(0)
 	return nil
 }
 
 // lines reads objects with any whitespace, or none, between them. What is no
-// object spoils the rest of the line it begins on, and nothing else.
-func (w *work) lines() {
-	pos := 0
+// object spoils the rest of the line it begins on, and nothing else. Byte order marks
+// before objects are skipped: files that have one may have been put together.
+func (w *work) lines(pos int) {
 	for {
 		if pos = w.space(pos); pos == len(w.data) {
 			return
 		}
 		begin := pos
 		if w.data[pos] != '{' {
+			if bytes.HasPrefix(w.data[pos:], byteOrderMark) {
+				pos += len(byteOrderMark)
+				continue
+			}
 			w.mark()
 			pos = w.fail("not a JSON object")
 		} else {
@@ -180,9 +209,11 @@ func (w *work) lines() {
 	}
 }
 
-// document reads one object, or an array of them.
+// document reads one object, or an array of them. Where a second object follows the
+// first, or begins the line below one that is damaged, the body is lines under a wrong
+// label, and is read as such.
 func (w *work) document() error {
-	pos := w.space(0)
+	pos := w.space(len(w.data) - len(withoutMark(w.data)))
 	if pos == len(w.data) {
 		return w.malformed(pos, "the body is empty")
 	}
@@ -190,9 +221,22 @@ func (w *work) document() error {
 	case '{':
 		begin := pos
 		if pos = w.object(w.slot(), pos); pos < 0 {
-			return w.malformed(begin, w.problem)
+			problem := w.problem
+			if below := bytes.IndexByte(w.data[begin:], '\n') + 1; below == 0 || begin+below == len(w.data) || w.data[begin+below] != '{' {
+				return w.malformed(begin, problem)
+			}
+			w.discard()
+			w.drop()
+			pos = begin
+		} else {
+			w.take(begin, pos)
+			if pos = w.space(pos); pos == len(w.data) || w.data[pos] != '{' {
+				break
+			}
 		}
-		w.take(begin, pos)
+		w.counted = w.counted || !w.strict
+		w.lines(pos)
+		return nil
 	case '[':
 		pos = w.space(pos + 1)
 		if pos < len(w.data) && w.data[pos] == ']' {

@@ -15,7 +15,7 @@ func seeds(f *testing.F) {
 		decisionWith(""), decisionWith(`,"x":[1,{"a":null},"\u00e9\ud83d\ude00"]`), decisionWith(`,"ts":1799999999999`),
 		decisionWith(`,"attempts":[{"provider_id":"q","duration_ms":7.25}]`), `{"type":"block","chain":"b","provider_id":"p","height":7}`,
 		`{"type":"health","chain":"b","provider_id":"p","status":"degraded","latency_ms":1.5}`, `{`, `[]`, "{}{}\n{}",
-		decisionWith("") + "\n" + decisionWith("") + "\n" + decisionWith(`,"weight":3`),
+		decisionWith("") + "\n" + decisionWith("") + "\n" + decisionWith(`,"weight":3`), "\ufeff{}\n\ufeff{", decisionWith("")[1:] + "\n{}",
 	} {
 		f.Add([]byte(text))
 	}
@@ -94,7 +94,7 @@ func FuzzVariation(f *testing.F) {
 			w.body = body
 			w.reset(body, testNow.UnixMilli())
 			w.lineNo = 1
-			w.lines()
+			w.lines(0)
 			return w.events, w.receipt
 		}
 		got, gotReceipt := run(false)
@@ -114,7 +114,7 @@ func FuzzBody(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		g := newIngester(t, nil)
-		for _, contentType := range []string{"application/x-ndjson", "application/json", ""} {
+		for _, contentType := range []string{"application/x-ndjson", "application/json", "text/plain"} {
 			r, err := post(g, contentType, "", bytes.NewReader(body), false)
 			if err != nil {
 				continue

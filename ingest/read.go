@@ -16,12 +16,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxRatio is how much larger than its compressed form a body may be, beyond an
-// allowance for small ones: events compress well, but not like that.
-const (
-	maxRatio       = 100
-	ratioAllowance = 1 << 20
-)
+// maxRatio is how much larger than its compressed form a body may be that would not
+// be taken as it is: events compress well, but mostly not like that.
+const maxRatio = 100
 
 // read reads the body of a request, decompressed, into w.body.
 func (w *work) read(r *http.Request) error {
@@ -141,7 +138,8 @@ func (w *work) inflate(pool *sync.Pool) error {
 	if len(w.raw) == 0 {
 		return damaged // zstd would take it for no frame at all
 	}
-	limit := min(w.ingester.options.MaxInflated, ratioAllowance+maxRatio*int64(len(w.raw)))
+	o := &w.ingester.options
+	limit := max(o.MaxBody, min(o.MaxInflated, maxRatio*int64(len(w.raw))))
 	r := pool.Get().(resettable)
 	defer func() {
 		_ = r.Reset(bytes.NewReader(nil)) // lets go of the body
@@ -157,10 +155,11 @@ func (w *work) inflate(pool *sync.Pool) error {
 		case errors.As(err, &own):
 			return own
 		case errors.Is(err, errLimit):
-			return &Error{
-				code:   "inflated_too_large",
-				detail: fmt.Sprintf("the body is larger than %d bytes once decompressed, or more than %d times its size", w.ingester.options.MaxInflated, maxRatio),
+			detail := fmt.Sprintf("the body is larger than %d bytes once decompressed", limit)
+			if limit < o.MaxInflated {
+				detail += fmt.Sprintf(", and than %d times its size", maxRatio)
 			}
+			return &Error{code: "inflated_too_large", detail: detail}
 		}
 		return damaged
 	}

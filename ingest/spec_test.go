@@ -286,7 +286,14 @@ func TestBodies(t *testing.T) {
 		"a cut line":            {"application/x-ndjson", good[:20] + "\n" + good, 1, 1, []int{1}, ""},
 		"cut at the end":        {"application/x-ndjson", good + "\n" + good[:20], 1, 1, []int{2}, ""},
 		"text behind an object": {"application/x-ndjson", good + " x\n" + good, 2, 1, []int{1}, ""},
-		"a byte order mark":     {"application/x-ndjson", "\ufeff" + good + "\n" + good, 1, 1, []int{1}, ""},
+		"a byte order mark":     {"application/x-ndjson", "\ufeff" + good + "\n" + good, 2, 0, nil, ""},
+		"marks of several":      {"", "\ufeff" + good + "\n\ufeff" + good + "\ufeff", 2, 0, nil, ""},
+		"a mark and an array":   {"", "\ufeff [" + good + "]", 1, 0, nil, ""},
+		"a mark and JSON":       {"application/json", "\ufeff[" + good + "]", 1, 0, nil, ""},
+		"a mark and lines":      {"application/json", "\ufeff" + good + "\n" + good, 2, 0, nil, ""},
+		"a mark within":         {"application/x-ndjson", decisionWith(",\ufeff\"x\":1") + "\n" + good, 1, 1, []int{1}, ""},
+		"half a mark":           {"application/x-ndjson", "\xef\xbb" + good + "\n" + good, 1, 1, []int{1}, ""},
+		"only a mark":           {"application/x-ndjson", "\ufeff", 0, 0, nil, ""},
 		"a long line":           {"application/x-ndjson", good + "\n" + long + "\n" + good, 2, 1, []int{2}, ""},
 		"a long damaged line":   {"application/x-ndjson", strings.Repeat("x", 70_000) + "\n" + good, 1, 1, []int{1}, ""},
 		"object":                {"application/json", " " + good + "\n", 1, 0, nil, ""},
@@ -296,7 +303,20 @@ func TestBodies(t *testing.T) {
 		"empty JSON":            {"application/json", "", 0, 0, nil, "malformed_body"},
 		"a cut array":           {"application/json", "[" + good, 0, 0, nil, "malformed_body"},
 		"a comma too many":      {"application/json", "[" + good + ",]", 0, 0, nil, "malformed_body"},
-		"two objects":           {"application/json", good + good, 0, 0, nil, "malformed_body"},
+		"lines, called JSON":    {"application/json", good + "\n" + good + "\nx\n" + good, 3, 1, []int{3}, ""},
+		"two objects, JSON":     {"application/json", good + good, 2, 0, nil, ""},
+		"the first is damaged":  {"application/json", good[:20] + "\n" + good + "\n" + good, 2, 1, []int{1}, ""},
+		"the only one is":       {"application/json", good[:20] + "\n", 0, 0, nil, "malformed_body"},
+		"a damaged document":    {"application/json", "{\n  \"chain\" 7,\n  \"x\": {}\n}\n", 0, 0, nil, "malformed_body"},
+		"text behind JSON":      {"application/json", good + " x", 0, 0, nil, "malformed_body"},
+		"an array behind JSON":  {"application/json", good + "[]", 0, 0, nil, "malformed_body"},
+		"plain text":            {"text/plain;charset=UTF-8", good + "\n" + good, 2, 0, nil, ""},
+		"plain text, an array":  {"text/plain", " [" + good + "]", 1, 0, nil, ""},
+		"plain text, a word":    {"text/plain", "hello", 0, 0, nil, "unsupported_media_type"},
+		"bytes":                 {"application/octet-stream", good + "\nx\n" + good, 2, 1, []int{2}, ""},
+		"JSON lines":            {"application/jsonl", good + "\n" + good, 2, 0, nil, ""},
+		"JSON lines, an array":  {"application/jsonl", "[" + good + "," + good + "]", 2, 0, nil, ""},
+		"a damaged parameter":   {"text/plain; charset", good, 1, 0, nil, ""},
 		"a number":              {"application/json", "7", 0, 0, nil, "malformed_body"},
 		"another type":          {"text/html", good, 0, 0, nil, "unsupported_media_type"},
 		"no type and no JSON":   {"", "hello", 0, 0, nil, "unsupported_media_type"},
@@ -380,6 +400,47 @@ func TestCompression(t *testing.T) {
 		if r.Accepted != c.accepted {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+}
+
+// TestRepetitionIsNoBomb: what is taken as it is is taken compressed, however well that
+// goes; the ratio binds beyond.
+func TestRepetitionIsNoBomb(t *testing.T) {
+	line := decisionWith(`,"error_category":"timeout"`) + "\n"
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const maxBody = 2 << 20
+	outage := []byte(strings.Repeat(line, maxBody/len(line)))
+	small := newIngester(t, func(o *Options) { o.MaxBody, o.MaxInflated = maxBody, 1<<20 })
+	large := newIngester(t, func(o *Options) { o.MaxBody = maxBody })
+	for name, g := range map[string]*Ingester{"a smaller bound of what is inflated": small, "the usual one": large} {
+		for encoding, body := range map[string][]byte{"": outage, "gzip": zipped(t, outage), "zstd": enc.EncodeAll(outage, nil)} {
+			if r, err := post(g, "", encoding, bytes.NewReader(body), false); err != nil || r.Accepted != maxBody/len(line) {
+				t.Errorf("%s, %q: %d bytes sent for %d: %+v, %v", name, encoding, len(body), len(outage), r, err)
+			}
+		}
+	}
+	var own *Error
+	if _, err := post(large, "", "gzip", bytes.NewReader(zipped(t, append(outage, outage...))), false); !errors.As(err, &own) || own.Code() != "inflated_too_large" {
+		t.Errorf("twice as much: %v", err)
+	}
+}
+
+// TestStrictLines: lines that are called JSON are judged whole all the same.
+func TestStrictLines(t *testing.T) {
+	g := newIngester(t, nil)
+	g.chunk = 2
+	good := decisionWith("") + "\n"
+	if r, err := post(g, "application/json", "", strings.NewReader(strings.Repeat(good, 5)+"x\n"), true); err != nil || r.Accepted != 0 || r.Rejected != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if n := g.options.Store.Usage().EventsAccepted; n != 0 {
+		t.Errorf("%d events were counted", n)
+	}
+	if r, err := post(g, "application/json", "", strings.NewReader(strings.Repeat(good, 5)), true); err != nil || r.Accepted != 5 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 
