@@ -131,7 +131,7 @@ func TestRefusals(t *testing.T) {
 		{decisionWith(`,"upstream_ms":86400001`), "upstream_ms", "out_of_range"},
 		{decisionWith(`,"weight":0`), "weight", "out_of_range"},
 		{decisionWith(`,"weight":1000001`), "weight", "out_of_range"},
-		{decisionWith(`,"ts":9007199254740993`), "ts", "out_of_range"},
+		{decisionWith(`,"ts":9007199254740993`), "ts", "wrong_unit"},
 		{`{"type":"block","chain":"b","provider_id":"p","height":9007199254740993}`, "height", "out_of_range"},
 		{decisionWith(`,"attempts":[` + strings.TrimSuffix(strings.Repeat(`{"provider_id":"x","duration_ms":1},`, 17), ",") + `]`), "attempts", "out_of_range"},
 

@@ -15,9 +15,7 @@ func (d *decoder) value(f field, pos int) int {
 	var w uint8
 	switch f {
 	case fieldTS:
-		var n uint64
-		n, pos = d.count(f, pos, maxInteger)
-		e.SentTS = int64(n)
+		e.SentTS, e.SentNanos, pos = d.instant(f, pos)
 	case fieldType:
 		w, pos = d.word(f, pos, typeWords)
 		e.Kind = store.Kind(w)

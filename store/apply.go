@@ -276,7 +276,7 @@ func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
 		return s.secret.fold(maphash.String(s.seed, e.EventID), scope)
 	}
 	h := s.secret.fold(key, r.node)
-	h = s.secret.fold(h^uint64(e.SentTS), e.DurationMicros)
+	h = s.secret.fold(h^uint64(e.SentTS)^uint64(e.SentNanos)<<44, e.DurationMicros)
 	h = s.secret.fold(h^e.UpstreamMicros, e.Other)
 	h = s.secret.fold(h^uint64(e.Sent)<<32^uint64(e.Weight), uint64(e.FailoverCount)<<8|uint64(e.Kind))
 	h = s.secret.fold(h, maphash.String(s.seed, e.RequestID))

@@ -136,6 +136,7 @@ type Event struct {
 	Failed         bool // result is error
 	FailoverCount  uint32
 	Weight         uint32 // 1 to 1,000,000
+	SentNanos      uint32 // of all kinds: by how much ts, as the sender gave it, is beyond SentTS; part of the identity
 	DurationMicros uint64
 	UpstreamMicros uint64 // equal to DurationMicros unless the sender gave FieldUpstream
 	Attempts       []Attempt
