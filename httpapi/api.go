@@ -105,6 +105,7 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, posts: newPosts(), exposed: newExposed(o.MaxExposed)}
+	a.queries.chains = o.Store.Chains()
 	a.streams = newStreams(a)
 	a.metrics = newMetrics(a)
 	a.router = a.routes()

@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"remuda/store"
 )
 
 // Fast path of reads that are asked again and again: a query string need not be
@@ -30,6 +33,8 @@ type tag struct {
 // queries remembers what was asked. At its bound it forgets everything: what is
 // lost is only work.
 type queries struct {
+	chains *store.Chains
+
 	mu    sync.RWMutex
 	known map[queryKey]*asked
 }
@@ -58,6 +63,7 @@ func (q *queries) parse(res *resource, raw string) (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.callChains(q.chains)
 	a = &asked{params: p}
 	if res.named() || len(raw) > longestQuery {
 		return a, nil // the path is part of it
@@ -69,6 +75,23 @@ func (q *queries) parse(res *resource, raw string) (*asked, error) {
 	}
 	q.known[key] = a
 	return a, nil
+}
+
+// callChains makes one name of all spellings of a chain.
+func (p *params) callChains(chains *store.Chains) {
+	list := p.filter[store.ChainDim]
+	if len(list)+len(p.parts) == 0 {
+		return
+	}
+	for i := range list {
+		list[i] = chains.Called(list[i])
+	}
+	slices.Sort(list)
+	p.filter[store.ChainDim] = slices.Compact(list)
+	for _, part := range p.parts {
+		part.params.callChains(chains)
+	}
+	p.canonical = p.canonicalQuery()
 }
 
 // tagOf names the answer to a query as of now. A body says when it was made, so it is

@@ -105,7 +105,7 @@ type work struct {
 func (g *Ingester) newWork() *work {
 	w := &work{ingester: g, events: make([]store.Event, 0, g.chunk)}
 	w.decoder = decoder{
-		node: g.options.Store.Node(), region: g.options.Store.Region(), chainNames: g.chainNames, seed: g.seed,
+		node: g.options.Store.Node(), region: g.options.Store.Region(), chains: g.options.Store.Chains(), seed: g.seed,
 		shape: new(shape), spare: new(shape),
 	}
 	return w

@@ -31,12 +31,12 @@ const (
 // than the long one: it never says no, and it reads values with the same methods.
 type decoder struct {
 	scanner
-	now        int64
-	node       string // the sender when an event names none
-	region     string
-	chainNames map[string]string
-	seed       maphash.Seed
-	unaided    bool // read every event from its start; for tests
+	now     int64
+	node    string // the sender when an event names none
+	region  string
+	chains  *store.Chains
+	seed    maphash.Seed
+	unaided bool // read every event from its start; for tests
 
 	// The event being read.
 	event *store.Event

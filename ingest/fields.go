@@ -185,9 +185,3 @@ const (
 	resultSuccess uint8 = iota
 	resultError
 )
-
-// chainNames are the names of chains by EIP-155 number, as Lasso calls them.
-var chainNames = map[string]string{
-	"1": "ethereum", "8453": "base", "42161": "arbitrum", "11155111": "ethereum-sepolia", "84532": "base-sepolia",
-	"421614": "arbitrum-sepolia",
-}

@@ -7,9 +7,7 @@ package ingest
 
 import (
 	"errors"
-	"fmt"
 	"hash/maphash"
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -20,23 +18,21 @@ import (
 
 // Options configure an Ingester. The zero value of a limit takes its default.
 type Options struct {
-	Store        *store.Store
-	MaxBody      int64             // bytes of a body as sent; default 8 MiB, at most 1 GiB
-	MaxInflated  int64             // bytes of a body after decompression; default 64 MiB, at most 1 GiB
-	MaxLine      int               // bytes of one event; default 64 KiB
-	MaxInFlight  int64             // bytes of all bodies being worked on; default 256 MiB
-	ChainAliases map[string]string // names of chains by EIP-155 number, besides the built-in ones
+	Store       *store.Store
+	MaxBody     int64 // bytes of a body as sent; default 8 MiB, at most 1 GiB
+	MaxInflated int64 // bytes of a body after decompression; default 64 MiB, at most 1 GiB
+	MaxLine     int   // bytes of one event; default 64 KiB
+	MaxInFlight int64 // bytes of all bodies being worked on; default 256 MiB
 }
 
 // An Ingester takes in the bodies of events. See the package documentation.
 type Ingester struct {
-	options    Options
-	chainNames map[string]string
-	seed       maphash.Seed
-	chunk      int // events that are applied together
-	inFlight   atomic.Int64
-	turns      turns
-	work       sync.Pool
+	options  Options
+	seed     maphash.Seed
+	chunk    int // events that are applied together
+	inFlight atomic.Int64
+	turns    turns
+	work     sync.Pool
 }
 
 // maxBuffer is what offsets into a body have room for.
@@ -65,16 +61,7 @@ func New(o Options) (*Ingester, error) {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 256 << 20
 	}
-	for number, name := range o.ChainAliases {
-		if f := idFault(number); f.code != "" {
-			return nil, fmt.Errorf("chain alias %q=%q: the number %s", number, name, f.detail)
-		}
-		if f := idFault(name); f.code != "" {
-			return nil, fmt.Errorf("chain alias %q=%q: the name %s", number, name, f.detail)
-		}
-	}
-	g := &Ingester{options: o, chainNames: maps.Clone(chainNames), seed: maphash.MakeSeed(), chunk: chunkEvents, turns: newTurns()}
-	maps.Copy(g.chainNames, o.ChainAliases)
+	g := &Ingester{options: o, seed: maphash.MakeSeed(), chunk: chunkEvents, turns: newTurns()}
 	g.work.New = func() any { return g.newWork() }
 	return g, nil
 }

@@ -22,11 +22,13 @@ var testNow = time.UnixMilli(1_800_000_000_000)
 
 func newIngester(tb testing.TB, change func(*Options)) *Ingester {
 	tb.Helper()
-	s, err := store.New(store.Options{Node: "n1", Region: "us-east-1", Now: func() time.Time { return testNow }})
+	s, err := store.New(store.Options{
+		Node: "n1", Region: "us-east-1", Now: func() time.Time { return testNow }, ChainAliases: map[string]string{"999": "hyperevm"},
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	o := Options{Store: s, ChainAliases: map[string]string{"10": "optimism"}}
+	o := Options{Store: s}
 	if change != nil {
 		change(&o)
 	}
@@ -64,6 +66,41 @@ func decodeOne(tb testing.TB, text string) (store.Event, fault) {
 // decisionWith is a good decision with some members replaced or added.
 func decisionWith(members string) string {
 	return `{"chain":"base","provider_id":"p","method":"m","duration_ms":5,"result":"success"` + members + `}`
+}
+
+// chainSpelled is a good decision whose chain is given in another way.
+func chainSpelled(member string) string {
+	return strings.Replace(decisionWith(""), `"chain":"base"`, member, 1)
+}
+
+// TestSpellingsOfChains: a number is one chain, however it is spelled and whichever
+// name it goes by.
+func TestSpellingsOfChains(t *testing.T) {
+	for want, spellings := range map[string][]string{
+		"base": {
+			`8453`, `8453.0`, `"8453"`, `"0x2105"`, `"0X2105"`, `"0x002105"`, `"eip155:8453"`, `"evm:8453"`, `"eip155:0x2105"`, `"08453"`,
+			`"8453"`,
+		},
+		"arbitrum":         {`42161`, `"0xa4b1"`, `"0xA4B1"`, `"evm:42161"`},
+		"ethereum":         {`1`, `"1"`, `"0x1"`, `"eip155:1"`},
+		"ethereum-sepolia": {`11155111`, `"0xaa36a7"`},
+		"hyperevm":         {`999`, `"0x3e7"`, `"evm:999"`}, // an alias
+		"123456":           {`123456`, `"123456"`, `"0x1e240"`, `"eip155:123456"`, `"evm:123456"`},
+		"9007199254740992": {`9007199254740992`, `"0x20000000000000"`},
+	} {
+		for _, s := range spellings {
+			for _, name := range []string{"chain", "chain_id"} {
+				if e, f := decodeOne(t, chainSpelled(`"`+name+`":`+s)); e.Chain != want || f.code != "" {
+					t.Errorf("%s %s: %q, want %q (%s)", name, s, e.Chain, want, f.detail)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"ethereum_mainnet", "eth", "evm", "evm:", "eip155:", "eip155:x", "0x", "0xyz", "1inch", "EVM:1", "evm:eip155:1", "18446744073709551616"} {
+		if e, f := decodeOne(t, chainSpelled(`"chain":"`+name+`"`)); e.Chain != name || f.code != "" {
+			t.Errorf("the name %s: %q (%s)", name, e.Chain, f.detail)
+		}
+	}
 }
 
 // TestRefusals has one event for every code, and for every way to spell it wrong
@@ -139,6 +176,18 @@ func TestRefusals(t *testing.T) {
 		{decisionWith(`,"CHAIN":"c"`), "chain", "duplicate_name"},
 		{`{"Chain":"x",` + decisionWith("")[1:], "chain", "duplicate_name"},
 		{decisionWith(`,"chain_id":1`), "chain", "duplicate_name"},
+		{chainSpelled(`"chain_id":"base"`), "chain", "unknown_value"},
+		{chainSpelled(`"chain_id":"ETH1"`), "chain", "unknown_value"},
+		{chainSpelled(`"chain_id":"0xzz"`), "chain", "unknown_value"},
+		{chainSpelled(`"chain_id":"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"`), "chain", "unknown_value"},
+		{chainSpelled(`"chain_id":"9007199254740993"`), "chain", "unknown_value"},
+		{chainSpelled(`"chain_id":""`), "chain", "empty"},
+		{chainSpelled(`"chain_id":9007199254740993`), "chain", "out_of_range"},
+		{chainSpelled(`"chain_id":-1`), "chain", "negative"},
+		{chainSpelled(`"chain_id":1.5`), "chain", "wrong_type"},
+		{chainSpelled(`"chain_id":true`), "chain", "wrong_type"},
+		{chainSpelled(`"chain":-1`), "chain", "negative"},
+		{chainSpelled(`"chain":"eip155/8453"`), "chain", "bad_character"},
 		{decisionWith(`,"x":1,"X":2`), "X", "duplicate_name"},
 		{decisionWith(`,"\u0063hain":"c"`), "chain", "duplicate_name"},
 
@@ -215,7 +264,7 @@ func TestDecoded(t *testing.T) {
 		}),
 		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":8453`, 1):   base,
 		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":"8453"`, 1): base,
-		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":10`, 1):     with(func(e *store.Event) { e.Chain = "optimism" }),
+		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":999`, 1):    with(func(e *store.Event) { e.Chain = "hyperevm" }),
 		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":777`, 1):    with(func(e *store.Event) { e.Chain = "777" }),
 		`{"type":"circuit","chain":"base","provider_id":"p","previous_state":"closed","new_state":"half_open"}`: {
 			Kind: store.Circuit, Sent: store.FieldType | store.FieldChain | store.FieldProviderID | store.FieldFrom | store.FieldTo,

@@ -99,8 +99,8 @@ func (d *decoder) mistyped(f field, pos int, want string) int {
 
 // idChars are the characters that ids are made of.
 var idChars = func() (ok [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@#=+~-") {
-		ok[c] = true
+	for c := range ok {
+		ok[c] = store.IsIDByte(byte(c))
 	}
 	return ok
 }()
@@ -201,26 +201,31 @@ func (d *decoder) errorCode(f field, pos int) (string, int) {
 	return d.free(f, pos)
 }
 
-// chain reads the name of a chain, or its EIP-155 number in Lasso's spelling.
+// chain reads the name of a chain, or its EIP-155 number in any spelling; chain_id takes
+// no names.
 func (d *decoder) chain(pos int) (string, int) {
-	if d.lasso&(1<<fieldChain) == 0 {
-		return d.id(fieldChain, pos)
-	}
-	var value string
-	end := 0
 	if c := d.data[pos]; c == '-' || c-'0' <= 9 {
-		var n uint64
-		if n, end = d.count(fieldChain, pos, maxInteger); end < 0 {
-			return "", -1
+		had := d.nfaults
+		id, end := d.count(fieldChain, pos, maxInteger)
+		if end < 0 || d.nfaults > had {
+			return "", end
 		}
-		mark := len(d.arena)
-		d.arena = strconv.AppendUint(d.arena, n, 10)
-		value = bytesToString(d.arena[mark:])
-	} else if value, end = d.id(fieldChain, pos); end < 0 {
-		return "", -1
+		return d.chains.Name(id), end
 	}
-	if name, ok := d.chainNames[value]; ok {
-		value = name
+	had := d.nfaults
+	value, end := d.id(fieldChain, pos)
+	if end < 0 || d.nfaults > had {
+		return "", end
+	}
+	id, isNumber := store.ChainID(value)
+	switch {
+	case isNumber:
+		value = d.chains.Name(id)
+	case d.lasso&(1<<fieldChain) != 0:
+		d.fault(fault{
+			field: fieldChain, code: "unknown_value",
+			detail: `chain_id must be an EIP-155 number such as 8453, "0x2105" or "eip155:8453"; names go into chain`,
+		})
 	}
 	return value, end
 }

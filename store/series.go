@@ -9,11 +9,8 @@ import (
 // one byte each at the end of a key.
 const keyDims = 6
 
-// An id has at most maxID bytes, so a key is never longer than maxKey.
-const (
-	maxID  = 128
-	maxKey = keyDims*(maxID+1) + 2
-)
+// maxKey is the longest that a key can be.
+const maxKey = keyDims*(maxID+1) + 2
 
 // keyOrder is the order of the dimensions in a key.
 var keyOrder = [keyDims]Dim{ProfileDim, ChainDim, ProviderDim, MethodDim, StrategyDim, RegionDim}

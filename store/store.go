@@ -35,14 +35,15 @@ import (
 
 // Options configure a store. The zero value of a field takes its default.
 type Options struct {
-	Node                string           // name of this node; default "node"
-	Region              string           // this node's region; default "local"
-	Incarnation         uint64           // names this run of the node; default the start in unix ms
-	MaxSeries           int              // default 100,000; beyond it series lose their method, then everything but their profile
-	MaxSeriesPerProfile int              // default MaxSeries
-	MaxLatestValues     int              // default 100,000; beyond it reports with a new key are refused
-	DedupBytes          int64            // memory for identities, default 64 MiB
-	Now                 func() time.Time // default time.Now
+	Node                string            // name of this node; default "node"
+	Region              string            // this node's region; default "local"
+	Incarnation         uint64            // names this run of the node; default the start in unix ms
+	MaxSeries           int               // default 100,000; beyond it series lose their method, then everything but their profile
+	MaxSeriesPerProfile int               // default MaxSeries
+	MaxLatestValues     int               // default 100,000; beyond it reports with a new key are refused
+	DedupBytes          int64             // memory for identities, default 64 MiB
+	ChainAliases        map[string]string // names of chains by EIP-155 number, besides the built-in ones
+	Now                 func() time.Time  // default time.Now
 }
 
 const (
@@ -61,6 +62,7 @@ type Store struct {
 	seed       maphash.Seed
 	secret     secret
 	categories *categories
+	chains     *Chains
 
 	revision atomic.Uint64
 	advanced atomic.Int64 // the second everything is settled up to
@@ -117,8 +119,13 @@ func New(o Options) (*Store, error) {
 	if o.MaxSeries < 0 || o.MaxSeriesPerProfile < 0 || o.MaxLatestValues < 0 || o.DedupBytes < 0 {
 		return nil, errors.New("limits of the store cannot be negative")
 	}
+	chains, err := newChains(o.ChainAliases)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
 		options:    o,
+		chains:     chains,
 		clock:      newClock(o.Now),
 		seed:       maphash.MakeSeed(),
 		categories: newCategories(),
@@ -153,6 +160,9 @@ func (s *Store) Node() string { return s.options.Node }
 
 // Region is the region of this node.
 func (s *Store) Region() string { return s.options.Region }
+
+// Chains says what chains are called.
+func (s *Store) Chains() *Chains { return s.chains }
 
 // Incarnation names this run of the node.
 func (s *Store) Incarnation() uint64 { return s.options.Incarnation }

@@ -132,8 +132,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	}
 	in, err := ingest.New(ingest.Options{
 		Store: n.store, MaxBody: int64(f.MaxBody), MaxInflated: int64(f.MaxInflated), MaxLine: int(f.MaxLine),
-		MaxInFlight:  int64(f.MaxInFlight),
-		ChainAliases: f.ChainAlias,
+		MaxInFlight: int64(f.MaxInFlight),
 	})
 	if err != nil {
 		return nil, err
@@ -189,7 +188,7 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 	n.store, err = store.New(store.Options{
 		Node: f.Node, Region: f.Region, Incarnation: incarnation, MaxSeries: f.MaxSeries,
 		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: int64(f.DedupBytes),
-		Now: wallClock,
+		ChainAliases: f.ChainAlias, Now: wallClock,
 	})
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ type nodeFlags struct {
 	WriteTimeout        time.Duration     `default:"10s" help:"How long a stream may take to take a frame."`
 	AllowedHosts        []string          `placeholder:"HOST" help:"Host names that requests may name, besides IP addresses and localhost; *.example.com for all below one, .example.com for it too."`
 	UIDir               string            `name:"ui-dir" type:"existingdir" help:"Serve the dashboard from this directory, to work on it."`
-	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number: 10=optimism,…"`
+	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number, besides the forty that are known: 1135=lisk,…"`
 }
 
 // Help is the long help of the command.
