@@ -16,8 +16,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +47,9 @@ type Options struct {
 	// error ends Join. See [Dir.Begin].
 	Begin func(incarnation uint64) error
 
-	wrap func(memberlist.Transport) memberlist.Transport // for tests
+	// For tests: what wraps the transport, and what looks names of seeds up.
+	wrap   func(memberlist.Transport) memberlist.Transport
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 // A Cluster is this node's part in a cluster.
@@ -76,12 +78,13 @@ type Cluster struct {
 	protocol  *protocol // nil until Run
 	publisher *publisher
 	rejoining bool
-	alone     bool      // no member could be joined
-	warned    time.Time // when that was last logged
+	ownSeed   bool      // the seeds are this node alone
+	warned    time.Time // when it was last logged that no other member is here
 	gone      bool      // serf is shut down
 
 	tasks sync.WaitGroup
-	done  chan struct{} // closed by Close
+	life  context.Context // of everything beside Run; ended by Close
+	end   context.CancelFunc
 }
 
 // ErrNameTaken ends a node whose name another, older one uses.
@@ -91,10 +94,6 @@ var ErrNameTaken = errors.New("another node of this name is running")
 var ErrEvicted = errors.New("gossip was shut down")
 
 const (
-	joinTimeout  = 3 * time.Second
-	firstRejoin  = 250 * time.Millisecond // nodes are often started together
-	rejoinEvery  = 5 * time.Second
-	warnEvery    = time.Minute
 	lookEvery    = 50 * time.Millisecond  // for what is due
 	urgentEvery  = 100 * time.Millisecond // at most, ticks between ticks
 	leaveTimeout = 2500 * time.Millisecond
@@ -113,10 +112,14 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	o.Packet = cmp.Or(o.Packet, 1400)
 	o.Tick = cmp.Or(o.Tick, 500*time.Millisecond)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
+	if o.lookup == nil {
+		o.lookup = lookup
+	}
 	c := &Cluster{
-		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(), done: make(chan struct{}),
+		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(),
 		claims: claims{node: o.Node}, answers: make(chan struct{}, maxAnswers), client: newClient(),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
 	if o.SecretFile != "" {
 		var err error
 		if c.secrets, err = readSecrets(o.SecretFile, o.Cluster); err != nil {
@@ -143,7 +146,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
 	c.claims.begin(c.Address())
-	c.tasks.Go(func() { c.mail.run(events, c.done) })
+	c.tasks.Go(func() { c.mail.run(events, c.life.Done()) })
 	c.joinSeeds(ctx)
 	c.incarnation = max(o.Incarnation, c.seenBefore(ctx)+1)
 	if o.Begin != nil {
@@ -162,43 +165,6 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("tell members about this node: %w", err)
 	}
 	return c, nil
-}
-
-// joinSeeds joins the members given, as far as they answer in time.
-func (c *Cluster) joinSeeds(ctx context.Context) {
-	if len(c.options.Join) == 0 {
-		return
-	}
-	joined := make(chan error, 1)
-	c.tasks.Go(func() { joined <- c.joinMissing() })
-	select {
-	case err := <-joined:
-		if err != nil {
-			c.log.Warn("no member could be joined yet", "join", strings.Join(c.options.Join, ","), "error", err)
-		}
-	case <-time.After(joinTimeout):
-		c.log.Warn("members have not answered yet", "join", strings.Join(c.options.Join, ","))
-	case <-ctx.Done():
-	}
-}
-
-// joinMissing joins those of the seeds that no running member is at.
-func (c *Cluster) joinMissing() (err error) {
-	for _, seed := range c.options.Join {
-		select {
-		case <-c.done:
-			return err
-		default:
-		}
-		if !atAnyMember(c.serf, seed) {
-			_, jerr := c.serf.Join([]string{seed}, true)
-			err = errors.Join(err, jerr)
-		}
-	}
-	c.mu.Lock()
-	c.alone = err != nil && c.serf.NumNodes() == 1
-	c.mu.Unlock()
-	return err
 }
 
 // seenBefore asks the members joined for the newest run of this node that they have
@@ -250,8 +216,8 @@ func (c *Cluster) start(st *store.Store, remembered Remembered) {
 // refreshLocked brings what readers see of the members up to date.
 func (c *Cluster) refreshLocked() {
 	c.protocol.setPeers(peers(c.serf.Members()))
+	c.protocol.seeded, c.protocol.ownSeed = len(c.options.Join) > 0, c.ownSeed
 	own := c.protocol.node(c.options.Node)
-	c.protocol.alone = c.alone
 	own.bytesIn, own.bytesOut = c.traffic.received.Load(), c.traffic.sent.Load()
 	c.store.SetMembers(c.protocol.members(c.since()))
 }
@@ -411,30 +377,4 @@ func (c *Cluster) do(ctx context.Context, t task) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.protocol.exchanged(c.since(), t.member, theirs, read, err)
-}
-
-// rejoin joins seeds that are missing, beside the loop.
-func (c *Cluster) rejoin() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.rejoining || len(c.options.Join) == 0 {
-		return
-	}
-	c.rejoining = true
-	c.tasks.Go(func() {
-		err := c.joinMissing()
-		c.mu.Lock()
-		warn := c.alone && time.Since(c.warned) > warnEvery
-		if warn {
-			c.warned = time.Now()
-		}
-		c.rejoining = false
-		c.mu.Unlock()
-		switch {
-		case warn:
-			c.log.Warn("no member can be joined: they do not run, or have another cluster name or secret", "error", err)
-		case err != nil:
-			c.log.Debug("seeds are missing", "error", err)
-		}
-	})
 }

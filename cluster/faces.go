@@ -17,6 +17,8 @@ func (c *Cluster) Reasons() []string {
 		return []string{"catching_up"}
 	case c.protocol.yields():
 		return []string{"name_taken"}
+	case c.protocol.waitsForMembers(c.since()):
+		return []string{"node_alone"}
 	}
 	return nil
 }

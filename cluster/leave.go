@@ -106,7 +106,7 @@ func (c *Cluster) Close() error {
 	if gone {
 		return nil
 	}
-	close(c.done)
+	c.end()
 	err := c.serf.Shutdown()
 	c.tasks.Wait()
 	c.client.CloseIdleConnections()

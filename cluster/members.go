@@ -24,6 +24,7 @@ func (p *protocol) setPeers(list []peer) {
 	for _, m := range list {
 		p.node(m.name).peer = m
 	}
+	p.met = p.met || p.size() > 1
 }
 
 // known reports whether a node counts in the coverage: a member that did not leave,
@@ -63,7 +64,7 @@ func (p *protocol) members(now time.Duration) []store.Member {
 			m.State = "failed" // serf has forgotten it, or never met it in this run
 		}
 		if n.own {
-			m.State, m.Known, m.Reporting, m.Alone = "alive", true, true, p.alone && len(p.nodes) == 1
+			m.State, m.Known, m.Reporting, m.Alone = "alive", true, true, p.seeded && p.size() == 1
 			m.Incarnation, m.Sequence = p.self.Incarnation, p.store.Sequence()
 			list = append(list, m)
 			continue

@@ -29,7 +29,9 @@ type protocol struct {
 
 	nextExchange time.Duration
 	caughtUp     bool
-	alone        bool           // members were to be joined, and none could be
+	seeded       bool           // members were to be joined
+	ownSeed      bool           // and they are this node alone
+	met          bool           // another member has been here
 	rival        store.OriginID // an older process of this node's name that lives, if there is one
 	rivalAt      string         // its HTTP address, if it answered there
 	ignored      uint64         // messages that could not be read

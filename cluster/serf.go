@@ -7,6 +7,8 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,16 +121,11 @@ func splitAddress(address string) (host string, port int, err error) {
 }
 
 func resolve(host string) (net.IP, error) {
-	if ip := net.ParseIP(host); ip != nil {
-		return ip, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	list, err := net.DefaultResolver.LookupIP(ctx, "ip", host)
+	list, err := lookup(context.Background(), host)
 	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", host, err)
+		return nil, err
 	}
-	return list[0], nil
+	return list[0].AsSlice(), nil
 }
 
 // checkReach refuses addresses with which members could not reach each other, or
@@ -137,6 +134,15 @@ func checkReach(o *Options, keys secrets) error {
 	host, _, err := splitAddress(o.Gossip)
 	if err != nil {
 		return err
+	}
+	for _, seed := range o.Join {
+		h, service, err := net.SplitHostPort(seed)
+		if err == nil {
+			_, err = net.LookupPort("tcp", service)
+		}
+		if err != nil || h == "" {
+			return fmt.Errorf("--join %s: want host:port, such as 10.0.1.5:7401", seed)
+		}
 	}
 	local := net.ParseIP(host).IsLoopback()
 	if !local && len(keys) == 0 {
@@ -160,11 +166,9 @@ func checkReach(o *Options, keys secrets) error {
 		return nil
 	}
 	for _, seed := range o.Join {
-		h, _, err := net.SplitHostPort(seed)
-		if err != nil {
-			return fmt.Errorf("--join %s: want host:port", seed)
-		}
-		if ip, err := resolve(h); err == nil && !ip.IsLoopback() {
+		h, _, _ := net.SplitHostPort(seed)
+		ips, err := lookup(context.Background(), h)
+		if err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !ip.Unmap().IsLoopback() }) {
 			return fmt.Errorf("members would be told to reach this node at %s, and %s is another machine: "+
 				"give --gossip an address of the network, or --advertise", told, seed)
 		}
@@ -204,20 +208,6 @@ func peers(list []serf.Member) []peer {
 		})
 	}
 	return out
-}
-
-// atAnyMember reports whether a running member has an address.
-func atAnyMember(s *serf.Serf, seed string) bool {
-	address, err := net.ResolveTCPAddr("tcp", seed)
-	if err != nil {
-		return false
-	}
-	for _, m := range s.Members() {
-		if m.Status == serf.StatusAlive && m.Addr.Equal(address.IP) && int(m.Port) == address.Port {
-			return true
-		}
-	}
-	return false
 }
 
 // queued is how many events wait to be gossiped.

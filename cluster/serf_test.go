@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,6 +111,8 @@ type testNode struct {
 
 type testOptions struct {
 	name, join, secret string
+	gossip             string // default a free port of 127.0.0.1
+	lookup             func(ctx context.Context, host string) ([]netip.Addr, error)
 	loss, repeat       float64
 	delay              time.Duration
 	tick               time.Duration // default tickLength
@@ -139,12 +142,12 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 		(*h).ServeHTTP(w, r)
 	}))
 	options := Options{
-		Node: o.name, Region: "r-" + o.name, Gossip: "127.0.0.1:0", HTTPAddr: n.server.Listener.Addr().String(), Tick: cmp.Or(o.tick, tickLength),
+		Node: o.name, Region: "r-" + o.name, Gossip: cmp.Or(o.gossip, "127.0.0.1:0"), lookup: o.lookup, HTTPAddr: n.server.Listener.Addr().String(), Tick: cmp.Or(o.tick, tickLength),
 		Logger: slog.New(slog.DiscardHandler), Incarnation: max(o.incarnation, uint64(time.Now().UnixMilli())),
 		wrap: func(inner memberlist.Transport) memberlist.Transport { n.net.Transport = inner; return n.net },
 	}
 	if o.join != "" {
-		options.Join = []string{o.join}
+		options.Join = strings.Split(o.join, ",")
 	}
 	if o.secret != "" {
 		options.SecretFile = filepath.Join(t.TempDir(), "secret")
@@ -583,20 +586,4 @@ func TestLeave(t *testing.T) {
 		}
 		return false
 	})
-}
-
-// A node that was to join others and reaches none says that it is alone, until it is not.
-func TestAlone(t *testing.T) {
-	ports := newTestNode(t, testOptions{name: "x"})
-	address := ports.Address()
-	ports.kill() // nobody is at its address now
-	a := newTestNode(t, testOptions{name: "a", join: address})
-	alone := func() bool { return a.store.Members()[0].Alone }
-	eventually(t, 10*time.Second, "it says that it is alone", alone)
-	alarms := a.store.NewAttention(store.Filter{}, store.Window1m)
-	if _, list := alarms.Refresh(); len(list) != 1 || list[0].Rule != "node_alone" {
-		t.Errorf("alarms %+v, want node_alone", list)
-	}
-	newTestNode(t, testOptions{name: "b", join: a.Address()})
-	eventually(t, 20*time.Second, "it is not alone any more", func() bool { return !alone() })
 }

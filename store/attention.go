@@ -257,7 +257,7 @@ func (a *Attention) nodes(list []Alarm, now int64) []Alarm {
 		case m.Stale && m.State == "alive":
 			alarm.Rule, alarm.Detail = "node_stale", "its numbers are late"
 		case m.Alone:
-			alarm.Rule, alarm.Detail = "node_alone", "it was to join other nodes and has reached none: these are its numbers alone"
+			alarm.Rule, alarm.Detail = "node_alone", "no other member is here, though it was to join some: these are its numbers alone"
 		default:
 			continue
 		}

@@ -341,7 +341,7 @@ type Member struct {
 	Stale, Restarting      bool
 	Known, Reporting       bool // counts in the coverage as known, as reporting
 	Silent                 bool // for so long that its latest values are not known any more
-	Alone                  bool // this node, which was to join others and has met none
+	Alone                  bool // this node, which was to join others, and none is here
 	Incarnation, Sequence  uint64
 	DeltaAgeMillis         int64
 	GapsTotal, PullsTotal  uint64

@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+// Seeds are the addresses of members that are joined at the start, and again for as long
+// as nobody is there. A seed may be a name of several nodes, this one among them: each of
+// its addresses is one, and this node's own is none.
+
+const (
+	joinTimeout   = 3 * time.Second        // what a start waits for members to answer
+	firstRejoin   = 250 * time.Millisecond // nodes are often started together
+	rejoinEvery   = 5 * time.Second
+	lookupTimeout = 3 * time.Second
+	warnEvery     = time.Minute
+
+	// maxSeedAddresses bounds those of one name: of more, some are tried each time.
+	maxSeedAddresses = 64
+
+	// aloneFor is how long a node that met nobody is not ready: time to find the members
+	// that run. Then it is, since it may be the first: others may be started only when it
+	// is ready, or be told its address only then.
+	aloneFor = 30 * time.Second
+)
+
+// lookup returns all addresses of a host, which may be an address itself.
+func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", host, err)
+	}
+	for i := range list {
+		list[i] = list[i].Unmap()
+	}
+	return list, nil
+}
+
+// joinSeeds joins the seeds, as far as they answer in time.
+func (c *Cluster) joinSeeds(ctx context.Context) {
+	if len(c.options.Join) == 0 {
+		return
+	}
+	joined := make(chan error, 1)
+	c.tasks.Go(func() { joined <- c.joinMissing() })
+	select {
+	case err := <-joined:
+		if err != nil {
+			c.log.Warn("no member could be joined yet", "join", strings.Join(c.options.Join, ","), "error", err)
+		}
+	case <-time.After(joinTimeout):
+		c.log.Warn("members have not answered yet", "join", strings.Join(c.options.Join, ","))
+	case <-ctx.Done():
+	}
+}
+
+// joinMissing joins those addresses of seeds that no running member is at.
+func (c *Cluster) joinMissing() (err error) {
+	others := false
+	for _, seed := range c.options.Join {
+		addresses, lerr := c.addressesOf(seed)
+		err = errors.Join(err, lerr)
+		others = others || lerr != nil || len(addresses) > 0
+		for _, address := range addresses {
+			if c.life.Err() != nil {
+				return err
+			}
+			if !atAnyMember(c.serf.Members(), address) {
+				_, jerr := c.serf.Join([]string{address.String()}, true)
+				err = errors.Join(err, jerr)
+			}
+		}
+	}
+	c.mu.Lock()
+	c.ownSeed = !others
+	c.mu.Unlock()
+	return err
+}
+
+// addressesOf returns the addresses of a seed but this node's own.
+func (c *Cluster) addressesOf(seed string) (list []netip.AddrPort, err error) {
+	host, service, err := net.SplitHostPort(seed)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.LookupPort("tcp", service)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := c.options.lookup(c.life, host)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range ips {
+		if at := netip.AddrPortFrom(ip, uint16(port)); !c.isOwn(at) {
+			list = append(list, at)
+		}
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:min(len(list), maxSeedAddresses)], nil
+}
+
+// isOwn reports whether this node gossips at an address: the one that members are told,
+// or any of this machine if it listens on all.
+func (c *Cluster) isOwn(at netip.AddrPort) bool {
+	local := c.serf.LocalMember()
+	if local.Port == at.Port() && local.Addr.Equal(at.Addr().AsSlice()) {
+		return true
+	}
+	host, service, err := net.SplitHostPort(c.options.Gossip)
+	if err != nil || service != strconv.Itoa(int(at.Port())) {
+		return false
+	}
+	bound, err := netip.ParseAddr(host)
+	if host != "" && (err != nil || !bound.IsUnspecified()) {
+		return err == nil && bound.Unmap() == at.Addr()
+	}
+	machine, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(machine, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(at.Addr().AsSlice())
+	})
+}
+
+// atAnyMember reports whether a running member has an address.
+func atAnyMember(list []serf.Member, at netip.AddrPort) bool {
+	return slices.ContainsFunc(list, func(m serf.Member) bool {
+		return m.Status == serf.StatusAlive && m.Port == at.Port() && m.Addr.Equal(at.Addr().AsSlice())
+	})
+}
+
+// rejoin joins seeds that are missing, beside the loop.
+func (c *Cluster) rejoin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rejoining || len(c.options.Join) == 0 {
+		return
+	}
+	c.rejoining = true
+	c.tasks.Go(func() {
+		err := c.joinMissing()
+		c.mu.Lock()
+		warn := c.protocol.size() == 1 && time.Since(c.warned) > warnEvery
+		if warn {
+			c.warned = time.Now()
+		}
+		c.rejoining = false
+		c.mu.Unlock()
+		switch {
+		case warn:
+			c.log.Warn("no other member is here: they do not run, or have another cluster name or secret", "error", err)
+		case err != nil:
+			c.log.Debug("seeds are missing", "error", err)
+		}
+	})
+}
+
+// waitsForMembers reports whether members were named that may yet be met.
+func (p *protocol) waitsForMembers(now time.Duration) bool {
+	return p.seeded && !p.ownSeed && !p.met && now < aloneFor
+}
