@@ -3,7 +3,8 @@
 //
 // An [API] is an http.Handler and safe for concurrent use. It reads the store and
 // hands bodies of events to an [Ingester]; it owns no goroutine but those of its
-// requests and a timer that drops views nobody reads.
+// requests, one that learns of readers that went away, and timers that bring views up
+// to date and drop those that nobody reads.
 package httpapi
 
 import (
@@ -106,7 +107,10 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, posts: newPosts(), exposed: newExposed(o.MaxExposed)}
 	a.queries.chains = o.Store.Chains()
-	a.streams = newStreams(a)
+	if a.streams, err = newStreams(a); err != nil {
+		bodies.close()
+		return nil, err
+	}
 	a.metrics = newMetrics(a)
 	a.router = a.routes()
 	return a, nil

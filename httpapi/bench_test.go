@@ -18,15 +18,9 @@ import (
 // that are taken over and over those that cannot be. What counts is cpu-µs, the CPU time
 // of a delivery with its reader's; the time of an operation is set by the interval.
 func BenchmarkDelivery(b *testing.B) {
-	for name, between := range map[string]func(http.Handler) http.Handler{
-		"taken":   func(h http.Handler) http.Handler { return h },
-		"library": func(h http.Handler) http.Handler { return unhijackable(h) },
-	} {
+	for name, serve := range map[string]func(*httptest.Server){"taken": (*httptest.Server).Start, "library": serveUnhijackable} {
 		b.Run(name, func(b *testing.B) {
-			n := startTestNode(b, nil, func(s *httptest.Server) {
-				s.Config.Handler = between(s.Config.Handler)
-				s.Start()
-			})
+			n := startTestNode(b, nil, serve)
 			for i := range 6 {
 				n.post(http.StatusAccepted, decision("c", fmt.Sprintf("p%d", i), ""))
 			}
@@ -65,6 +59,12 @@ func BenchmarkDelivery(b *testing.B) {
 			group.Wait()
 		})
 	}
+}
+
+// serveUnhijackable starts a server whose connections cannot be taken over.
+func serveUnhijackable(s *httptest.Server) {
+	s.Config.Handler = unhijackable(s.Config.Handler)
+	s.Start()
 }
 
 // unhijackable hides that a connection can be taken over.

@@ -54,7 +54,7 @@ func newMetrics(a *API) http.Handler {
 		"remuda_dedup_period_seconds":           {"For how long every repeat is found.", nil},
 		"remuda_clock_steps_total":              {"Times that the store's clock followed a jump of the wall clock.", nil},
 		"remuda_subscribers":                    {"Open streams.", nil},
-		"remuda_subscribers_cut_total":          {"Streams cut because they did not take a frame in time.", nil},
+		"remuda_subscribers_cut_total":          {"Streams cut because their readers did not take a frame in time.", nil},
 		"remuda_views":                          {"Different queries being streamed.", nil},
 		"remuda_frames_computed_total":          {"Frames computed; each is shared by all subscribers of its view.", nil},
 		"remuda_frames_written_total":           {"Frames written to subscribers.", nil},

@@ -85,6 +85,7 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 		tb.Fatal(err)
 	}
 	n.server = httptest.NewUnstartedServer(n.api)
+	n.server.Config.ConnContext = httpapi.ConnContext
 	n.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	accepting := make(chan struct{})
 	if serve == nil { // connections stay with the server

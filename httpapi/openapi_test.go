@@ -44,7 +44,7 @@ func readDocument(t *testing.T) (doc apiDocument) {
 func TestDocumentAndRouter(t *testing.T) {
 	doc := readDocument(t)
 	a := &API{ingester: nil}
-	a.streams = newStreams(a)
+	a.streams = new(streams)
 	a.metrics = http.NotFoundHandler()
 	served := make(map[string]bool)
 	err := chi.Walk(a.routes(), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {

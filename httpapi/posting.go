@@ -82,6 +82,9 @@ func (c *begunConn) Read(into []byte) (int, error) {
 	return n, nil
 }
 
+// NetConn is the connection without what was read.
+func (c *begunConn) NetConn() net.Conn { return c.Conn }
+
 // withoutBegun is the connection itself when nothing is left of what had been read.
 func withoutBegun(conn net.Conn) net.Conn {
 	if begun, ok := conn.(*begunConn); ok && len(begun.read) == 0 {

@@ -131,7 +131,7 @@ func newLimitSource(a *API, p *params) source {
 		add("views", int64(a.options.MaxViews), int64(a.streams.viewCount()), "views", "different queries that are streamed; beyond it 503 with Retry-After")
 		add("exposed_label_sets", int64(a.options.MaxExposed), int64(a.exposed.count()), "sets", "of calls, as of the last scrape of /metrics; beyond it they are added up as __other__")
 		add("cache", a.options.CacheBytes, none, "bytes", "rendered answers")
-		add("write_timeout", a.options.WriteTimeout.Milliseconds(), none, "ms", "a stream that takes longer to take a frame is cut")
+		add("write_timeout", a.options.WriteTimeout.Milliseconds(), none, "ms", "a stream whose reader takes longer to acknowledge a frame is cut")
 		if a.options.MaxConnections > 0 {
 			add("connections", int64(a.options.MaxConnections), none, "connections", "beyond it new ones wait to be accepted")
 		}
@@ -153,7 +153,7 @@ func newSubscriberSource(a *API, p *params) source {
 			r.count("frames_total", s.frames.Load())
 			r.count("snapshots_total", s.snapshots.Load())
 			r.count("bytes_total", s.bytes.Load())
-			r.integer("lag_ms", s.lag(time.Now()).Milliseconds())
+			r.integer("lag_ms", s.acks.lag(time.Now()).Milliseconds())
 			r.instant("last_write_at", s.lastWrite.Load())
 		}
 		return m

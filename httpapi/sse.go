@@ -48,10 +48,12 @@ func (a *API) serveSSE(w http.ResponseWriter, r *http.Request, f *feeder) {
 	}()
 	a.streams.server.ServeHTTP(writer, private)
 	cancel()
-	if err := <-fed; errors.Is(err, errSlow) {
-		a.noteCut(f.sub)
-	}
+	err := <-fed
 	a.streams.server.RemoveStream(id)
+	if errors.Is(err, errSlow) {
+		a.noteCut(f.sub)
+		panic(http.ErrAbortHandler) // the server is not to end it well
+	}
 }
 
 // sseSink writes a stream through the library.

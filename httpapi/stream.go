@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 type streams struct {
 	api    *API
 	server *sse.Server // one private stream per subscriber, see sse.go
+	gone   *hangups    // nil where there are none
 
 	computed, written, bytes, cut atomic.Uint64
 
@@ -41,21 +41,12 @@ type subscriber struct {
 	interval                 time.Duration
 	since                    time.Time
 	frames, snapshots, bytes atomic.Uint64
-	lastWrite                atomic.Int64             // ms
-	writing                  atomic.Int64             // since when a frame is being written, ns; 0 = none is
-	connection               atomic.Pointer[net.Conn] // of a stream that has taken its connection over
+	lastWrite                atomic.Int64 // ms
+	acks                     acks
+	seat                     atomic.Pointer[seat] // of a stream that has taken its connection over
 }
 
-// lag is for how long the frame being written has been.
-func (s *subscriber) lag(now time.Time) time.Duration {
-	since := s.writing.Load()
-	if since == 0 {
-		return 0
-	}
-	return max(now.Sub(time.Unix(0, since)), 0)
-}
-
-func newStreams(a *API) *streams {
+func newStreams(a *API) (*streams, error) {
 	s := &streams{
 		api: a, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
 		ending: make(chan struct{}), turns: make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)),
@@ -67,7 +58,27 @@ func newStreams(a *API) *streams {
 	for name := range head {
 		s.server.Headers[name] = head.Get(name) // the library sets others unless told
 	}
-	return s
+	out := newInstantSink()
+	var err error
+	s.gone, err = newHangups(func(id uint64) {
+		if t := s.seat(id); t != nil {
+			t.look(out)
+		}
+	})
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	}
+	return s, nil
+}
+
+// seat is that of a subscriber, nil if it has none or has left.
+func (s *streams) seat(id uint64) *seat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub := s.subscribers[id]; sub != nil {
+		return sub.seat.Load()
+	}
+	return nil
 }
 
 func (s *streams) count() int {
@@ -183,8 +194,8 @@ func (s *streams) shutdown(ctx context.Context) error {
 // abandon closes the connections that the server does not know any more.
 func (s *streams) abandon() {
 	for _, sub := range s.list() {
-		if conn := sub.connection.Load(); conn != nil {
-			_ = (*conn).Close() // whoever writes to it is told by a failed write
+		if t := sub.seat.Load(); t != nil {
+			_ = t.conn.Close() // whoever writes to it is told by a failed write
 		}
 	}
 }
@@ -194,6 +205,9 @@ func (s *streams) close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = s.shutdown(ctx) // it only says whether all had ended by now
+	if s.gone != nil {
+		s.gone.close()
+	}
 }
 
 // sink writes a stream in one of its forms. Every call returns when its bytes are
@@ -229,6 +243,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 		path: r.URL.Path, query: p.canonical, format: format, remote: r.RemoteAddr, interval: p.interval, since: time.Now(),
 	}
 	key := res.path + p.canonical + " " + p.interval.String()
+	sub.acks.attach(r, a.options.WriteTimeout)
 	v, err := a.streams.enter(sub, key, func() source { return res.source(a, p) })
 	if err != nil {
 		a.fail(w, r, err)
@@ -243,7 +258,6 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 	if format == "sse" {
 		if conn := take(w, r); conn != nil {
 			// The request's goroutine ends here, and frees what it held.
-			sub.connection.Store(&conn)
 			a.seatTaken(conn, w.Header().Clone(), f)
 			return
 		}
@@ -256,10 +270,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 	a.serveLines(w, r, f)
 }
 
-// noteCut says that a stream was ended because its reader was too slow.
+// noteCut says that a stream is ended because its reader was too slow.
 func (a *API) noteCut(s *subscriber) {
 	a.streams.cut.Add(1)
-	a.log.Info("cut a stream that did not take a frame in time", "remote", s.remote, "path", s.path)
+	s.acks.abort()
+	a.log.Info("cut a stream whose reader did not take a frame in time", "remote", s.remote, "path", s.path)
 }
 
 // feeder is a subscriber's place in its view: a cursor, and no queue.
@@ -279,9 +294,11 @@ var errDone = errors.New("done")
 // run writes frames until the reader is gone (gone is closed or a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
 // the latest frame wins.
 func (f *feeder) run(gone <-chan struct{}, out greeter) error {
+	f.sub.acks.writing()
 	if err := out.hello(f.cursor); err != nil {
 		return err
 	}
+	f.sub.acks.written()
 	most := framesKept // a reader that comes back may catch up with all that is kept
 	for {
 		wake := f.view.pace.next()
@@ -291,6 +308,9 @@ func (f *feeder) run(gone <-chan struct{}, out greeter) error {
 		most = maxBehindLive
 		select {
 		case <-gone:
+			if _, err := f.held(time.Now()); err != nil {
+				return err // the system has given it up
+			}
 			return context.Canceled
 		case <-wake:
 		}
@@ -305,14 +325,40 @@ func (f *feeder) step(out sink, most int, beat bool) (end bool, err error) {
 		return true, out.bye("shutdown", f.cursor)
 	default:
 	}
+	now := time.Now()
+	if held, err := f.held(now); held {
+		return false, err
+	}
 	before := f.seen
-	if end, err = f.judge(out, f.send(out, time.Now(), most)); end || err != nil {
+	if end, err = f.judge(out, f.send(out, now, most)); end || err != nil {
 		return end, err
 	}
 	if beat && f.seen == before {
-		return false, out.beat()
+		return false, f.beat(out)
 	}
 	return false, nil
+}
+
+// beat writes a sign of life.
+func (f *feeder) beat(out sink) error {
+	f.sub.acks.writing()
+	if err := out.beat(); err != nil {
+		return err
+	}
+	f.sub.acks.written()
+	return nil
+}
+
+// held reports whether the reader has to acknowledge what it was sent before more is
+// written; the error is that it had its time. An interval is as long as three halves of
+// it: strokes do not come on the dot, and acknowledgements may come a little late.
+func (f *feeder) held(now time.Time) (bool, error) {
+	switch waited := f.sub.acks.waited(now); {
+	case waited > f.api.options.WriteTimeout:
+		return true, errSlow
+	default:
+		return waited > f.view.interval*3/2, nil
+	}
 }
 
 // judge makes the end of a stream that has had all its frames a good one.
@@ -341,7 +387,7 @@ func (f *feeder) send(out sink, now time.Time, most int) error {
 }
 
 func (f *feeder) write(out sink, event string, fr *frame) error {
-	f.sub.writing.Store(time.Now().UnixNano())
+	f.sub.acks.writing()
 	if err := out.frame(event, fr); err != nil {
 		return err
 	}
@@ -350,8 +396,8 @@ func (f *feeder) write(out sink, event string, fr *frame) error {
 
 // sent notes that a frame is on the wire.
 func (f *feeder) sent(fr *frame) error {
-	f.sub.writing.Store(0)
-	f.sub.lastWrite.Store(time.Now().UnixMilli())
+	f.sub.acks.written()
+	f.sub.lastWrite.Store(f.sub.acks.last / int64(time.Millisecond))
 	f.sub.frames.Add(1)
 	f.sub.bytes.Add(uint64(len(fr.data)))
 	f.api.streams.written.Add(1)

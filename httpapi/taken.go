@@ -67,6 +67,10 @@ func (a *API) seatTaken(conn net.Conn, head http.Header, f *feeder) {
 	if c, ok := conn.(syscall.Conn); ok {
 		t.raw, _ = c.SyscallConn() // nil will do
 	}
+	t.sub.seat.Store(t)
+	if t.raw != nil && a.streams.gone != nil {
+		a.streams.gone.add(t.raw, t.sub.id)
+	}
 	s := &f.view.seats
 	s.mu.Lock()
 	t.index = len(s.list)
@@ -167,6 +171,23 @@ func (t *seat) update(out *instantSink) {
 	}
 }
 
+// look is what a seat does when its reader may be gone: it says something. Who has only
+// closed its own direction reads on; all others answer with an error.
+func (t *seat) look(out *instantSink) {
+	if !t.claim() {
+		return // whoever has it writes
+	}
+	out.seat = t
+	switch err := t.beat(out); {
+	case errors.Is(err, errNoRoom):
+		go t.serve(func(sink) (bool, error) { return false, nil })
+	case err != nil:
+		t.leave(err)
+	case !t.release():
+		t.update(out)
+	}
+}
+
 // serve is the slow way of a seat that was claimed: a goroutine that waits for its
 // socket until everything due is written, beginning with what first writes.
 func (t *seat) serve(first func(out sink) (end bool, err error)) {
@@ -178,6 +199,7 @@ func (t *seat) serve(first func(out sink) (end bool, err error)) {
 				break
 			}
 			t.rest = nil
+			t.sub.acks.written()
 			if f := t.pending; f != nil {
 				t.pending = nil
 				if end, err = t.judge(out, t.sent(f)); err == nil && !end {
@@ -204,10 +226,10 @@ func (t *seat) leave(err error) {
 	t.mu.Lock()
 	t.ended = true
 	t.mu.Unlock()
-	_ = t.conn.Close() // all that counts has been written, or cannot be
 	if errors.Is(err, errSlow) {
 		t.api.noteCut(t.sub)
 	}
+	_ = t.conn.Close() // all that counts has been written, or cannot be
 	s := &t.view.seats
 	s.mu.Lock()
 	last := len(s.list) - 1
@@ -219,8 +241,7 @@ func (t *seat) leave(err error) {
 	t.api.streams.leave(t.sub, t.view)
 }
 
-// instantSink writes to seats as much as their sockets take at once. A reader that is
-// gone is noticed by the second write after that.
+// instantSink writes to seats as much as their sockets take at once.
 type instantSink struct {
 	seat  *seat
 	wire  []byte
@@ -251,7 +272,7 @@ func (s *instantSink) put(wire []byte, f *frame) error {
 		s.err = errNoRoom
 	}
 	s.wire = nil
-	return s.err
+	return slowOr(s.err)
 }
 
 func (s *instantSink) frame(_ string, f *frame) error  { return s.put(f.wire, f) }
@@ -279,6 +300,7 @@ func (s *patientSink) head(h http.Header, lastCursor string) error {
 	wire.WriteString("HTTP/1.1 200 OK\r\n")
 	_ = h.Write(&wire) // to memory
 	wire.WriteString("\r\n")
+	s.sub.acks.writing()
 	return s.write(appendChunk(wire.Bytes(), func(dst []byte) []byte {
 		dst = append(append(append(dst, "retry: "...), retryMillis()...), '\n')
 		return appendEvent(dst, "hello", lastCursor, s.api.helloData(s.view.interval))

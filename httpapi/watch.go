@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -15,6 +16,7 @@ func (a *API) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
 	out := &lineSink{w: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout}
 	if err := f.run(r.Context().Done(), out); errors.Is(err, errSlow) {
 		a.noteCut(f.sub)
+		panic(http.ErrAbortHandler) // the server is not to end it well
 	}
 }
 
@@ -61,9 +63,10 @@ func (s *lineSink) bye(reason, _ string) error {
 	return s.line("bye", []byte(`{"reason":"`+reason+`"}`))
 }
 
-// slowOr makes a missed write deadline recognisable.
+// slowOr makes it recognisable that a deadline was missed: the node's, or the system's for
+// what is acknowledged.
 func slowOr(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) {
 		return errSlow
 	}
 	return err

@@ -155,7 +155,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	n.returned = n.api.Returned(n.listener.Addr())
 	n.server = &http.Server{
 		Handler: n.api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
-		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: httpapi.ConnContext, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return n, nil
 }

@@ -45,7 +45,7 @@ type nodeFlags struct {
 	MaxViews            int               `default:"1000" help:"Different queries that are streamed."`
 	MaxConnections      int               `default:"30000" help:"Open connections."`
 	MaxExposed          int               `default:"2500" help:"Label sets of calls in /metrics; the rest is added up as __other__."`
-	WriteTimeout        time.Duration     `default:"10s" help:"How long a stream may take to take a frame."`
+	WriteTimeout        time.Duration     `default:"10s" help:"How long a reader of a stream may take to take and acknowledge a frame."`
 	AllowedHosts        []string          `placeholder:"HOST" help:"Host names that requests may name, besides IP addresses and localhost; *.example.com for all below one, .example.com for it too."`
 	UIDir               string            `name:"ui-dir" type:"existingdir" help:"Serve the dashboard from this directory, to work on it."`
 	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number, besides the forty that are known: 1135=lisk,…"`

@@ -79,7 +79,7 @@ export function draw(v) {
         { field: 'frames_total', head: 'Frames', about: 'Frames sent', text: (r) => whole(r.frames_total) },
         { field: 'snapshots_total', head: 'Snapshots', about: 'Snapshots sent: more than one means that it fell behind', text: (r) => whole(r.snapshots_total) },
         { field: 'bytes_total', head: 'Bytes', about: 'Bytes sent', text: (r) => bytes(r.bytes_total) },
-        { field: 'lag_ms', head: 'Lag', about: 'For how long the frame under way has been, ms', text: (r) => `${whole(r.lag_ms)} ms`, tone: (r) => (r.lag_ms > 1000 ? 'warn' : '') },
+        { field: 'lag_ms', head: 'Lag', about: 'For how long the reader has not acknowledged what it was sent, ms', text: (r) => `${whole(r.lag_ms)} ms`, tone: (r) => (r.lag_ms > 1000 ? 'warn' : '') },
         { field: 'since_at', head: 'Open for', about: 'Since', exact: (r) => instant(r.since_at), text: (r, now) => age(r.since_at, now) },
       ],
       empty: 'Nobody.',
