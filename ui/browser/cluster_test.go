@@ -32,7 +32,7 @@ const pool = `{
 				topics[topic] = { meta, [path === 'series' ? 'series' : path === 'histogram' ? 'histograms' : 'rows']: rows[path] ?? [] };
 			}
 			const say = (type, data) => this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data) }));
-			setTimeout(() => { say('hello', { interval_ms: 500 }); say('snapshot', { meta, topics }); });
+			setTimeout(() => { say('hello', { interval_ms: 500, server_at: Date.now() }); say('snapshot', { meta, topics }); });
 			this.beat = setInterval(() => {
 				const now = { ...meta, at: Date.now() };
 				say('delta', { meta: now, topics: Object.fromEntries(Object.keys(topics).map((t) => [t, { meta: now, upsert: [], remove: [] }])) });

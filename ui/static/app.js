@@ -33,6 +33,7 @@ let state = read();
 let held = null;
 let heldAt = 0;
 let waiting = 0;
+let drawnAt = 0; // by performance.now()
 let dirty = false;
 /** @type {Mark[]} when runs of nodes began: an incarnation is that instant */
 const restarts = [];
@@ -54,7 +55,7 @@ export class View {
   constructor(s, queries) {
     this.state = s;
     this.queries = queries;
-    this.live = held ? 0 : serverNow();
+    this.live = held ? 0 : feed.clock.now();
     this.restarts = restarts;
     this.go = go;
     /** What links depend on besides their row. */
@@ -97,11 +98,6 @@ const queriesOf = (s) => ({
 });
 
 let queries = queriesOf(state);
-
-function serverNow() {
-  const meta = [...feed.parts.values()].reduce((/** @type {Meta | null} */ newest, p) => (p.meta && p.meta.at > (newest?.at ?? 0) ? p.meta : newest), null);
-  return meta ? meta.at + Math.max(Date.now() - feed.lastFrame, 0) : Date.now();
-}
 
 /** Notes what only the sequence of frames tells: new runs of nodes, the rate of the feed. */
 function note() {
@@ -152,6 +148,7 @@ function refresh() {
   dirty = true;
   requestAnimationFrame(() => {
     dirty = false;
+    drawnAt = performance.now();
     draw();
   });
 }
@@ -170,7 +167,7 @@ function draw() {
   announce(alarms, feed.status.ever);
   follow(v);
   const meta = v.part('attention')?.meta;
-  const about = `Since the last frame of ${meta?.node ?? 'the node'}. ${basis(meta)}`;
+  const about = `Since ${meta?.node ?? 'the node'} read the oldest of what is shown; frames come every ${feed.status.interval / 1000} s. ${basis(meta)}`;
   if ($('fresh').title !== about) $('fresh').title = about;
   fresh();
 }
@@ -188,7 +185,7 @@ function pause() {
   if (held) {
     held = null;
   } else {
-    heldAt = serverNow();
+    heldAt = feed.clock.now();
     held = new Map();
     for (const [q, part] of feed.parts) hold(q, part);
     waiting = 0;
@@ -247,12 +244,11 @@ addEventListener('popstate', changed);
 addEventListener('remuda-refresh', refresh);
 
 // The clock of the page: ages move even when nothing comes, and then charts do too.
-let beats = 0;
 setInterval(() => {
+  if (feed.clock.jumped() && feed.leading) feed.retry(); // what was told before a sleep, or by another clock, has no age
   if (document.hidden) return;
   fresh();
-  beats += 1;
-  if (beats % 2 === 0 && !held && Date.now() - feed.lastFrame > 2000) refresh();
+  if (!held && performance.now() - drawnAt > 1900) refresh();
 }, 500);
 
 feed.want([...new Set(Object.values(queries))]);

@@ -2,8 +2,6 @@
 // model. Gaps stay gaps; marks are vertical lines; the cursor is shared by all
 // charts of a screen.
 
-/* global uPlot */
-
 const probe = document.createElement('span');
 probe.hidden = true;
 document.body.append(probe);
@@ -30,6 +28,20 @@ export function repaint() {
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
 
 const toneColors = /** @type {Record<string, string>} */ ({ bad: '--bad', warn: '--warn', good: '--good', none: '--quiet' });
+
+/** @type {Promise<void> | null} */ let coming = null;
+
+/** uPlot is a third of the page, and the first numbers need not wait for it. */
+function plotter() {
+  coming ??= new Promise((done) => {
+    const script = document.createElement('script');
+    script.src = 'vendor/uplot/uPlot.iife.min.js';
+    script.onload = () => done();
+    script.onerror = () => { coming = null; }; // the next drawing tries again
+    document.head.append(script);
+  });
+  return coming;
+}
 
 /** Steps are a second or more, so a chart need not be drawn for every frame. */
 const drawEvery = 900; // ms
@@ -83,12 +95,17 @@ class Chart extends HTMLElement {
     const m = this.#model;
     if (!m || !this.clientWidth) return;
     this.#drawn = performance.now();
+    const { uPlot } = /** @type {any} */ (globalThis);
+    if (!uPlot) {
+      plotter().then(() => this.#draw());
+      return;
+    }
     const shape = m.lines.map((l) => l.label + l.color).join('\n');
     const data = [m.at.map((t) => t / 1000), ...m.lines.map((l) => l.values)];
     if (!this.#plot || shape !== this.#shape) {
       this.#plot?.destroy();
       this.#shape = shape;
-      this.#plot = new /** @type {any} */ (globalThis).uPlot(this.#options(m), data, this);
+      this.#plot = new uPlot(this.#options(m), data, this);
       this.#plot.root.setAttribute('aria-hidden', 'true');
       requestAnimationFrame(() => this.#plot && this.#latest(this.#plot)); // uPlot empties the legend when it is ready
     } else {

@@ -4,6 +4,7 @@
 // Web Locks need a secure context (https, localhost); elsewhere each visible tab
 // streams for itself.
 
+import { Clock, timeOf } from './clock.js';
 import { Part, apply } from './parts.js';
 import { refusals } from './refusal.js';
 import { Stream } from './stream.js';
@@ -20,7 +21,7 @@ export class Feed {
   /** @type {StreamStatus} */ status = { state: 'connecting', retryAt: 0, attempts: 0, interval: 500, ever: false, why: null };
   /** Whether the stream has no room for what this tab wants. */ crowded = false;
   /** @type {Map<string, import('./refusal.js').Refusal>} queries that the node does not take; they are not streamed */ refused = new Map();
-  /** @type {number} when the last frame came */ lastFrame = 0;
+  clock = new Clock();
   leading = false;
 
   #tab = crypto.randomUUID?.() ?? String(Math.random());
@@ -33,7 +34,7 @@ export class Feed {
   #asleep = false;
   #queued = new AbortController();
   /** @type {Promise<any> | null} */ #frozen = null;
-  #stream = new Stream((event, frame) => this.#send({ type: 'frame', event, frame }), (status) => this.#send({ type: 'status', status }), () => this.#sort());
+  #stream = new Stream(this.clock, (event, frame) => this.#send({ type: 'frame', event, frame }), (status) => this.#send({ type: 'status', status, now: this.clock.now() }), () => this.#sort());
 
   /** @param {(changes: number) => void} onchange */
   constructor(onchange) {
@@ -76,6 +77,12 @@ export class Feed {
     if (this.refused.size === 0) return this.#stream.retry();
     this.refused.clear(); // the node may be another by now
     return this.#restream();
+  }
+
+  /** The age of the oldest table of this tab, ms; null while it has none. Charts show theirs by where they end. */
+  get age() {
+    const at = this.#wanted.map((q) => this.parts.get(q)).filter((part) => part?.meta && part.kind === 'rows').map((part) => /** @type {Meta} */ (part?.meta).at);
+    return at.length ? Math.max(this.clock.now() - Math.min(...at), 0) : null;
   }
 
   /** Why the node does not answer some of what this tab wants. */
@@ -126,11 +133,12 @@ export class Feed {
       case 'frame': return this.#frame(m.event, m.frame);
       case 'status':
         this.status = m.status;
+        if (!this.leading) this.clock.said(m.now, performance.now());
         return this.onchange(0);
       case 'parts':
         if (m.tab !== this.#tab) return undefined;
         for (const [query, part] of m.parts) this.parts.set(query, Object.assign(new Part(), part));
-        this.lastFrame = Date.now();
+        this.clock.said(m.now, performance.now());
         return this.onchange(m.parts.length);
       case 'without':
         this.crowded = m.crowded.includes(this.#tab);
@@ -151,7 +159,7 @@ export class Feed {
 
   /** @param {string} event @param {Frame} frame */
   #frame(event, frame) {
-    this.lastFrame = Date.now();
+    this.clock.heard(timeOf(frame));
     let changes = 0;
     for (const [query, said] of Object.entries(frame.topics)) {
       // The leader keeps what others want, to tell a tab that comes later.
@@ -178,9 +186,9 @@ export class Feed {
     if (streamed.size && queries.length && queries.every((q) => streamed.has(q) || this.refused.has(q))) {
       if (tab === this.#tab) return;
       const parts = /** @type {[string, Part][]} */ (queries.map((q) => [q, this.parts.get(q)]).filter(([, part]) => part));
-      this.#post({ type: 'status', status: this.status });
+      this.#post({ type: 'status', status: this.status, now: this.clock.now() });
       this.#post({ type: 'without', crowded: this.#crowded, refused: this.refused });
-      this.#post({ type: 'parts', tab, parts });
+      this.#post({ type: 'parts', tab, parts, now: this.clock.now() });
       return;
     }
     this.#restream();

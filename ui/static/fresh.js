@@ -1,30 +1,30 @@
-// How old what is shown is, as a number: the first thing to know in an incident. And
-// what screen readers are told: transitions, and only those.
+// How old what is shown is, as a number: the first thing to know in an incident. It is
+// the time since the node said it, not since it came. And what screen readers are told:
+// transitions, and only those.
 
 import { html, nothing, render } from './vendor/lit-html/lit-html.js';
 import { span, tenth, whole } from './format.js';
 
 const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-/** Older than this is stale. */
-const staleAfter = 10; // s
+/** Older than this is stale, and older than three frames. */
+const staleAfter = 10_000; // ms
 
 let said = '';
 
 /** @param {import('./feed.js').Feed} feed @param {number | null} waiting updates that wait while the page is paused */
 export function freshness(feed, waiting) {
   const s = feed.status;
-  const ms = Date.now() - feed.lastFrame;
-  const old = ms / 1000;
-  let word = s.state === 'live' ? (old < (2 * s.interval) / 1000 + 1 ? 'live' : 'lagging') : s.state;
-  if (['live', 'lagging', 'catching up'].includes(word) && old > staleAfter) word = 'stale';
-  const text = waiting !== null ? `paused · ${whole(waiting)} updates waiting` : ['live', 'lagging', 'stale'].includes(word) ? `${word} ${tenth(old)} s` : word;
+  const ms = feed.age;
+  let word = s.state === 'live' && ms !== null ? (ms < 2 * s.interval + 1000 ? 'live' : 'lagging') : s.state === 'live' ? 'catching up' : s.state;
+  if (['live', 'lagging', 'catching up'].includes(word) && ms !== null && ms > Math.max(staleAfter, 3 * s.interval)) word = 'stale';
+  const text = waiting !== null ? `paused · ${whole(waiting)} updates waiting` : ms !== null && ['live', 'lagging', 'stale'].includes(word) ? `${word} ${ms < 60_000 ? `${tenth(ms / 1000)} s` : span(ms)}` : word;
   const box = $('fresh');
   if (box.textContent !== text) box.textContent = text;
   box.dataset.state = waiting !== null ? 'paused' : word;
   document.body.classList.toggle('old', word === 'stale' || word === 'disconnected');
   const retry = html`<button type="button" id="retry" @click=${() => feed.retry()}>Retry now</button>`;
-  const age = feed.lastFrame ? `What is shown is ${span(ms)} old.` : 'Nothing has come yet.';
+  const age = ms !== null ? `What is shown is ${span(ms)} old.` : 'Nothing has come yet.';
   const told = (/** @type {import('./refusal.js').Refusal} */ why) => html`The answer is ${why.status}${why.text ? html`: “${why.text}”` : nothing}.`;
   render(word === 'disconnected' ? html`<p><strong>Disconnected.</strong> ${s.why ? told(s.why) : nothing} ${age} Trying again in <span class="countdown">${Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000))} s</span>. ${retry}</p>`
     : feed.refusal ? html`<p><strong>The node does not take what this page asks for.</strong> ${told(feed.refusal)} ${retry}</p>`

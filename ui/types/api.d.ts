@@ -40,9 +40,9 @@ type Message =
   | { type: 'gone'; tab: string }
   | { type: 'lead' }
   | { type: 'retry' }
-  | { type: 'status'; status: StreamStatus }
+  | { type: 'status'; status: StreamStatus; now: number }
   | { type: 'frame'; event: string; frame: Frame }
-  | { type: 'parts'; tab: string; parts: [string, import('../static/parts.js').Part][] };
+  | { type: 'parts'; tab: string; parts: [string, import('../static/parts.js').Part][]; now: number };
 
 interface Mark { at: number; label: string; tone: string }
 
