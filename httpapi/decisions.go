@@ -111,6 +111,7 @@ func (m meta) withFeed(seen, shown uint64, next []byte) meta {
 // decision adds the record of a decision.
 func (c *collection) decision(d *store.DecisionRecord) {
 	r := c.add(d.Key)
+	r.eventText("type", "decision")
 	r.instant("ts", d.TS)
 	r.textOrNull("request_id", d.RequestID)
 	r.textOrNull("event_id", d.EventID)
@@ -118,6 +119,7 @@ func (c *collection) decision(d *store.DecisionRecord) {
 	r.text("node", d.Node)
 	r.text("source_node", d.SourceNode)
 	r.text("region", d.Region)
+	r.alias("source_region")
 	r.text("chain", d.Chain)
 	r.text("method", d.Method)
 	r.text("strategy", d.Strategy)

@@ -24,6 +24,9 @@ type memberSpan struct {
 	// volatile members move with the clock alone (ages, calls_per_second): they are
 	// filled in at encoding, and their change is no change of the row.
 	volatile bool
+	// event members are those that an event has and a row has not, or under another
+	// name. They are in NDJSON, so that its lines can be posted.
+	event bool
 }
 
 func (r *record) reset(key string) {
@@ -101,6 +104,19 @@ func (r *record) percent(name string, part, whole uint64) {
 // moving notes the last member as volatile.
 func (r *record) moving() { r.members[len(r.members)-1].volatile = true }
 
+// alias gives the last member the name that it has in events, too.
+func (r *record) alias(name string) {
+	m := r.members[len(r.members)-1]
+	m.name, m.event = name, true
+	r.members = append(r.members, m)
+}
+
+// eventText is a member that only events have.
+func (r *record) eventText(name, s string) {
+	r.text(name, s)
+	r.members[len(r.members)-1].event = true
+}
+
 // drop takes a member out.
 func (r *record) drop(name string) {
 	r.members = slices.DeleteFunc(r.members, func(m memberSpan) bool { return m.name == name })
@@ -116,12 +132,26 @@ func (r *record) find(name string) []byte {
 	return nil
 }
 
-// appendJSON appends the record as an object: all members, or key and those in fields.
+// appendJSON appends the record as an object: all members of the row, or key and those
+// in fields.
 func (r *record) appendJSON(dst []byte, fields []string) []byte {
+	return r.appendObject(dst, fields, false)
+}
+
+// appendEvent appends the record as an object that is also an event, where there are
+// events of its kind, unless fields say what is wanted.
+func (r *record) appendEvent(dst []byte, fields []string) []byte {
+	return r.appendObject(dst, fields, len(fields) == 0)
+}
+
+func (r *record) appendObject(dst []byte, fields []string, event bool) []byte {
 	dst = append(dst, '{')
 	first := true
 	for i := range r.members {
 		m := &r.members[i]
+		if m.event && !event {
+			continue
+		}
 		if len(fields) > 0 && m.name != "key" && !slices.Contains(fields, m.name) {
 			continue
 		}
@@ -140,7 +170,7 @@ func (r *record) appendJSON(dst []byte, fields []string) []byte {
 func (r *record) appendStable(dst []byte, fields []string) []byte {
 	for i := range r.members {
 		m := &r.members[i]
-		if m.volatile || len(fields) > 0 && !slices.Contains(fields, m.name) {
+		if m.volatile || m.event || len(fields) > 0 && !slices.Contains(fields, m.name) {
 			continue
 		}
 		dst = append(append(dst, r.buf[m.from:m.to]...), ',')

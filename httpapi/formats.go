@@ -27,7 +27,7 @@ func render(res *resource, p *params, src source, m *meta, format string) []byte
 			return append(src.appendSnapshot(body), "}\n"...)
 		}
 		for _, r := range rows.records() {
-			body = append(r.appendJSON(body, p.fields), '\n')
+			body = append(r.appendEvent(body, p.fields), '\n')
 		}
 	case "csv":
 		return renderCSV(res, p, src.(recorder).records())

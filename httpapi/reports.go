@@ -11,23 +11,32 @@ func listed(p *params, list func(c *collection) meta) *collection {
 // several says whether rows of more than one profile may be in an answer.
 func (p *params) several() bool { return len(p.filter[store.ProfileDim]) != 1 }
 
+// report begins a row that an event of a type has made.
+func (r *record) report(eventType string, p *params, profile string) {
+	r.eventText("type", eventType)
+	r.text("profile", profile)
+	r.members[len(r.members)-1].event = !p.several()
+}
+
 func newCircuitSource(a *API, p *params) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		for _, row := range a.store.Circuits(p.filter) {
 			r := c.add(row.Key)
-			if p.several() {
-				r.text("profile", row.Profile)
-			}
+			r.report("circuit", p, row.Profile)
 			r.text("chain", row.Chain)
 			r.text("provider_id", row.ProviderID)
 			r.text("transport", row.Transport.String())
 			r.text("region", row.Region)
+			r.alias("source_region")
 			r.text("sender", row.Sender)
+			r.alias("source_node")
 			r.text("state", row.State.String())
+			r.alias("to")
 			r.textOrNull("reason", row.Reason)
 			r.instant("since_at", row.SinceAt)
 			r.instant("last_seen_at", row.LastSeenAt)
+			r.alias("ts")
 			r.boolean("stale", row.Stale)
 		}
 		return m
@@ -39,18 +48,19 @@ func newChangeSource(a *API, p *params) source {
 		m := plainMeta(a, p)
 		for _, row := range a.store.CircuitChanges(p.filter) {
 			r := c.add(row.Key)
-			if p.several() {
-				r.text("profile", row.Profile)
-			}
+			r.report("circuit", p, row.Profile)
 			r.text("chain", row.Chain)
 			r.text("provider_id", row.ProviderID)
 			r.text("transport", row.Transport.String())
 			r.text("region", row.Region)
+			r.alias("source_region")
 			r.text("sender", row.Sender)
+			r.alias("source_node")
 			r.text("from", row.From.String())
 			r.text("to", row.To.String())
 			r.textOrNull("reason", row.Reason)
 			r.instant("at", row.At)
+			r.alias("ts")
 		}
 		return m
 	})
@@ -63,13 +73,13 @@ func newBlockSource(a *API, p *params) source {
 		m := plainMeta(a, p)
 		for _, row := range a.store.Blocks(p.filter) {
 			r := c.add(row.Key)
-			if p.several() {
-				r.text("profile", row.Profile)
-			}
+			r.report("block", p, row.Profile)
 			r.text("chain", row.Chain)
 			r.text("provider_id", row.ProviderID)
 			r.text("region", row.Region)
+			r.alias("source_region")
 			r.text("sender", row.Sender)
+			r.alias("source_node")
 			r.count("height", row.Height)
 			if row.HasLag {
 				r.integer("lag_blocks", row.LagBlocks)
@@ -78,6 +88,7 @@ func newBlockSource(a *API, p *params) source {
 			}
 			r.textOrNull("source", row.Source.String())
 			r.instant("last_seen_at", row.LastSeenAt)
+			r.alias("ts")
 			r.boolean("stale", row.Stale)
 		}
 		return m
@@ -89,14 +100,14 @@ func newHealthSource(a *API, p *params) source {
 		m := plainMeta(a, p)
 		for _, row := range a.store.Healths(p.filter) {
 			r := c.add(row.Key)
-			if p.several() {
-				r.text("profile", row.Profile)
-			}
+			r.report("health", p, row.Profile)
 			r.text("chain", row.Chain)
 			r.text("provider_id", row.ProviderID)
 			r.text("transport", row.Transport.String())
 			r.text("region", row.Region)
+			r.alias("source_region")
 			r.text("sender", row.Sender)
+			r.alias("source_node")
 			r.text("status", row.Status.String())
 			r.count("consecutive_failures", uint64(row.ConsecutiveFailures))
 			r.count("consecutive_successes", uint64(row.ConsecutiveSuccesses))
@@ -107,6 +118,7 @@ func newHealthSource(a *API, p *params) source {
 			}
 			r.textOrNull("reason", row.Reason)
 			r.instant("last_seen_at", row.LastSeenAt)
+			r.alias("ts")
 			r.boolean("stale", row.Stale)
 		}
 		return m

@@ -41,6 +41,7 @@ const (
 	fieldConsecutiveFailures
 	fieldConsecutiveSuccesses
 	fieldLatency
+	fieldSince
 	numFields
 
 	fieldUnknown field = 254 // a name this version does not know
@@ -52,7 +53,7 @@ var fieldNames = [numFields]string{
 	"type", "ts", "event_id", "request_id", "profile", "source_node", "source_region", "chain", "method", "strategy",
 	"provider_id", "transport", "duration_ms", "upstream_ms", "result", "failover_count", "error_category", "error_code",
 	"request_origin", "weight", "attempts", "from", "to", "reason", "height", "source", "status", "consecutive_failures",
-	"consecutive_successes", "latency_ms",
+	"consecutive_successes", "latency_ms", "since_at",
 }
 
 // fieldSet is a set of fields, a bit each.
@@ -128,7 +129,7 @@ var (
 	fieldsOf = [kinds]fieldSet{
 		store.Decision: common | setOf(fieldMethod, fieldStrategy, fieldTransport, fieldDuration, fieldUpstream, fieldResult, fieldFailovers,
 			fieldErrorCategory, fieldErrorCode, fieldRequestOrigin, fieldWeight, fieldAttempts),
-		store.Circuit: common | setOf(fieldTransport, fieldFrom, fieldTo, fieldReason),
+		store.Circuit: common | setOf(fieldTransport, fieldFrom, fieldTo, fieldReason, fieldSince),
 		store.Block:   common | setOf(fieldHeight, fieldSource),
 		store.Health: common | setOf(fieldTransport, fieldStatus, fieldConsecutiveFailures, fieldConsecutiveSuccesses,
 			fieldLatency, fieldReason),
@@ -171,6 +172,8 @@ var (
 		{`"open"`, uint8(store.CircuitOpen)},
 		{`"half_open"`, uint8(store.CircuitHalfOpen)},
 	}
+	// fromWords has the word of rows of changes, for a state that nobody reported.
+	fromWords   = append(circuitWords[:len(circuitWords):len(circuitWords)], word{`"unknown"`, uint8(store.CircuitUnknown)})
 	statusWords = []word{
 		{`"healthy"`, uint8(store.Healthy)},
 		{`"degraded"`, uint8(store.Degraded)},

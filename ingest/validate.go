@@ -8,8 +8,8 @@ import (
 
 // finish judges an event that has been read and fills in what was not given. It
 // returns the one fault to report: the first in the text that concerns the kind
-// of event, else the first required field that is missing, else a ts that is too
-// old.
+// of event, else the first required field that is missing, else an instant that is too
+// old. Circuits stand however old their last transition is.
 func (d *decoder) finish() (f fault, adjusted bool) {
 	e := d.event
 	relevant := fieldsOf[e.Kind]
@@ -38,7 +38,7 @@ func (d *decoder) finish() (f fault, adjusted bool) {
 		e.TS = d.now
 	case e.TS > d.now+maxAhead:
 		e.TS, adjusted = d.now, true
-	case e.TS < d.now-maxAge:
+	case e.TS < d.now-maxAge && (e.Kind != store.Circuit || e.TS <= 0):
 		return fault{field: fieldTS, code: "too_old", detail: "more than an hour old"}, false
 	}
 	if !d.has(fieldProfile) {
@@ -56,6 +56,11 @@ func (d *decoder) finish() (f fault, adjusted bool) {
 	switch e.Kind {
 	case store.Decision:
 		d.finishDecision()
+	case store.Circuit:
+		if d.has(fieldSince) && e.SinceAt <= 0 {
+			return fault{field: fieldSince, code: "too_old", detail: "before the epoch"}, false
+		}
+		e.SinceAt = min(e.SinceAt, e.TS)
 	case store.Block:
 		e.Transport = store.HTTP // a height is the provider's, however it was learnt
 	}

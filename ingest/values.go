@@ -61,13 +61,15 @@ func (d *decoder) value(f field, pos int) int {
 	case fieldAttempts:
 		e.Attempts, pos = d.attemptList(pos)
 	case fieldFrom:
-		w, pos = d.word(f, pos, circuitWords)
+		w, pos = d.word(f, pos, fromWords)
 		e.From = store.CircuitState(w)
 	case fieldTo:
 		w, pos = d.word(f, pos, circuitWords)
 		e.To = store.CircuitState(w)
 	case fieldReason:
 		e.Reason, pos = d.free(f, pos)
+	case fieldSince:
+		e.SinceAt, _, pos = d.instant(f, pos)
 	case fieldHeight:
 		e.Height, pos = d.count(f, pos, maxInteger)
 	case fieldSource:

@@ -298,6 +298,7 @@ func appendRest(dst []byte, e *Event) []byte {
 		dst = append(append(dst, 0), e.Reason...)
 		dst = append(dst, 0, byte(e.From), byte(e.To), byte(e.Status), byte(e.HeightSource))
 		dst = binary.LittleEndian.AppendUint64(dst, e.Height)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.SinceAt))
 		dst = binary.LittleEndian.AppendUint64(dst, e.LatencyMicros)
 		dst = binary.LittleEndian.AppendUint32(dst, e.ConsecutiveFailures)
 		dst = binary.LittleEndian.AppendUint32(dst, e.ConsecutiveSuccesses)

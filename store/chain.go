@@ -176,7 +176,7 @@ func (c *chainReports) counted(isNew bool) {
 
 func (c *chainReports) putCircuit(key reportKey, e *Event) (change CircuitChange, changed, urgent bool) {
 	known := c.circuits[key]
-	from, since := e.From, e.TS
+	from, since, at := e.From, e.TS, e.TS
 	if known != nil {
 		last := &known.says[known.best].now
 		if from == CircuitUnknown {
@@ -185,6 +185,9 @@ func (c *chainReports) putCircuit(key reportKey, e *Event) (change CircuitChange
 		if last.State == e.To {
 			since = last.SinceAt
 		}
+	}
+	if e.SinceAt != 0 {
+		since, at = e.SinceAt, e.SinceAt
 	}
 	old := known.of(c.profile.store.self)
 	r := CircuitReport{Profile: c.profile.name, Chain: c.name, Transport: e.Transport, State: e.To, SinceAt: since, LastSeenAt: e.TS}
@@ -200,7 +203,7 @@ func (c *chainReports) putCircuit(key reportKey, e *Event) (change CircuitChange
 	if from != e.To {
 		change = CircuitChange{
 			Profile: c.profile.name, Chain: c.name, ProviderID: r.ProviderID, Region: r.Region, Sender: r.Sender,
-			Transport: e.Transport, From: from, To: e.To, Reason: r.Reason, At: e.TS,
+			Transport: e.Transport, From: from, To: e.To, Reason: r.Reason, At: at,
 		}
 		changed = true
 	}

@@ -101,6 +101,7 @@ const (
 	FieldConsecutiveFailures
 	FieldConsecutiveSuccesses
 	FieldLatency
+	FieldSince
 	FieldOther
 )
 
@@ -141,11 +142,13 @@ type Event struct {
 	UpstreamMicros uint64 // equal to DurationMicros unless the sender gave FieldUpstream
 	Attempts       []Attempt
 
-	// Circuits (From, To, Reason), blocks (Height, HeightSource), health (the rest and Reason).
+	// Circuits (From, To, SinceAt, Reason), blocks (Height, HeightSource), health (the rest
+	// and Reason).
 
 	From, To             CircuitState
 	HeightSource         HeightSource
 	Status               HealthStatus
+	SinceAt              int64 // since when the state is To, 0 when the sender did not say; never after TS
 	Height               uint64
 	Reason               string
 	ConsecutiveFailures  uint32
