@@ -87,6 +87,9 @@ type Cluster struct {
 	end   context.CancelFunc
 }
 
+// An OptionError says which option cannot be, and why.
+type OptionError struct{ error }
+
 // ErrNameTaken ends a node whose name another, older one uses.
 var ErrNameTaken = errors.New("another node of this name is running")
 
@@ -127,13 +130,13 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		}
 	}
 	if err := checkReach(&o, c.secrets); err != nil {
-		return nil, err
+		return nil, OptionError{err}
 	}
 	if o.Packet < 600 || o.Packet > 65_000 {
-		return nil, fmt.Errorf("--gossip-packet %d: must be from 600 to 65000", o.Packet)
+		return nil, OptionError{fmt.Errorf("--gossip-packet %d: must be from 600 to 65000", o.Packet)}
 	}
 	if len(o.Cluster) > 64 {
-		return nil, errors.New("--cluster: the name has 64 characters at most")
+		return nil, OptionError{errors.New("--cluster: the name has 64 characters at most")}
 	}
 	c.wire = wire{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
 	events := make(chan serf.Event, 512)

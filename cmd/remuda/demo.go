@@ -49,7 +49,7 @@ const (
 // Run runs the demonstration until it is interrupted.
 func (c *demoCommand) Run(ctx context.Context) error {
 	if c.Rate < 1 || c.Rate > 100_000 {
-		return fmt.Errorf("--rate %d: must be from 1 to 100000", c.Rate)
+		return usagef("--rate %d: must be from 1 to 100000", c.Rate)
 	}
 	if err := (&serveCommand{HTTP: c.HTTP}).checkAddresses(); err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,13 +93,13 @@ func (c *loadCommand) plan() (load.Plan, error) {
 	}
 	p := load.Scenarios[name]
 	if c.Rate != nil && *c.Rate < 1 {
-		return p, errors.New("--rate must be 1 or more")
+		return p, usagef("--rate must be 1 or more")
 	}
 	if c.Ladder && (c.Scenario != "" || c.Rate != nil || c.Viewers != nil || len(c.Nodes) > 0) {
-		return p, errors.New("--ladder has loads of its own")
+		return p, usagef("--ladder has loads of its own")
 	}
 	if c.Times < 1 {
-		return p, errors.New("--times must be 1 or more")
+		return p, usagef("--times must be 1 or more")
 	}
 	p.Rate *= c.Times
 	p.Viewers *= c.Times

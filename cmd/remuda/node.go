@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,19 +52,19 @@ func (f *nodeFlags) validate() error {
 		f.Node = hostName()
 	}
 	for flag, id := range map[string]string{"--node": f.Node, "--region": f.Region} {
-		if !idForm.MatchString(id) {
-			return fmt.Errorf("%s %q: letters, digits and ._:@#=+~- only, at most 128", flag, id)
+		if !idForm.MatchString(id) || strings.HasPrefix(id, "__") {
+			return usagef("%s %q: letters, digits and ._:@#=+~- only, at most 128, and not __ at the front", flag, id)
 		}
 	}
 	if f.Tick < 10*time.Millisecond || f.Tick > 5*time.Second {
-		return fmt.Errorf("--tick %v: must be from 10ms to 5s", f.Tick)
+		return usagef("--tick %v: must be from 10ms to 5s", f.Tick)
 	}
 	if err := f.validateLimits(); err != nil {
 		return err
 	}
 	for flag, value := range map[string]string{"--secret-file": f.SecretFile, "--advertise": f.Advertise} {
 		if value != "" && !f.clustered() {
-			return fmt.Errorf("%s is for a cluster: add --join, or --cluster to begin one", flag)
+			return usagef("%s is for a cluster: add --join, or --cluster to begin one", flag)
 		}
 	}
 	return nil
@@ -91,11 +92,11 @@ func (f *nodeFlags) validateLimits() error {
 		{"--max-connections", int64(f.MaxConnections), 1, false},
 	} {
 		if limit.value < limit.least && !(limit.zero && limit.value == 0) {
-			return fmt.Errorf("%s %d: must be %d or more", limit.flag, limit.value, limit.least)
+			return usagef("%s %d: must be %d or more", limit.flag, limit.value, limit.least)
 		}
 	}
 	if f.WriteTimeout < 100*time.Millisecond {
-		return fmt.Errorf("--write-timeout %v: must be 100ms or more", f.WriteTimeout)
+		return usagef("--write-timeout %v: must be 100ms or more", f.WriteTimeout)
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	}
 	hosts, err := httpapi.ParseHosts(f.AllowedHosts)
 	if err != nil {
-		return nil, fmt.Errorf("--allowed-hosts %w", err)
+		return nil, usagef("--allowed-hosts %w", err)
 	}
 	n := &node{log: log, hosts: hosts, tick: f.Tick, ran: make(chan struct{})}
 	defer func() {
@@ -135,7 +136,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		MaxInFlight: int64(f.MaxInFlight),
 	})
 	if err != nil {
-		return nil, err
+		return nil, usageError{err} // of its options
 	}
 	dashboard := ui.Handler()
 	if f.UIDir != "" {

@@ -19,7 +19,9 @@ const clockVariable = "REMUDA_TEST_CLOCK_AHEAD"
 // TestMain lets the test binary be the program: scripts run it as remuda.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"remuda": func() {
-		if ahead, err := time.ParseDuration(os.Getenv(clockVariable)); err == nil {
+		ahead, err := time.ParseDuration(os.Getenv(clockVariable))
+		_ = os.Unsetenv(clockVariable) // the program knows nothing of it
+		if err == nil {
 			wallClock = func() time.Time { return time.Now().Add(ahead) }
 		}
 		main()

@@ -80,7 +80,7 @@ func (c *sendCommand) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Batch < 1 || c.Batch > 100_000 || c.Flush <= 0 {
-		return errors.New("--batch must be from 1 to 100000, and --flush above 0")
+		return usagef("--batch must be from 1 to 100000, and --flush above 0")
 	}
 	in, size := io.Reader(os.Stdin), int64(-1)
 	if c.File != "-" {

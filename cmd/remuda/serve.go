@@ -63,7 +63,7 @@ answered, members get the last that was counted, and it exits with status 0 with
 }
 
 // Run runs a node.
-func (c *serveCommand) Run(ctx context.Context) error {
+func (c *serveCommand) Run(ctx context.Context, unknown strays) error {
 	if err := c.checkAddresses(); err != nil {
 		return err
 	}
@@ -75,6 +75,9 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, options))
 	if c.LogFormat == "json" {
 		log = slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	for _, name := range unknown {
+		log.Warn("a variable of the environment that is no flag's; see remuda serve --help", "name", name)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // small heaps would be collected several times a second
@@ -96,10 +99,10 @@ func (c *serveCommand) checkAddresses() error {
 		}
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
-			return fmt.Errorf("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
+			return usagef("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
 		}
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return fmt.Errorf("%s %s can be reached from other machines, and there is no authentication yet: "+
+			return usagef("%s %s can be reached from other machines, and there is no authentication yet: "+
 				"serve on 127.0.0.1 behind a proxy that authenticates, or add --insecure", flag, address)
 		}
 	}
@@ -112,10 +115,10 @@ func hostName() string {
 	if err != nil || name == "" {
 		return "node"
 	}
-	return strings.Map(func(r rune) rune {
+	return strings.TrimLeft(strings.Map(func(r rune) rune {
 		if r < 0x80 && strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", r) {
 			return r
 		}
 		return '-'
-	}, name)
+	}, name), "_") // what begins with two is the program's own
 }

@@ -29,7 +29,7 @@ func checkURL(raw string) (string, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("%q is not the URL of a node, such as http://127.0.0.1:7400", raw)
+		return "", usagef("%q is not the URL of a node, such as http://127.0.0.1:7400", raw)
 	}
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.Path, "/"), nil
 }

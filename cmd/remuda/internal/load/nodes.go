@@ -190,7 +190,7 @@ func knownNodes(urls []string) ([]*node, error) {
 		}
 		u, err := url.Parse(strings.TrimRight(text, "/"))
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("%q is not the URL of a node", text)
+			return nil, PlanError{fmt.Errorf("%q is not the URL of a node", text)}
 		}
 		nodes = append(nodes, &node{url: u})
 	}

@@ -64,6 +64,9 @@ func (p *Plan) nodes() int {
 	return p.Start
 }
 
+// A PlanError says why a plan cannot be.
+type PlanError struct{ error }
+
 // complete checks the plan and fills in what was left out.
 func (p *Plan) complete() error {
 	if len(p.URLs) == 0 && p.Start == 0 {

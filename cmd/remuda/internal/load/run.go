@@ -50,7 +50,7 @@ const (
 // out is right is in the report.
 func Run(ctx context.Context, plan Plan, o Options) (*Report, error) {
 	if err := plan.complete(); err != nil {
-		return nil, fmt.Errorf("a load wants %w", err)
+		return nil, PlanError{fmt.Errorf("a load wants %w", err)}
 	}
 	r := &run{plan: plan, options: o}
 	var err error
