@@ -12,16 +12,9 @@ import (
 // What instead answers, by returning true, the node does not see.
 func front(tb testing.TB, n *node, instead func(w http.ResponseWriter, r *http.Request) bool) *node {
 	tb.Helper()
-	target, err := url.Parse(n.url)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
-		w.WriteHeader(http.StatusBadGateway)
-	}}
+	proxy := proxyTo(tb, n)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !instead(w, r) {
-			defer func() { _ = recover() }() // the proxy panics when a reader goes amid an answer
 			proxy.ServeHTTP(w, r)
 		}
 	}))
@@ -30,4 +23,21 @@ func front(tb testing.TB, n *node, instead func(w http.ResponseWriter, r *http.R
 		server.Close()
 	})
 	return &node{tb: tb, url: server.URL}
+}
+
+// proxyTo hands requests on to a node.
+func proxyTo(tb testing.TB, n *node) http.Handler {
+	tb.Helper()
+	target, err := url.Parse(n.url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
 }

@@ -103,19 +103,6 @@ func TestWithoutLocks(t *testing.T) {
 	}
 }
 
-// TestTry: a node that has never heard anything says how to begin, and a button
-// makes a beginning.
-func TestTry(t *testing.T) {
-	n := startNode(t)
-	p := openPage(t, n, "/")
-	p.shows("how to begin", `document.querySelector('main h2')?.innerText === 'No data yet'`)
-	if text := eval[string](p, `document.querySelector('main').innerText`); !strings.Contains(text, "curl "+n.url+"/api/v1/events") {
-		t.Errorf("the snippets do not name this node: %s", text)
-	}
-	p.do("send", clickOn("button.primary"))
-	p.shows("the overview", `document.querySelector('.attention li') && document.querySelectorAll('.matrix tbody tr').length === 5`)
-}
-
 // TestTools: every table can be had as a curl command and as CSV, and both work.
 func TestTools(t *testing.T) {
 	n := startNode(t)

@@ -2,7 +2,7 @@
 // that the screen needs; and one render per animation frame, however many frames
 // came. Text from the node only ever becomes text: nothing here parses markup.
 
-import { render } from './vendor/lit-html/lit-html.js';
+import { html, nothing, render } from './vendor/lit-html/lit-html.js';
 import { repaint } from './chart.js';
 import { follow, showKeys } from './dialog.js';
 import { Feed } from './feed.js';
@@ -163,7 +163,8 @@ function draw() {
   const title = `${alarms.length ? `(${alarms.length}) ` : ''}${name} · remuda`;
   if (document.title !== title) document.title = title;
   render(header(v, { name, alarms: alarms.length, paused: held !== null, search, pause, theme, help: showKeys }), $('header'));
-  render(screen.draw(v), $('main'));
+  const samples = state.profile === tryIt.profile ? html`<p class="quiet">Profile ${tryIt.profile}: samples that a page like this one sent, no real calls.</p>` : nothing;
+  render([samples, screen.draw(v)], $('main'));
   announce(alarms, feed.status.ever);
   follow(v);
   const meta = v.part('attention')?.meta;

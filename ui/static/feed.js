@@ -1,6 +1,7 @@
 // The live data of a tab. All tabs of a browser share one stream, since browsers
 // allow six connections to a host: the Web Lock "remuda-stream" elects a leader,
-// which streams what all tabs want and hands frames on over a BroadcastChannel.
+// which streams what all tabs want and hands frames on over a BroadcastChannel. Both
+// have the path of the page in their names: a proxy may have several nodes at one host.
 // Web Locks need a secure context (https, localhost); elsewhere each visible tab
 // streams for itself.
 
@@ -16,6 +17,8 @@ const mostQueries = 96;
 /** Room for queries in the URL of the stream; nodes take headers of 16 KiB. */
 const roomForQueries = 12_000;
 
+const place = new URL('.', location.href).pathname;
+
 export class Feed {
   /** @type {Map<string, Part>} what is known, by query */ parts = new Map();
   /** @type {StreamStatus} */ status = { state: 'connecting', retryAt: 0, attempts: 0, interval: 500, ever: false, why: null };
@@ -25,7 +28,7 @@ export class Feed {
   leading = false;
 
   #tab = crypto.randomUUID?.() ?? String(Math.random());
-  #channel = 'locks' in navigator && 'BroadcastChannel' in window ? new BroadcastChannel('remuda') : null;
+  #channel = 'locks' in navigator && 'BroadcastChannel' in window ? new BroadcastChannel(`remuda ${place}`) : null;
   /** @type {string[]} */ #wanted = [];
   /** @type {Map<string, { queries: string[], visible: boolean }>} what all tabs want, the newest last, when leading */ #tabs = new Map();
   /** @type {string[]} tabs that there was no room for, when leading */ #crowded = [];
@@ -99,7 +102,7 @@ export class Feed {
     for (;;) {
       await this.#frozen;
       this.#queued = new AbortController();
-      await navigator.locks.request('remuda-stream', { signal: this.#queued.signal }, () => new Promise((/** @type {(v?: any) => void} */ release) => {
+      await navigator.locks.request(`remuda-stream ${place}`, { signal: this.#queued.signal }, () => new Promise((/** @type {(v?: any) => void} */ release) => {
         this.leading = true;
         this.#release = release;
         this.#tabs.clear();

@@ -17,7 +17,7 @@ export function header(v, o) {
   const choice = (/** @type {'profile' | 'window' | 'region'} */ id, /** @type {string[]} */ values, any = '') => html`<label><span class="hidden">${id}</span> <select id=${id} title=${id} @change=${(/** @type {Event} */ e) => v.go({ [id]: /** @type {HTMLSelectElement} */ (e.target).value })}>
       ${any ? html`<option value="" .selected=${!s[id]}>${any}</option>` : nothing}${values.map((x) => html`<option .selected=${x === s[id]}>${x}</option>`)}</select></label>`;
   const known = (/** @type {string} */ part, /** @type {string} */ chosen) => [...new Set([chosen, ...v.rows(part).map((r) => r.key)])].filter(Boolean).sort();
-  const profiles = known('profiles', s.profile);
+  const profiles = [...new Set([...known('profiles', s.profile), 'default'])].sort();
   return html`<h1><a href="./"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 12V8m3.3 4V4m3.4 8V6m3.3 6V9"></path></svg>remuda</a><span class="hidden">, ${o.name}</span></h1>
     <nav aria-label="Screens">${screens.map(link)}</nav>
     <form class="controls" role="search" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>

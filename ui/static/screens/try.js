@@ -1,16 +1,31 @@
-// Nothing has ever arrived: how to send and how to read, and a button that does it.
+// Nothing has ever arrived: how to send and how to read, and a button that sends
+// samples. They would be false alarms where there is real traffic, so it is there only
+// as long as nothing has come, and they have a profile of their own.
 
-import { html } from '../vendor/lit-html/lit-html.js';
+import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { copy } from '../table.js';
 
 export const title = 'Try it';
 
 export const queries = () => ({});
 
+/** Of the samples, and of nothing else. */
+export const profile = 'try-it';
+
 let said = '';
 
-/** Posts events such as gateways do: most calls are well, one provider is slow, one fails. @param {string} profile */
-async function send(profile) {
+/** @type {boolean | null} whether nothing ever came, once it is known */
+let untouched = null;
+
+/** Nothing in the last hour to any node, and no request to this one since its start. */
+async function ask() {
+  const [profiles, runtime] = await Promise.all(['profiles?fields=profile', 'runtime'].map(async (q) => (await fetch(`api/v1/${q}`)).json()));
+  untouched = profiles.rows.length === 0 && runtime.rows.find((/** @type {Row} */ r) => r.key === 'ingest_requests')?.value === 0;
+  dispatchEvent(new Event('remuda-refresh'));
+}
+
+/** Posts events such as gateways do: most calls are well, one provider is slow, one fails. @param {import('../app.js').View} v */
+async function send(v) {
   const lines = [];
   const providers = [['ethereum', 'alchemy_primary', 38], ['ethereum', 'ethereum_drpc', 61], ['ethereum', 'ethereum_llamarpc', 240], ['base', 'base_official', 33], ['base', 'base_publicnode', 58]];
   const methods = ['eth_blockNumber', 'eth_call', 'eth_getLogs', 'eth_getBalance'];
@@ -26,9 +41,12 @@ async function send(profile) {
   /** @type {any[]} */ const reports = providers.map(([chain, provider_id], i) => ({ type: 'block', profile, chain, provider_id, source_node: 'browser', source_region: 'try-it', height: (chain === 'base' ? 34_500_000 : 21_900_000) - (i % 2) }));
   reports.push({ type: 'circuit', profile, chain: 'ethereum', provider_id: 'ethereum_llamarpc', source_node: 'browser', source_region: 'try-it', from: 'closed', to: 'open', reason: 'failure_threshold_exceeded' });
   try {
+    await ask();
+    if (!untouched) return;
     const answer = await fetch('api/v1/events', { method: 'POST', headers: { 'Content-Type': 'application/x-ndjson' }, body: [...lines, ...reports].map((l) => JSON.stringify(l)).join('\n') });
     const body = await answer.json();
-    said = answer.ok ? `The node took ${body.accepted} events: open Overview.` : `The node refused them: ${body.detail}`;
+    if (answer.ok) v.go({ view: 'overview', profile, region: '' });
+    else said = `The node refused them: ${body.detail}`;
   } catch (e) {
     said = `They could not be sent: ${e}`;
   }
@@ -37,7 +55,8 @@ async function send(profile) {
 
 /** @param {import('../app.js').View} v */
 export function draw(v) {
-  const at = location.origin;
+  const at = new URL('.', location.href).href.slice(0, -1); // a proxy may have put the node below a path
+  if (!v.ever && untouched === null) ask().catch(() => {}); // then there is no button
   const event = '{"chain":"ethereum","provider_id":"alchemy_primary","method":"eth_call","duration_ms":42,"result":"success"}';
   const snippets = [
     ['Send an event', `curl ${at}/api/v1/events -d '${event}'`],
@@ -47,8 +66,9 @@ export function draw(v) {
     ['Follow them live', `curl -N '${at}/api/v1/providers?format=sse'`],
   ];
   return html`<section class="try"><h2>${v.ever ? 'Try it' : 'No data yet'}</h2>
-    <p>${v.ever ? 'Events arrive at this node.' : 'Nothing has arrived at this node.'} Post an event for every call that a gateway makes, and this page shows which provider is slow, failing, lagging or cut off.</p>
-    <p><button type="button" class="primary" @click=${() => send(v.state.profile)}>Send sample events</button> <span role="status">${said}</span></p>
+    <p>${v.ever ? 'Events arrive at this node.' : untouched === false ? 'Nothing has arrived in the last hour.' : 'Nothing has arrived at this node.'} Post an event for every call that a gateway makes, and this page shows which provider is slow, failing, lagging or cut off.</p>
+    ${!v.ever && untouched ? html`<p><button type="button" class="primary" @click=${() => send(v)}>Send sample events</button> <span role="status">${said}</span></p>
+    <p class="quiet">200 made-up calls to five providers, of which one fails. They go into a profile of their own, “${profile}”, and are gone after an hour. The button goes as soon as anything arrives.</p>` : nothing}
     ${snippets.map(([name, text]) => html`<div class="snippet"><h3>${name}</h3><pre>${text}</pre><button type="button" @click=${(/** @type {Event} */ e) => copy(e, text)}>copy</button></div>`)}
     <p class="quiet">All that can be sent and asked for is described at <a href="openapi.json">openapi.json</a>.</p></section>`;
 }
