@@ -205,7 +205,7 @@ func newRankSource(a *API, p *params) source {
 			r.count("total_calls", row.Figures.Calls)
 			r.boolean("cold_start", row.ColdStart)
 			r.value("circuit", func(dst []byte) []byte { return appendCircuit(dst, &row.State) })
-			if row.State.HasHeight {
+			if row.State.HasLag {
 				r.integer("block_lag_blocks", row.State.LagBlocks)
 			} else {
 				r.null("block_lag_blocks")

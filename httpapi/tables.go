@@ -224,9 +224,12 @@ func (r *record) provider(p *store.ProviderState) {
 	r.integer("circuits_known", int64(p.CircuitsKnown))
 	if p.HasHeight {
 		r.count("block_height", p.Height)
-		r.integer("block_lag_blocks", p.LagBlocks)
 	} else {
 		r.null("block_height")
+	}
+	if p.HasLag {
+		r.integer("block_lag_blocks", p.LagBlocks)
+	} else {
 		r.null("block_lag_blocks")
 	}
 	if p.HasHealth {

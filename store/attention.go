@@ -46,8 +46,9 @@ var alarmRules = map[string]struct {
 	rank     int
 	severity Severity
 }{
-	"chain_down": {0, Critical}, "circuit_open": {1, Critical}, "node_failed": {2, Critical}, "failing": {3, Critical},
+	"chain_down": {0, Critical}, "circuit_open": {1, Critical}, "chain_stalled": {1, Critical}, "node_failed": {2, Critical}, "failing": {3, Critical},
 	"rate_limited": {4, Warning}, "degraded": {5, Warning}, "recovering": {6, Warning}, "lagging": {7, Warning},
+	"heights_disagree": {7, Warning}, "unknown": {7, Warning},
 	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "sender_late": {10, Warning},
 	"overflow": {11, Warning}, "node_alone": {12, Warning}, "node_restarting": {13, Notice},
 }
@@ -83,6 +84,7 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 	list = a.providers(list)
 	list = a.senders(list)
 	list = a.nodes(list, meta.At)
+	list = a.heads(list)
 	if meta.OverflowCalls > 0 {
 		list = append(list, Alarm{Key: "profile/overflow", Rule: "overflow", Subject: "profile", Detail: fmt.Sprintf(
 			"%d calls came when no series was free: they count without their method, or in totals only", meta.OverflowCalls)})
@@ -116,7 +118,7 @@ func (a *Attention) providers(list []Alarm) []Alarm {
 		} else {
 			a.judged.Providers++
 		}
-		if status >= StatusHealthy {
+		if status == StatusHealthy || status == StatusUnknown && row.Provider.SilentSince == 0 {
 			continue
 		}
 		alarm := Alarm{
@@ -131,6 +133,8 @@ func (a *Attention) providers(list []Alarm) []Alarm {
 			}
 			alarm.SinceAt = since[circuitPlace{alarm.Chain, alarm.Provider, circuitOf[status]}]
 		case StatusLagging:
+		case StatusUnknown:
+			alarm.SinceAt = row.Provider.SilentSince
 		default:
 			alarm.byCalls = true
 		}
@@ -195,6 +199,37 @@ func (a *Attention) chains(list []Alarm) []Alarm {
 			})
 		}
 	}
+	return list
+}
+
+// heads adds an alarm for each chain and region whose height stands still, and one where
+// two providers disagree about it.
+func (a *Attention) heads(list []Alarm) []Alarm {
+	f := &a.query.Filter
+	now := a.store.Now()
+	a.store.eachChain(f, func(c *chainReports, _ sightings) {
+		for region, h := range c.heads(now) {
+			if !matches(f[RegionDim], region) || !slices.ContainsFunc(h.seen, func(s headSeen) bool { return matches(f[ProviderDim], s.provider) }) {
+				continue
+			}
+			alarm := Alarm{Subject: "chain", Chain: c.name, Profile: c.profile.name}
+			key := "chain/" + reportName(f, c.profile.name, c.name, region)
+			marks := c.marks[region]
+			if h.disputed {
+				x, y := &h.seen[0], &h.seen[1]
+				alarm.Key, alarm.Rule = key+"/heights", "heights_disagree"
+				alarm.Detail = fmt.Sprintf("in %s %s is at %d and %s at %d: one of them is on another chain, or far behind", region, x.provider, x.height, y.provider, y.height)
+				list = append(list, alarm)
+			} else if since, usual, stalled := marks.stalled(h); stalled {
+				alarm.Key, alarm.Rule, alarm.SinceAt = key+"/stalled", "chain_stalled", since
+				alarm.Detail = fmt.Sprintf("in %s the height stands still at %d", region, h.height)
+				if usual > 0 {
+					alarm.Detail += "; it usually moves every " + (time.Duration(usual) * time.Millisecond).Round(100*time.Millisecond).String()
+				}
+				list = append(list, alarm)
+			}
+		}
+	})
 	return list
 }
 

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"slices"
 	"strings"
 	"sync"
 )
@@ -22,6 +21,8 @@ type chainReports struct {
 	circuits latestValues[CircuitReport]
 	heights  latestValues[BlockReport]
 	healths  latestValues[HealthReport]
+	marks    map[string]headMarks // by region: what the heights' consensus was
+	sampled  int64                // when it was last looked at, ms
 	count    int
 	dirty    [3]bool // by kind: values of this node were reported since the last tick
 	due      int64   // when the next report turns stale or is dropped, ms; circuits depend on their senders
@@ -34,6 +35,7 @@ func newChainReports(p *profile, name string) *chainReports {
 		circuits: make(latestValues[CircuitReport]),
 		heights:  make(latestValues[BlockReport]),
 		healths:  make(latestValues[HealthReport]),
+		marks:    make(map[string]headMarks),
 	}
 }
 
@@ -138,6 +140,7 @@ func (c *chainReports) put(e *Event) (change CircuitChange, changed, urgent bool
 			key = key.clone()
 			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
 		}
+		c.sampleHeads(c.profile.store.clock.now())
 		isNew, _ = c.heights.put(key, self, r)
 		c.dirty[heightKind] = true
 		c.dueBy(e.TS + heightFresh + 1)
@@ -243,10 +246,24 @@ func (c *chainReports) expire(now int64, silenced bool, senders sightings) (gone
 	if (c.due == 0 || c.due > now) && !(silenced && len(c.circuits) > 0) {
 		return c.gone
 	}
+	before := now
+	if c.due > 0 {
+		before = min(c.due-1, now) // when those that turn stale now were fresh
+	}
+	heads := c.heads(before)
+	c.noteHeads(heads)
 	c.due = 0
-	dropped := c.heights.drop(c, heightKind, func(_ reportKey, a *said[BlockReport]) bool {
-		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), heightFresh)
+	dropped := c.heights.drop(c, heightKind, func(key reportKey, a *said[BlockReport]) bool {
+		seen := headOf(a, key.provider)
+		if now-seen.at > heightFresh && !a.judged {
+			a.judged = true
+			if lag, ahead, ok := c.lag(key.region, heads[key.region], &seen); ok {
+				a.wrong, a.detail = wrongHeight(lag, ahead)
+			}
+		}
+		return c.dueAfter(now, seen.at, heightFresh)
 	})
+	c.forgetHeads()
 	dropped += c.healths.drop(c, healthKind, func(_ reportKey, a *said[HealthReport]) bool {
 		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), healthFresh)
 	})
@@ -277,21 +294,4 @@ func (c *chainReports) dueAfter(now, seen, fresh int64) (kept bool) {
 		c.dueBy(seen + reportKept + 1)
 	}
 	return true
-}
-
-// consensus returns the consensus height of each region: the 75th percentile, by
-// nearest rank, of the fresh heights. The caller holds c.mu.
-func (c *chainReports) consensus(now int64) map[string]uint64 {
-	byRegion := make(map[string][]uint64)
-	for key, r := range c.heights {
-		if a := r.pick(nil); a.fresh(now, heightFresh) {
-			byRegion[key.region] = append(byRegion[key.region], a.now.Height)
-		}
-	}
-	agreed := make(map[string]uint64, len(byRegion))
-	for region, heights := range byRegion {
-		slices.Sort(heights)
-		agreed[region] = heights[(len(heights)*consensusPct+99)/100-1]
-	}
-	return agreed
 }

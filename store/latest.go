@@ -7,11 +7,10 @@ import (
 // How long a report counts, in ms. A circuit counts for as long as its sender is
 // heard of, because breakers only report transitions.
 const (
-	heightFresh  = 60_000
-	healthFresh  = 300_000
-	reportKept   = 3_600_000 // a report that nobody renewed is forgotten
-	changesKept  = 200       // circuit changes, per profile
-	consensusPct = 75        // percentile of the fresh heights that others are measured against
+	heightFresh = 60_000
+	healthFresh = 300_000
+	reportKept  = 3_600_000 // a report that nobody renewed is forgotten
+	changesKept = 200       // circuit changes, per profile
 )
 
 // reportKey names the latest value of one kind within a chain.
@@ -38,6 +37,11 @@ type said[V value] struct {
 	origin *origin
 	now    V
 	dirty  bool // now is not what was closed
+
+	// Of a height that has turned stale: what was wrong with it, see wrongHeight.
+	judged bool
+	wrong  Status
+	detail string
 
 	// What the last tick closed is all that leaves this node.
 	closed      V
@@ -127,6 +131,7 @@ func (m latestValues[V]) put(key reportKey, o *origin, v V) (isNew, ok bool) {
 			return false, false
 		}
 		a.now, a.dirty = v, true
+		a.judged, a.detail = false, ""
 		r.choose()
 		return false, true
 	}
@@ -159,6 +164,7 @@ func (m latestValues[V]) merge(key reportKey, o *origin, v V, born, stamp uint32
 		a.born, a.share = born, 0
 	}
 	a.now, a.closed, a.stamp = v, v, stamp
+	a.judged, a.detail = false, ""
 	a.account(mark)
 	r.choose()
 	return isNew, true

@@ -183,7 +183,10 @@ func (s *Store) MergeNotes(id OriginID, n *Notes) error {
 		c := &n.Blocks[i]
 		v := &c.Value
 		mergeValue(&m, v.Profile, v.Chain, heightKind, reportKey{v.ProviderID, v.Region, v.Sender, HTTP}, c,
-			func(c *chainReports) latestValues[BlockReport] { return c.heights }, heightFresh)
+			func(c *chainReports) latestValues[BlockReport] {
+				c.sampleHeads(s.clock.now())
+				return c.heights
+			}, heightFresh)
 	}
 	for i := range n.Healths {
 		c := &n.Healths[i]

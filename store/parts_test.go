@@ -391,8 +391,8 @@ func TestReports(t *testing.T) {
 	if p := state("p0"); p.HasHeight || p.Circuit[HTTP] != CircuitOpen {
 		t.Errorf("after a minute: %+v", p)
 	}
-	if p := state("p4"); p != nil {
-		t.Errorf("nothing is left of p4: %+v", p)
+	if p := state("p4"); p.Status != StatusUnknown || p.SilentSince == 0 || p.HasLag {
+		t.Errorf("p4 was lagging and went silent: %+v", p)
 	}
 	now = now.Add(200 * time.Second)
 	report(Block, "p9", "east", "gw1", func(e *Event) { e.Height = 1 }) // gw1 is alive, gw2 is not
@@ -400,8 +400,11 @@ func TestReports(t *testing.T) {
 	if p := state("p0"); p.Circuit[HTTP] != CircuitClosed || p.CircuitsKnown != 1 {
 		t.Errorf("after gw2 fell silent: %+v", p)
 	}
-	if p := state("p1"); p != nil {
-		t.Errorf("health of p1 is too old: %+v", p)
+	if p := state("p1"); p.HasHealth || p.Status != StatusUnknown || p.SilentSince == 0 {
+		t.Errorf("health of p1 is too old, and was bad: %+v", p)
+	}
+	if p := state("p2"); p != nil {
+		t.Errorf("nothing is left of p2: %+v", p)
 	}
 	if list := s.Circuits(Filter{}); len(list) != 2 || list[0].Stale || !list[1].Stale {
 		t.Errorf("listed: %+v", list)

@@ -115,15 +115,18 @@ type ProviderState struct {
 	Circuit          [2]CircuitState // by Transport: the worst fresh report; CircuitUnknown without one
 	CircuitsOpen     int
 	CircuitsKnown    int
-	HasHeight        bool // false: Height and LagBlocks mean nothing
+	HasHeight        bool // false: Height means nothing
 	Height           uint64
+	HasLag           bool  // false: LagBlocks means nothing, since nobody else says how high the chain is
 	LagBlocks        int64 // negative = behind
+	BlocksAhead      int64 // above 0: of a height that must be of another chain, by so much
 	HasHealth        bool
 	Health           HealthStatus // the worst fresh report
 	Failures         uint32       // consecutive failures, the most over fresh reports; only with HasHealth
 	RegionsReporting int
 	Status           Status
 	StatusReasons    []string
+	SilentSince      int64 // ms; above 0: it was bad when it was last heard of, then
 }
 
 // Status sums up a provider in a word.
@@ -175,7 +178,7 @@ type BlockReport struct {
 	Key, Profile, Chain, ProviderID, Region, Sender string
 	Height                                          uint64
 	LagBlocks                                       int64 // against the consensus of the chain in the region; only with HasLag
-	HasLag                                          bool  // false when the report is stale
+	HasLag                                          bool  // false when the report is stale, or there is no consensus
 	Source                                          HeightSource
 	LastSeenAt                                      int64
 	Stale                                           bool

@@ -70,8 +70,14 @@ func (r *RankRow) judge(q RankQuery, latency float64) {
 			exclude("circuit_open_" + Transport(transport).String())
 		}
 	}
-	if r.State.HasHeight && r.State.LagBlocks < laggingBelow {
+	if r.State.HasLag && r.State.LagBlocks < laggingBelow {
 		exclude("lagging")
+	}
+	if r.State.BlocksAhead > 0 {
+		exclude("ahead")
+	}
+	if f.Calls > 0 && r.State.SilentSince > 0 {
+		exclude("unknown")
 	}
 	if f.Calls == 0 {
 		// Nothing in the window: whatever is known of it is out of date.

@@ -67,7 +67,7 @@ func (s *Store) Blocks(f Filter) []BlockReport {
 	now := s.clock.now()
 	var list []BlockReport
 	s.eachChain(&f, func(c *chainReports, _ sightings) {
-		agreed := c.consensus(now)
+		heads := c.heads(now)
 		for key, r := range c.heights {
 			a := r.pick(f[NodeDim])
 			if a == nil || !f.takes(&key, false) {
@@ -76,8 +76,8 @@ func (s *Store) Blocks(f Filter) []BlockReport {
 			row := a.now
 			row.Stale = !a.fresh(now, heightFresh)
 			row.LastSeenAt = a.origin.local(row.LastSeenAt)
-			if height, ok := agreed[key.region]; ok && !row.Stale {
-				row.HasLag, row.LagBlocks = true, int64(row.Height)-int64(height)
+			if seen := headOf(a, key.provider); !row.Stale {
+				row.LagBlocks, _, row.HasLag = c.lag(key.region, heads[key.region], &seen)
 			}
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Region, row.Sender)
 			list = append(list, row)
@@ -140,24 +140,31 @@ type providerReports struct {
 	circuitsOpen, circuitsKnown int
 	hasHeight                   bool
 	height                      uint64
-	lag                         int64
+	hasLag                      bool
+	lag, ahead                  int64
 	hasHealth                   bool
 	health                      HealthStatus
 	failures                    uint32
 	regions                     []string // sorted
+	silences                    *silences
 }
 
-// reportsBy merges the fresh reports that a filter takes, by provider.
+// reportsBy merges the reports that a filter takes, by provider: fresh ones, and what
+// was bad and is not heard of any more.
 func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 	now := s.clock.now()
 	merged := make(map[providerKey]*providerReports)
-	at := func(chain string, key *reportKey) *providerReports {
+	of := func(chain string, key *reportKey) *providerReports {
 		k := providerKey{chain, key.provider}
 		p := merged[k]
 		if p == nil {
 			p = new(providerReports)
 			merged[k] = p
 		}
+		return p
+	}
+	at := func(chain string, key *reportKey) *providerReports {
+		p := of(chain, key)
 		p.regions = append(p.regions, key.region)
 		return p
 	}
@@ -185,6 +192,13 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 			p.failures = max(p.failures, a.now.ConsecutiveFailures)
 		}
 		c.mergeHeights(f, now, at)
+		c.silenced(f, now, senders, func(key *reportKey) *silences {
+			p := of(c.name, key)
+			if p.silences == nil {
+				p.silences = new(silences)
+			}
+			return p.silences
+		})
 	})
 	for _, p := range merged {
 		slices.Sort(p.regions)
@@ -193,34 +207,28 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 	return merged
 }
 
-// mergeHeights sets the height of providers, the highest fresh one, and their
-// lag: in each region the provider's highest fresh height against the region's
-// consensus, and of these the worst.
+// mergeHeights sets the height of providers, the highest fresh one, and their lag: in
+// each region by the provider's highest fresh height, and of these the worst.
 func (c *chainReports) mergeHeights(f *Filter, now int64, at func(chain string, key *reportKey) *providerReports) {
-	type place struct{ provider, region string }
-	best := make(map[place]uint64)
-	for key, r := range c.heights {
-		if a := r.pick(f[NodeDim]); a != nil && f.takes(&key, false) && a.fresh(now, heightFresh) {
-			p := at(c.name, &key)
-			p.height = max(p.height, a.now.Height)
-			k := place{key.provider, key.region}
-			best[k] = max(best[k], a.now.Height)
-		}
-	}
+	best := c.bestHeights(f, now)
 	if len(best) == 0 {
 		return
 	}
-	agreed := c.consensus(now)
-	for k, height := range best {
+	heads := c.heads(now)
+	for k, seen := range best {
 		p := at(c.name, &reportKey{provider: k.provider, region: k.region})
-		lag := int64(0)
-		if consensus, ok := agreed[k.region]; ok {
-			lag = int64(height) - int64(consensus)
-		}
-		if !p.hasHeight || lag < p.lag {
-			p.lag = lag
-		}
 		p.hasHeight = true
+		p.height = max(p.height, seen.height)
+		lag, ahead, ok := c.lag(k.region, heads[k.region], &seen)
+		if !ok {
+			continue
+		}
+		if !p.hasLag || lag < p.lag {
+			p.hasLag, p.lag = true, lag
+		}
+		if ahead {
+			p.ahead = max(p.ahead, lag)
+		}
 	}
 }
 

@@ -45,8 +45,9 @@ func sameState(a, b *ProviderState) bool {
 
 func (p *ProviderState) equal(o *ProviderState) bool {
 	return p.Circuit == o.Circuit && p.CircuitsOpen == o.CircuitsOpen && p.CircuitsKnown == o.CircuitsKnown &&
-		p.HasHeight == o.HasHeight && p.Height == o.Height && p.LagBlocks == o.LagBlocks && p.HasHealth == o.HasHealth &&
-		p.Health == o.Health && p.Failures == o.Failures && p.RegionsReporting == o.RegionsReporting && p.Status == o.Status
+		p.HasHeight == o.HasHeight && p.Height == o.Height && p.HasLag == o.HasLag && p.LagBlocks == o.LagBlocks &&
+		p.BlocksAhead == o.BlocksAhead && p.HasHealth == o.HasHealth &&
+		p.Health == o.Health && p.Failures == o.Failures && p.RegionsReporting == o.RegionsReporting && p.Status == o.Status && p.SilentSince == o.SilentSince
 }
 
 func samePrevious(a, b *Figures) bool {

@@ -57,8 +57,11 @@ func statusOf(f *Figures, p *ProviderState) (Status, []string) {
 	if f.Calls >= minCalls && f.P95 > degradedP95 {
 		match(StatusDegraded, "p95 %d ms", (f.P95+500)/1000)
 	}
-	if p.HasHeight && p.LagBlocks < laggingBelow {
-		match(StatusLagging, "%d blocks behind", -p.LagBlocks)
+	if p.BlocksAhead > 0 {
+		match(wrongHeight(p.BlocksAhead, true))
+	}
+	if p.HasLag && p.LagBlocks < laggingBelow {
+		match(wrongHeight(p.LagBlocks, false))
 	}
 	if status == StatusUnknown && (f.Calls > 0 || p.HasHealth && p.Health == Healthy) {
 		status = StatusHealthy

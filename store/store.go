@@ -81,6 +81,7 @@ type Store struct {
 	feedSequence atomic.Uint64
 	seriesCount  atomic.Int64
 	latestCount  atomic.Int64
+	headMarks    atomic.Int64 // kept of all chains, see height.go
 	senderCount  atomic.Int64
 	applyScratch sync.Pool
 	episodes     episodes

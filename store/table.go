@@ -48,7 +48,8 @@ type group struct {
 
 	// What the last sum gave; the row is made of it and of the scopes.
 	figures  Figures
-	previous Figures // before the window, when that is asked for and known
+	previous Figures  // before the window, when that is asked for and known
+	before   *Figures // of a provider without calls in the window: the last minutes in which it had some
 	regions  []Row
 	methods  []Row
 	active   []string // regions with calls in the window, sorted
@@ -419,6 +420,7 @@ func (t *Table) reported(g *group) bool {
 // totalParts sums what else is asked of a group.
 func (t *Table) totalParts(g *group) {
 	t.totalPrevious(g)
+	t.totalBefore(g)
 	if t.query.ExpandRegions {
 		g.regions = t.split(g, RegionDim)
 	}
@@ -436,6 +438,37 @@ func (t *Table) totalParts(g *group) {
 		g.methods = slices.DeleteFunc(g.methods, func(r Row) bool { return r.Calls == 0 })
 		g.methods = g.methods[:min(len(g.methods), maxMethods)]
 	}
+}
+
+// totalBefore sums the last minutes in which a provider had calls, when it has none in
+// the window.
+func (t *Table) totalBefore(g *group) {
+	g.before = nil
+	if !t.query.Providers || g.figures.Calls > 0 || g.figures.LastSeenAt == 0 {
+		return
+	}
+	node := g.dims[NodeDim]
+	for _, m := range g.members {
+		sh := &t.store.shards[shardOf(m.hash)]
+		sh.mu.Lock()
+		for _, r := range m.rows {
+			if node != "" && node != r.origin.name || !matches(t.query.Filter[NodeDim], r.origin.name) {
+				continue
+			}
+			seen := g.figures.LastSeenAt/1000 + r.origin.skew.Load()
+			r.eachCell(tier60s, stepAt(tier60s, seen)-1, func(_ int, e entry) {
+				scratch := r.origin.scratch()
+				r.unpackInto(scratch, e.packed)
+				t.part.merge(scratch)
+				r.origin.release(scratch)
+			}, func(l *liveCell) { t.part.merge(l.flush()) })
+		}
+		sh.mu.Unlock()
+	}
+	g.before = new(Figures)
+	t.store.figures(g.before, &t.part, t.percent[:])
+	g.before.LastSeenAt = g.figures.LastSeenAt
+	t.part.reset()
 }
 
 // maxMethods is how many methods of a provider are listed.
@@ -524,20 +557,21 @@ func (t *Table) makeRow(g *group) *Row {
 		}
 	}
 	if t.query.Providers {
-		row.Provider = providerState(t.reports[providerKey{g.dims[ChainDim], g.dims[ProviderDim]}], g.active, &row.Figures)
+		row.Provider = providerState(t.reports[providerKey{g.dims[ChainDim], g.dims[ProviderDim]}], g.active, &row.Figures, g.before)
 	}
 	return row
 }
 
 // providerState joins what was reported about a provider with what was counted.
-func providerState(r *providerReports, active []string, f *Figures) *ProviderState {
+func providerState(r *providerReports, active []string, f, before *Figures) *ProviderState {
 	state := new(ProviderState)
 	if r == nil {
 		r = new(providerReports)
 	}
 	state.Circuit = r.circuit
 	state.CircuitsOpen, state.CircuitsKnown = r.circuitsOpen, r.circuitsKnown
-	state.HasHeight, state.Height, state.LagBlocks = r.hasHeight, r.height, r.lag
+	state.HasHeight, state.Height = r.hasHeight, r.height
+	state.HasLag, state.LagBlocks, state.BlocksAhead = r.hasLag, r.lag, r.ahead
 	state.HasHealth, state.Health, state.Failures = r.hasHealth, r.health, r.failures
 	state.RegionsReporting = len(r.regions)
 	for _, region := range active {
@@ -545,6 +579,8 @@ func providerState(r *providerReports, active []string, f *Figures) *ProviderSta
 			state.RegionsReporting++
 		}
 	}
-	state.Status, state.StatusReasons = statusOf(f, state)
+	if state.Status, state.StatusReasons = statusOf(f, state); state.Status >= StatusHealthy {
+		state.silent(r.silences, f, before)
+	}
 	return state
 }

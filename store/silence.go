@@ -1,0 +1,93 @@
+package store
+
+import "time"
+
+// What was bad and is not heard of any more is not healthy for it: its status is
+// unknown, and says what it was and since when nobody knows.
+
+// silence is the last that was heard of something that was bad.
+type silence struct {
+	at     int64 // ms
+	was    Status
+	detail string
+}
+
+func (s *silence) String() string {
+	return s.was.String() + " when last heard of, " + time.UnixMilli(s.at).UTC().Format("2006-01-02T15:04:05Z") + ": " + s.detail
+}
+
+// keep makes other what is known, unless it is older, or nothing was bad.
+func (s *silence) keep(other silence) {
+	if other.detail != "" && other.at >= s.at {
+		*s = other
+	}
+}
+
+// silences are what is no longer heard of a provider on a chain.
+type silences struct {
+	height  silence
+	circuit [numTransports]silence
+	health  silence
+}
+
+// silenced says what stale circuits, heights and health last said that was bad. Of what
+// there are fresh reports of, providerState leaves them out.
+func (c *chainReports) silenced(f *Filter, now int64, senders sightings, at func(key *reportKey) *silences) {
+	for key, r := range c.circuits {
+		a := r.pick(f[NodeDim])
+		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || senders.trusted(key.sender, now) && !a.origin.silent.Load() {
+			continue
+		}
+		was := StatusRecovering
+		if a.now.State == CircuitOpen {
+			was = StatusCircuitOpen
+		}
+		at(&key).circuit[key.transport].keep(silence{
+			a.origin.local(a.now.LastSeenAt), was, key.transport.String() + " circuit " + a.now.State.String(),
+		})
+	}
+	for key, r := range c.heights {
+		if a := r.pick(f[NodeDim]); a != nil && a.detail != "" && f.takes(&key, false) {
+			at(&key).height.keep(silence{a.origin.local(a.now.LastSeenAt), a.wrong, a.detail})
+		}
+	}
+	for key, r := range c.healths {
+		a := r.pick(f[NodeDim])
+		if a == nil || !f.takes(&key, true) || a.fresh(now, healthFresh) || a.now.Status < Degraded && a.now.ConsecutiveFailures < degradedFailures {
+			continue
+		}
+		at(&key).health.keep(silence{a.origin.local(a.now.LastSeenAt), StatusDegraded, "reported " + a.now.Status.String()})
+	}
+}
+
+// silent makes a status unknown when what was bad went silent. Calls tell of circuits,
+// health and of themselves; nothing but a height tells of heights. before is what the
+// provider had in the last minutes in which it had calls.
+func (p *ProviderState) silent(r *silences, f, before *Figures) {
+	var last []silence
+	if r != nil && !p.HasHeight {
+		last = append(last, r.height)
+	}
+	if r != nil && f.Calls == 0 {
+		for transport, s := range r.circuit {
+			if p.Circuit[transport] == CircuitUnknown {
+				last = append(last, s)
+			}
+		}
+		if !p.HasHealth {
+			last = append(last, r.health)
+		}
+	}
+	if before != nil && p.Status == StatusUnknown {
+		if was, reasons := statusOf(before, new(ProviderState)); was < StatusHealthy {
+			last = append(last, silence{before.LastSeenAt, was, reasons[0]})
+		}
+	}
+	for i := range last {
+		if s := &last[i]; s.detail != "" {
+			p.Status = StatusUnknown
+			p.StatusReasons = append(p.StatusReasons, s.String())
+			p.SilentSince = max(p.SilentSince, s.at)
+		}
+	}
+}
