@@ -35,6 +35,8 @@ const (
 	aloneFor = 30 * time.Second
 )
 
+var errOwnSeed = errors.New("the seeds are this node alone")
+
 // lookup returns all addresses of a host, which may be an address itself.
 func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
@@ -161,6 +163,9 @@ func (c *Cluster) rejoin() {
 		c.mu.Unlock()
 		switch {
 		case warn:
+			if err == nil {
+				err = errOwnSeed
+			}
 			c.log.Warn("no other member is here: they do not run, or have another cluster name or secret", "error", err)
 		case err != nil:
 			c.log.Debug("seeds are missing", "error", err)

@@ -161,7 +161,8 @@ func checkReach(o *Options, keys secrets) error {
 	toldIP := net.ParseIP(told)
 	if !toldIP.IsLoopback() {
 		if h, _, err := net.SplitHostPort(o.HTTPAddr); err == nil && net.ParseIP(h).IsLoopback() {
-			return fmt.Errorf("members pull over HTTP, and --http %s cannot be reached from other machines", o.HTTPAddr)
+			return fmt.Errorf("members pull over HTTP, and %s cannot be reached from other machines: "+
+				"give --peer-http an address of the network, or --http", o.HTTPAddr)
 		}
 		return nil
 	}

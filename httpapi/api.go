@@ -37,8 +37,6 @@ type Ingester interface {
 
 // A Cluster is this node's part in a cluster.
 type Cluster interface {
-	// Handler answers what other members ask under /internal/.
-	Handler() http.Handler
 	// Reasons says why this node should not be asked yet, nil when it may be.
 	Reasons() []string
 	// Find has the store learn what members know of a request.
@@ -55,6 +53,7 @@ type Options struct {
 	UI             http.Handler // serves everything that is not the API; default: nothing
 	Version        string
 	Cluster        Cluster       // default: this node is alone
+	Members        http.Handler  // answers what members ask under /internal/; default: nothing is there
 	Logger         *slog.Logger  // default slog.Default()
 	AllowedHosts   Hosts         // that requests may name; default: IP addresses and localhost
 	WriteTimeout   time.Duration // for one frame of a stream; default 10 s
@@ -161,8 +160,8 @@ func (a *API) routes() *chi.Mux {
 		r.Get(path, handler)
 		r.Head(path, handler)
 	}
-	if a.options.Cluster != nil {
-		r.Handle("/internal/*", a.options.Cluster.Handler())
+	if a.options.Members != nil {
+		r.Handle("/internal/*", a.options.Members)
 	}
 	r.NotFound(a.notFound)
 	r.MethodNotAllowed(a.methodNotAllowed)

@@ -110,6 +110,14 @@ func (n *network) nft(i int, rules string) {
 // and read beside it.
 func startNetworkCluster(t *testing.T, net *network, names ...string) *processCluster {
 	t.Helper()
+	c := newNetworkCluster(t, net, names...)
+	c.start()
+	return c
+}
+
+// newNetworkCluster is the same before they are started.
+func newNetworkCluster(t *testing.T, net *network, names ...string) *processCluster {
+	t.Helper()
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("a secret of sixteen or more bytes\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -120,7 +128,6 @@ func startNetworkCluster(t *testing.T, net *network, names ...string) *processCl
 		m.prefix = []string{"ip", "netns", "exec", net.namespace[i]}
 		m.bind, m.http, m.gossip = "0.0.0.0:7400", net.oracleAddress(i)+":7400", net.address(i)+":7401"
 	}
-	c.start()
 	return c
 }
 

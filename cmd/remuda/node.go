@@ -42,6 +42,8 @@ type node struct {
 	listener net.Listener
 	returned net.Listener // of connections that the API had taken over
 	server   *http.Server
+	members  net.Listener // for members alone; nil without --peer-http
+	forThem  *http.Server // on members
 	admin    net.Listener // nil without --admin
 }
 
@@ -62,10 +64,20 @@ func (f *nodeFlags) validate() error {
 	if err := f.validateLimits(); err != nil {
 		return err
 	}
-	for flag, value := range map[string]string{"--secret-file": f.SecretFile, "--advertise": f.Advertise} {
+	for flag, value := range map[string]string{"--secret-file": f.SecretFile, "--advertise": f.Advertise, "--peer-http": f.PeerHTTP} {
 		if value != "" && !f.clustered() {
 			return usagef("%s is for a cluster: add --join, or --cluster to begin one", flag)
 		}
+	}
+	if f.PeerHTTP == "" {
+		return nil
+	}
+	local, err := isLoopback(f.PeerHTTP)
+	switch {
+	case err != nil:
+		return usagef("--peer-http %s: want host:port, such as 10.0.1.5:7402", f.PeerHTTP)
+	case !local && f.SecretFile == "":
+		return usagef("--peer-http %s can be reached from other machines: it needs --secret-file", f.PeerHTTP)
 	}
 	return nil
 }
@@ -123,6 +135,13 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		return nil, fmt.Errorf("--http: %w", err)
 	}
 	n.listener = limit(listener.(*net.TCPListener), f.MaxConnections) // it was asked for TCP
+	if f.PeerHTTP != "" {
+		members, err := net.Listen("tcp", f.PeerHTTP)
+		if err != nil {
+			return nil, fmt.Errorf("--peer-http: %w", err)
+		}
+		n.members = limit(members.(*net.TCPListener), f.MaxConnections)
+	}
 	if admin != "" {
 		if n.admin, err = net.Listen("tcp", admin); err != nil {
 			return nil, fmt.Errorf("--admin: %w", err)
@@ -149,16 +168,26 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	}
 	if n.cluster != nil {
 		options.Cluster = n.cluster
+		if n.members == nil {
+			options.Members = n.cluster.Handler()
+		} else {
+			n.forThem = newServer(n.cluster.Handler(), log)
+		}
 	}
 	if n.api, err = httpapi.New(options); err != nil {
 		return nil, err
 	}
 	n.returned = n.api.Returned(n.listener.Addr())
-	n.server = &http.Server{
-		Handler: n.api, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
-		ConnContext: httpapi.ConnContext, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	n.server = newServer(n.api, log)
+	n.server.ConnContext = httpapi.ConnContext
 	return n, nil
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, WriteTimeout: 30 * time.Second,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // makeStore makes the store of this run. Its number comes first: from the disk,
@@ -174,9 +203,13 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 	}
 	incarnation := max(least, uint64(wallClock().UnixMilli()))
 	if f.clustered() {
+		asked := n.listener
+		if n.members != nil {
+			asked = n.members
+		}
 		n.cluster, err = cluster.Join(ctx, cluster.Options{
 			Node: f.Node, Region: f.Region, Cluster: f.Cluster, Gossip: f.Gossip, Join: f.Join, Advertise: f.Advertise,
-			HTTPAddr: n.listener.Addr().String(), SecretFile: f.SecretFile, Packet: f.GossipPacket, Tick: f.Tick,
+			HTTPAddr: asked.Addr().String(), SecretFile: f.SecretFile, Packet: f.GossipPacket, Tick: f.Tick,
 			Incarnation: incarnation, Begin: begin, Logger: n.log,
 		})
 		if err != nil {
@@ -210,7 +243,7 @@ func (n *node) close() {
 			n.log.Warn("the cluster did not end well", "error", err)
 		}
 	}
-	for _, l := range []net.Listener{n.listener, n.admin} {
+	for _, l := range []net.Listener{n.listener, n.members, n.admin} {
 		if l != nil {
 			_ = l.Close()
 		}
@@ -242,13 +275,16 @@ func (n *node) run(ctx context.Context) error {
 		}
 		return n.ticks(ctx)
 	})
+	if n.members != nil {
+		group.Go(func() error { return ignoreClosed(n.forThem.Serve(n.members)) })
+	}
 	if n.dir != nil {
 		group.Go(func() error { return n.checkpoints(ctx) })
 	}
 	group.Go(func() error {
 		<-ctx.Done()
 		if errors.Is(context.Cause(ctx), errKilled) {
-			return n.server.Close()
+			return n.closeServers()
 		}
 		return n.drain(context.Cause(ctx))
 	})
@@ -321,15 +357,27 @@ func (n *node) drain(cause error) error {
 			n.log.Warn("the members could not be told", "error", err)
 		}
 	}
-	if err := n.server.Shutdown(ctx); err != nil {
+	err := n.server.Shutdown(ctx)
+	if n.forThem != nil {
+		err = errors.Join(err, n.forThem.Shutdown(ctx))
+	}
+	if err != nil {
 		n.log.Warn("requests did not end in time", "error", err)
-		_ = n.server.Close()
+		_ = n.closeServers()
 	}
 	if n.dir != nil {
 		n.checkpoint()
 	}
 	n.log.Info("drained", "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+func (n *node) closeServers() error {
+	err := n.server.Close()
+	if n.forThem != nil {
+		err = errors.Join(err, n.forThem.Close())
+	}
+	return err
 }
 
 func ignoreClosed(err error) error {

@@ -29,6 +29,7 @@ type nodeFlags struct {
 	Join                []string          `placeholder:"HOST:PORT" help:"Gossip addresses of members to join."`
 	Gossip              string            `default:"127.0.0.1:7401" help:"Address to gossip on, UDP and TCP."`
 	Advertise           string            `placeholder:"HOST" help:"Where members reach this node, if not at the address of --gossip."`
+	PeerHTTP            string            `name:"peer-http" placeholder:"ADDR" help:"Address at which members alone ask this node over HTTP (default: that of --http)."`
 	SecretFile          string            `placeholder:"FILE" help:"Secret of the cluster; needed beyond this machine. Several lines: the first is used, all are accepted."`
 	GossipPacket        int               `default:"1400" help:"Largest UDP packet in bytes, as far as the network carries it."`
 	DataDir             string            `placeholder:"DIR" help:"Where to keep checkpoints, so that windows survive a stop."`
@@ -97,16 +98,23 @@ func (c *serveCommand) checkAddresses() error {
 		if address == "" || c.Insecure {
 			continue
 		}
-		host, _, err := net.SplitHostPort(address)
+		local, err := isLoopback(address)
 		if err != nil {
 			return usagef("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
 		}
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !local {
 			return usagef("%s %s can be reached from other machines, and there is no authentication yet: "+
 				"serve on 127.0.0.1 behind a proxy that authenticates, or add --insecure", flag, address)
 		}
 	}
 	return nil
+}
+
+// isLoopback reports whether an address can be reached from this machine only.
+func isLoopback(address string) (bool, error) {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback(), err
 }
 
 // hostName is the default name of a node: the host's, as far as an id can hold it.
