@@ -55,6 +55,20 @@ func bothWays(t *testing.T, test func(t *testing.T, start starter)) {
 	})
 }
 
+// allWays is the same for clients that take gzip, too.
+func allWays(t *testing.T, test func(t *testing.T, start starter)) {
+	bothWays(t, test)
+	t.Run("gzip", func(t *testing.T) {
+		bothWays(t, func(t *testing.T, start starter) {
+			test(t, func(tb testing.TB, change func(*httpapi.Options)) *testNode {
+				n := start(tb, change)
+				n.server.Client().Transport.(*http.Transport).DisableCompression = false
+				return n
+			})
+		})
+	})
+}
+
 type starter = func(testing.TB, func(*httpapi.Options)) *testNode
 
 func newTestNode(tb testing.TB, change func(*httpapi.Options)) *testNode {
@@ -99,6 +113,7 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 			_ = n.server.Config.Serve(returned) // until it is closed
 		}()
 	}
+	n.server.Client().Transport.(*http.Transport).DisableCompression = true
 	ctx, cancel := context.WithCancel(context.Background())
 	ticking := make(chan struct{})
 	go func() {

@@ -36,7 +36,7 @@ func byKey(rows []map[string]any) map[string]map[string]any {
 // some of them slow and some of them losing their connection. Whenever the
 // writers pause, what each reader has put together equals what REST says at that
 // revision; expiry included, for the clock is moved as well.
-func TestStreamsEqualREST(t *testing.T) { bothWays(t, testStreamsEqualREST) }
+func TestStreamsEqualREST(t *testing.T) { allWays(t, testStreamsEqualREST) }
 
 func testStreamsEqualREST(t *testing.T, start starter) {
 	n := start(t, nil)
@@ -322,7 +322,7 @@ func testReaderThatNeverReads(t *testing.T, start starter) {
 
 // TestManyReadersOfOneView: all get every frame, the same bytes under the same cursor,
 // and a frame is computed once however many they are.
-func TestManyReadersOfOneView(t *testing.T) { bothWays(t, testManyReadersOfOneView) }
+func TestManyReadersOfOneView(t *testing.T) { allWays(t, testManyReadersOfOneView) }
 
 func testManyReadersOfOneView(t *testing.T, start starter) {
 	n := start(t, nil)
@@ -417,7 +417,7 @@ func testReaderThatPauses(t *testing.T, start starter) {
 
 // TestQuietStreamsLast: a deadline is for writing a frame, not for the time between
 // two.
-func TestQuietStreamsLast(t *testing.T) { bothWays(t, testQuietStreamsLast) }
+func TestQuietStreamsLast(t *testing.T) { allWays(t, testQuietStreamsLast) }
 
 func testQuietStreamsLast(t *testing.T, start starter) {
 	n := start(t, func(o *httpapi.Options) { o.WriteTimeout = 200 * time.Millisecond })
@@ -473,7 +473,7 @@ func testEndWithoutBye(t *testing.T, start starter) {
 
 // TestShutdownSaysBye: streams of both kinds are told, with their last cursor,
 // and new ones are turned away.
-func TestShutdownSaysBye(t *testing.T) { bothWays(t, testShutdownSaysBye) }
+func TestShutdownSaysBye(t *testing.T) { allWays(t, testShutdownSaysBye) }
 
 func testShutdownSaysBye(t *testing.T, start starter) {
 	n := start(t, nil)
@@ -514,7 +514,7 @@ func TestReadYourWrites(t *testing.T) {
 }
 
 // TestCursorsFromElsewhere: whatever a Last-Event-ID is, the answer is a stream.
-func TestCursorsFromElsewhere(t *testing.T) { bothWays(t, testCursorsFromElsewhere) }
+func TestCursorsFromElsewhere(t *testing.T) { allWays(t, testCursorsFromElsewhere) }
 
 func testCursorsFromElsewhere(t *testing.T, start starter) {
 	n := start(t, nil)
@@ -553,7 +553,7 @@ func testCursorsFromElsewhere(t *testing.T, start starter) {
 }
 
 // TestTopics: several views on one connection, one frame for all.
-func TestTopics(t *testing.T) { bothWays(t, testTopics) }
+func TestTopics(t *testing.T) { allWays(t, testTopics) }
 
 func testTopics(t *testing.T, start starter) {
 	n := start(t, nil)

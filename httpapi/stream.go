@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/r3labs/sse/v2"
+
+	"remuda/headers"
 )
 
 // streams holds the views and the subscribers of a node.
@@ -53,7 +55,7 @@ func newStreams(a *API) (*streams, error) {
 	}
 	s.server.AutoReplay, s.server.AutoStream, s.server.BufferSize = false, false, 1
 	head := make(http.Header)
-	streamHead(head, "sse")
+	streamHead(head, "sse", false)
 	s.server.Headers = make(map[string]string)
 	for name := range head {
 		s.server.Headers[name] = head.Get(name) // the library sets others unless told
@@ -227,16 +229,21 @@ type greeter interface {
 
 // streamHead sets the headers of a stream: it is not kept, changed or held back by
 // anybody on the way.
-func streamHead(h http.Header, format string) {
+func streamHead(h http.Header, format string, zip bool) {
 	h["Content-Type"] = contentTypes[format]
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
+	h["Vary"] = varyAccept
+	if zip {
+		h.Set("Content-Encoding", "gzip")
+	}
 }
 
 // stream answers a read with a live stream.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *params, format string) {
+	zip := headers.TakesGzip(r.Header)
 	if r.Method == http.MethodHead {
-		streamHead(w.Header(), format)
+		streamHead(w.Header(), format, zip)
 		return
 	}
 	sub := &subscriber{
@@ -255,6 +262,9 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 		seen, cursor = 0, ""
 	}
 	f := &feeder{api: a, sub: sub, view: v, seen: seen, cursor: cursor, left: p.maxFrames}
+	if zip {
+		f.zip = new(zipping)
+	}
 	if format == "sse" {
 		if conn := take(w, r); conn != nil {
 			// The request's goroutine ends here, and frees what it held.
@@ -263,11 +273,14 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 		}
 	}
 	defer a.streams.leave(sub, v)
-	if format == "sse" {
+	switch {
+	case zip:
+		a.serveZipped(w, r, f)
+	case format == "sse":
 		a.serveSSE(w, r, f)
-		return
+	default:
+		a.serveLines(w, r, f)
 	}
-	a.serveLines(w, r, f)
 }
 
 // noteCut says that a stream is ended because its reader was too slow.
@@ -286,6 +299,7 @@ type feeder struct {
 	cursor string // of that frame
 	left   int    // frames until max_frames; 0 = as many as there are
 	due    []*frame
+	zip    *zipping // nil unless the reader takes gzip
 }
 
 // errDone ends a stream that has had all the frames it asked for.
@@ -399,9 +413,13 @@ func (f *feeder) sent(fr *frame) error {
 	f.sub.acks.written()
 	f.sub.lastWrite.Store(f.sub.acks.last / int64(time.Millisecond))
 	f.sub.frames.Add(1)
-	f.sub.bytes.Add(uint64(len(fr.data)))
+	size := len(fr.data)
+	if f.zip != nil {
+		size = len(fr.zipped(f.sub.format == "ndjson").blocks())
+	}
+	f.sub.bytes.Add(uint64(size))
 	f.api.streams.written.Add(1)
-	f.api.streams.bytes.Add(uint64(len(fr.data)))
+	f.api.streams.bytes.Add(uint64(size))
 	f.seen, f.cursor = fr.sequence, fr.cursor
 	if f.left > 0 {
 		if f.left--; f.left == 0 {

@@ -275,9 +275,11 @@ func (s *instantSink) put(wire []byte, f *frame) error {
 	return slowOr(s.err)
 }
 
-func (s *instantSink) frame(_ string, f *frame) error  { return s.put(f.wire, f) }
-func (s *instantSink) beat() error                     { return s.put(heartbeatChunk, nil) }
-func (s *instantSink) bye(reason, cursor string) error { return s.put(byeChunks(reason, cursor), nil) }
+func (s *instantSink) frame(_ string, f *frame) error { return s.put(s.seat.frameChunk(f), f) }
+func (s *instantSink) beat() error                    { return s.put(s.seat.beatChunk(), nil) }
+func (s *instantSink) bye(reason, cursor string) error {
+	return s.put(s.seat.byeChunks(reason, cursor), nil)
+}
 
 // patientSink writes to one seat and waits for its socket, within the write timeout.
 type patientSink struct{ *seat }
@@ -292,7 +294,7 @@ func (s *patientSink) write(wire []byte) error {
 
 // head writes the headers and the hello.
 func (s *patientSink) head(h http.Header, lastCursor string) error {
-	streamHead(h, "sse")
+	streamHead(h, "sse", s.zip != nil)
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	h.Set("Transfer-Encoding", "chunked")
 	h.Set("Connection", "close")
@@ -302,22 +304,56 @@ func (s *patientSink) head(h http.Header, lastCursor string) error {
 	wire.WriteString("\r\n")
 	s.sub.acks.writing()
 	return s.write(appendChunk(wire.Bytes(), func(dst []byte) []byte {
-		dst = append(append(append(dst, "retry: "...), retryMillis()...), '\n')
-		return appendEvent(dst, "hello", lastCursor, s.api.helloData(s.view.interval))
+		hello := s.helloEvent(lastCursor)
+		if s.zip != nil {
+			return append(append(dst, gzipHead...), s.zip.add(stored(hello)).blocks()...)
+		}
+		return append(dst, hello...)
 	}))
 }
 
-func (s *patientSink) frame(_ string, f *frame) error  { return s.write(f.wire) }
-func (s *patientSink) beat() error                     { return s.write(heartbeatChunk) }
-func (s *patientSink) bye(reason, cursor string) error { return s.write(byeChunks(reason, cursor)) }
+func (s *patientSink) frame(_ string, f *frame) error  { return s.write(s.frameChunk(f)) }
+func (s *patientSink) beat() error                     { return s.write(s.beatChunk()) }
+func (s *patientSink) bye(reason, cursor string) error { return s.write(s.byeChunks(reason, cursor)) }
 
-var heartbeatChunk = appendChunk(nil, func(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) })
+// frameChunk is a frame as the seat's reader takes it. What these return is to be written.
+func (t *seat) frameChunk(f *frame) []byte {
+	if t.zip != nil {
+		return t.zip.add(f.zipped(false)).wire
+	}
+	return f.wire
+}
+
+const heartbeat = ": keep-alive\n\n"
+
+var heartbeatChunk = appendChunk(nil, func(dst []byte) []byte { return append(dst, heartbeat...) })
+
+func (t *seat) beatChunk() []byte {
+	if t.zip != nil {
+		return t.zip.add(zippedBeat).wire
+	}
+	return heartbeatChunk
+}
 
 // byeChunks are the last event of a stream and the end of its body.
-func byeChunks(reason, cursor string) []byte {
+func (t *seat) byeChunks(reason, cursor string) []byte {
 	return append(appendChunk(nil, func(dst []byte) []byte {
-		return appendEvent(dst, "bye", cursor, []byte(`{"reason":"`+reason+`"}`))
+		bye := byeEvent(reason, cursor)
+		if t.zip != nil {
+			bye = t.zip.end(stored(bye))
+		}
+		return append(dst, bye...)
 	}), "0\r\n\r\n"...)
+}
+
+// helloEvent is the first event of a stream.
+func (f *feeder) helloEvent(lastCursor string) []byte {
+	dst := append(append([]byte("retry: "), retryMillis()...), '\n')
+	return appendEvent(dst, "hello", lastCursor, f.api.helloData(f.view.interval))
+}
+
+func byeEvent(reason, cursor string) []byte {
+	return appendEvent(nil, "bye", cursor, []byte(`{"reason":"`+reason+`"}`))
 }
 
 // appendEvent appends a server-sent event. Data is one line.

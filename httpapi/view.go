@@ -38,18 +38,40 @@ type view struct {
 	begun    bool
 }
 
-// frame is one state of a view, or the way to it from the one before. It is never
-// changed, so that all subscribers can share it.
+// frame is one state of a view, or the way to it from the one before. What it says is
+// never changed, so that all subscribers can share it.
 type frame struct {
 	sequence uint64
 	cursor   string
+	event    string
 	wire     []byte // the whole event as a chunk of HTTP/1.1
 	data     []byte // of wire: the JSON document
+
+	zip [2]struct { // made when the first reader takes it: as an event, as a line
+		once sync.Once
+		part *zipped
+	}
+}
+
+// zipped is the frame compressed, as an event or as a line of JSON.
+func (f *frame) zipped(line bool) *zipped {
+	z := &f.zip[0]
+	if line {
+		z = &f.zip[1]
+	}
+	z.once.Do(func() {
+		plain := f.wire[len(chunkHead) : len(f.wire)-len("\r\n")]
+		if line {
+			plain = append(append(lineHead(f.event), f.data[1:]...), lineEnd...)
+		}
+		z.part = deflate(plain)
+	})
+	return z.part
 }
 
 // newFrame makes a frame of what content appends. Room is for how many bytes.
 func newFrame(event string, sequence uint64, cursor string, room int, content func([]byte) []byte) *frame {
-	f := &frame{sequence: sequence, cursor: cursor}
+	f := &frame{sequence: sequence, cursor: cursor, event: event}
 	wire := append(make([]byte, 0, room+len(cursor)+64), chunkHead...)
 	wire = appendEventHead(wire, event, cursor)
 	begin := len(wire)
@@ -91,7 +113,8 @@ func (v *view) place(cursor string, incarnation uint64) (sequence uint64, ok boo
 
 // next brings the view up to the present slot and returns what a reader who has
 // seen a frame still needs: the deltas after it, appended to dst, or a snapshot when
-// it has seen none, too old a one, or is further behind than most.
+// it has seen none, too old a one, or is further behind than most, or is late and a snapshot
+// is shorter.
 func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnation uint64) (deltas []*frame, snapshot *frame) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -101,7 +124,9 @@ func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnat
 	newest := v.deltas[len(v.deltas)-1].sequence
 	oldest := v.deltas[0].sequence
 	if seen > 0 && seen <= newest && seen+1 >= oldest && newest-seen <= uint64(most) {
-		return append(dst, v.deltas[seen+1-oldest:]...), nil
+		if due := v.deltas[seen+1-oldest:]; most != maxBehindLive || len(due) < 2 || v.sum(due) <= v.whole {
+			return append(dst, due...), nil
+		}
 	}
 	if v.snapshot == nil {
 		v.snapshot = newFrame("snapshot", newest, v.deltas[len(v.deltas)-1].cursor, v.whole+1024, func(dst []byte) []byte {
@@ -110,6 +135,13 @@ func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnat
 		v.whole = max(v.whole, len(v.snapshot.data))
 	}
 	return dst, v.snapshot
+}
+
+func (v *view) sum(list []*frame) (bytes int) {
+	for _, f := range list {
+		bytes += len(f.data)
+	}
+	return bytes
 }
 
 // compute makes the next frame.
