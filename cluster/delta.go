@@ -10,7 +10,7 @@ import (
 
 // A delta is what one user event carries: the head of a sequence and, as far as
 // there is room, what has changed in it. docs/wire.md describes its bytes.
-const wireVersion = 1
+const wireVersion = 2
 
 // maxSequence is the greatest number of a sequence: 60 years of ticks.
 const maxSequence = 1<<32 - 1

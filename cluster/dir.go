@@ -41,7 +41,7 @@ type Remembered struct {
 const (
 	incarnationFile = "incarnation"
 	checkpointFile  = "checkpoint"
-	checkpointMagic = "remuda checkpoint 1\n"
+	checkpointMagic = "remuda checkpoint 2\n"
 
 	// CheckpointEvery is how often a checkpoint wants to be made.
 	CheckpointEvery = time.Minute

@@ -599,3 +599,36 @@ func testTopics(t *testing.T, start starter) {
 		}
 	}
 }
+
+// TestPercentilesAreObserved: no percentile is beyond what was observed, of failures
+// as of successes, and 0 is 0.
+func TestPercentilesAreObserved(t *testing.T) {
+	n := newTestNode(t, nil)
+	line := func(provider, result string, ms float64) string {
+		return fmt.Sprintf(`{"chain":"base","provider_id":%q,"method":"m","duration_ms":%v,"result":%q}`, provider, ms, result)
+	}
+	n.post(http.StatusAccepted,
+		line("t", "error", 10000), line("z", "error", 0), line("one", "error", 0.001), line("both", "error", 0), line("both", "error", 10000),
+		line("good", "success", 0), line("good", "success", 0), line("good", "success", 7))
+	check := func(when string) {
+		t.Helper()
+		rows := byKey(n.rows("/api/v1/providers?window=15m"))
+		for provider, want := range map[string]float64{"t": 10000, "z": 0, "one": 0.001, "both": 10000} {
+			if got := rows["base/"+provider]["failure_p95_latency_ms"]; got != want {
+				t.Errorf("%s, %s: %v, not %v", when, provider, got, want)
+			}
+		}
+		good := rows["base/good"]
+		if p99 := good["p99_latency_ms"].(float64); p99 < 6.9 || p99 > 7 || good["p50_latency_ms"] != 0.0 || good["failure_p95_latency_ms"] != nil {
+			t.Errorf("%s: %v", when, good)
+		}
+	}
+	check("at once")
+	n.pass(3 * time.Minute) // they are packed, and summed
+	check("later")
+	n.post(http.StatusAccepted, line("both", "error", 20))
+	n.pass(14 * time.Minute)
+	if p := byKey(n.rows("/api/v1/providers?window=15m"))["base/both"]["failure_p95_latency_ms"]; p != 20.0 {
+		t.Errorf("of what is left: %v", p)
+	}
+}

@@ -84,6 +84,8 @@ type cell struct {
 	successes  distribution
 	failures   distribution
 	categories []categoryCount // errors by category, by id
+
+	failedMin, failedMax uint64 // of failures; meaningless without one
 }
 
 type categoryCount struct {
@@ -98,7 +100,7 @@ func (c *cell) empty() bool { return c.samples == 0 }
 // reset empties the cell and keeps its memory.
 func (c *cell) reset() {
 	c.counts = counts{}
-	c.min, c.max = 0, 0
+	c.min, c.max, c.failedMin, c.failedMax = 0, 0, 0, 0
 	c.successes.reset()
 	c.failures.reset()
 	c.categories = c.categories[:0]
@@ -135,6 +137,15 @@ func (c *cell) extend(low, high uint64) {
 	c.min, c.max = min(c.min, low), max(c.max, high)
 }
 
+// extendFailed is extend for failures.
+func (c *cell) extendFailed(low, high uint64) {
+	if c.errors == 0 {
+		c.failedMin, c.failedMax = low, high
+		return
+	}
+	c.failedMin, c.failedMax = min(c.failedMin, low), max(c.failedMax, high)
+}
+
 func (c *cell) addCategory(id categoryID, n uint64) {
 	at, found := slices.BinarySearchFunc(c.categories, id, func(a categoryCount, b categoryID) int { return int(a.id) - int(b) })
 	if found {
@@ -151,6 +162,9 @@ func (c *cell) merge(o *cell) {
 	if o.hasSuccess() {
 		c.extend(o.min, o.max)
 	}
+	if o.errors > 0 {
+		c.extendFailed(o.failedMin, o.failedMax)
+	}
 	c.successes.merge(&o.successes)
 	c.failures.merge(&o.failures)
 	for _, k := range o.categories {
@@ -159,13 +173,14 @@ func (c *cell) merge(o *cell) {
 	c.counts.merge(&o.counts)
 }
 
-// subtract takes away what was merged before. min and max cannot follow: it
-// reports whether one of them may have been o's.
+// subtract takes away what was merged before. The least and the greatest latencies
+// cannot follow: it reports whether one of them may have been o's.
 func (c *cell) subtract(o *cell) (rescan bool) {
 	if o.empty() {
 		return false
 	}
-	rescan = o.hasSuccess() && (o.min <= c.min || o.max >= c.max)
+	rescan = o.hasSuccess() && (o.min <= c.min || o.max >= c.max) ||
+		o.errors > 0 && (o.failedMin <= c.failedMin || o.failedMax >= c.failedMax)
 	c.counts.subtract(&o.counts)
 	if c.empty() {
 		c.reset()

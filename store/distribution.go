@@ -87,12 +87,9 @@ func bounds(b int) (lower, upper float64) {
 }
 
 // midpoint is the value that stands for a bucket: the one whose relative
-// distance to both bounds is the same, 2·lo·hi/(lo+hi). The lowest bucket has no
-// such value, and stands for 1 µs.
+// distance to both bounds is the same, 2·lo·hi/(lo+hi). That of the lowest bucket is 0:
+// where it holds nothing but 1 µs, the least latency says so.
 func midpoint(b int) float64 {
-	if b == 0 {
-		return 1
-	}
 	lower, upper := bounds(b)
 	return 2 * lower * upper / (lower + upper)
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"math"
 	"slices"
 	"strings"
 )
@@ -25,7 +24,7 @@ func (s *Store) figures(f *Figures, c *cell, out []Micros) {
 		f.Avg, f.Max = Micros(c.sum.over(n)), Micros(c.max)
 	}
 	if c.errors > 0 {
-		c.failures.percentiles(c.errors, 0, math.MaxInt64, failurePart, out)
+		c.failures.percentiles(c.errors, c.failedMin, c.failedMax, failurePart, out)
 		f.FailureP95 = out[0]
 		f.Categories = make([]CategoryCount, 0, len(c.categories))
 		for _, k := range c.categories {

@@ -22,6 +22,7 @@ type liveCell struct {
 func (l *liveCell) add(k *call) {
 	l.dirty, l.summed = true, false
 	if k.failed {
+		l.extendFailed(k.micros, k.micros)
 		l.failures.add(int(k.bucket), uint64(k.weight))
 		l.addCategory(k.category, uint64(k.weight))
 		l.counts.add(k)

@@ -131,7 +131,8 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 			r.P95, r.P99 = rankOf(latencies[key], 950, low, high), rankOf(latencies[key], 990, low, high)
 		}
 		if r.Errors > 0 {
-			r.FailureP95 = rankOf(failures[key], 950, 0, maxMicros)
+			low, high := extremes(failures[key])
+			r.FailureP95 = rankOf(failures[key], 950, low, high)
 		}
 		scope := ""
 		if slices.Contains(q.By, ChainDim) {

@@ -12,8 +12,9 @@ import (
 //
 //	flags        1 byte: which of the optional parts below differ from their default
 //	calls        uvarint
-//	[errors]     errors, provider errors, request errors, number of categories,
-//	             then per category: 1+known id, or 0 and the name with its length; count
+//	[errors]     errors, provider errors, request errors, min and max-min of the
+//	             failures' latencies, number of categories, then per category: 1+known
+//	             id, or 0 and the name with its length; count
 //	[requests]   uvarint, else equal to calls
 //	[samples]    uvarint, else equal to calls
 //	[failovers]  uvarint, else 0
@@ -65,6 +66,8 @@ func (c *cell) appendPacked(dst []byte, names *categories) []byte {
 		dst = binary.AppendUvarint(dst, c.errors)
 		dst = binary.AppendUvarint(dst, c.providerErrors)
 		dst = binary.AppendUvarint(dst, c.requestErrors)
+		dst = binary.AppendUvarint(dst, c.failedMin)
+		dst = binary.AppendUvarint(dst, c.failedMax-c.failedMin)
 		dst = appendPackedCategories(dst, c.categories, names)
 	}
 	if flags&packRequests != 0 {
@@ -206,6 +209,8 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 	c.requests, c.samples = c.calls, c.calls
 	if flags&packErrors != 0 {
 		c.errors, c.providerErrors, c.requestErrors = u.uvarint(), u.uvarint(), u.uvarint()
+		c.failedMin = u.uvarint()
+		c.failedMax = c.failedMin + u.uvarint()
 		u.categories(c, names)
 	}
 	if flags&packRequests != 0 {
@@ -240,7 +245,7 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 func (c *cell) plausible(flags byte) bool {
 	return flags>>6 == 0 && c.samples > 0 && c.calls >= c.samples && c.errors <= c.calls && c.providerErrors <= c.errors &&
 		c.requests <= c.calls && c.requestErrors <= c.requests && c.requestErrors <= c.errors &&
-		c.min <= c.max && c.max <= maxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
+		c.min <= c.max && c.max <= maxMicros && c.failedMin <= c.failedMax && c.failedMax <= maxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
 		(flags&packErrors != 0) == (c.errors > 0) && c.sum.high < c.calls
 }
 
@@ -349,19 +354,18 @@ func (u *unpacker) dense(d *distribution, n uint64) (sum uint64) {
 	return sum
 }
 
-// packedRange reads only min and max of a cell that was packed here, ok when it
-// has a success.
-func packedRange(packed []byte) (low, high uint64, ok bool) {
+// packedRanges reads only the least and the greatest latencies of a cell that was packed
+// here into an empty one, together with how many calls and errors they are of.
+func (c *cell) packedRanges(packed []byte) {
 	flags := packed[0]
-	if flags&packSuccesses == 0 {
-		return 0, 0, false
-	}
 	u := unpacker{rest: packed[1:]}
-	u.uvarint()
+	c.calls = u.uvarint()
 	if flags&packErrors != 0 {
+		c.errors = u.uvarint()
 		u.uvarint()
 		u.uvarint()
-		u.uvarint()
+		c.failedMin = u.uvarint()
+		c.failedMax = c.failedMin + u.uvarint()
 		for range u.uvarint() {
 			if u.uvarint() == 0 {
 				u.rest = u.rest[u.uvarint():]
@@ -369,11 +373,14 @@ func packedRange(packed []byte) (low, high uint64, ok bool) {
 			u.uvarint()
 		}
 	}
+	if flags&packSuccesses == 0 {
+		return
+	}
 	for _, flag := range [...]byte{packRequests, packSamples, packFailovers} {
 		if flags&flag != 0 {
 			u.uvarint()
 		}
 	}
-	low = u.uvarint()
-	return low, low + u.uvarint(), true
+	c.min = u.uvarint()
+	c.max = c.min + u.uvarint()
 }

@@ -40,7 +40,7 @@ type row struct {
 // are added by the reader.
 type windowTotal struct {
 	cell
-	rescan bool // min and max may belong to a cell that left
+	rescan bool // a least or greatest latency may be of a cell that left
 }
 
 // counted reports whether a cell is part of a window that starts at start. A
@@ -247,19 +247,20 @@ func (r *row) total(w Window) *windowTotal {
 	}
 	if t.rescan {
 		t.rescan = false
-		first := true
+		var all, one cell
 		r.eachPacked(w, func(_ int, e entry) {
-			low, high, ok := packedRange(e.packed)
-			if !ok {
-				return
+			one = cell{}
+			one.packedRanges(e.packed)
+			if one.hasSuccess() {
+				all.extend(one.min, one.max)
 			}
-			if first {
-				t.min, t.max = low, high
-				first = false
-				return
+			if one.errors > 0 {
+				all.extendFailed(one.failedMin, one.failedMax)
 			}
-			t.min, t.max = min(t.min, low), max(t.max, high)
+			all.calls += one.calls
+			all.errors += one.errors
 		})
+		t.min, t.max, t.failedMin, t.failedMax = all.min, all.max, all.failedMin, all.failedMax
 	}
 	return t
 }
