@@ -29,13 +29,16 @@ const pool = `{
 			const topics = {};
 			for (const topic of new URL(url, location.href).searchParams.getAll('topic')) {
 				const path = topic.split('?')[0];
-				topics[topic] = { meta, [path === 'series' ? 'series' : path === 'histogram' ? 'histograms' : 'rows']: rows[path] ?? [] };
+				const step_ms = topic.includes('window=1h') ? 3600000 / 60 : 1000;
+				rows.series = (new URLSearchParams(topic.split('?')[1]).get('metric') ?? '').split(',').map((metric) => ({ key: 'default', provider_id: 'default', metric,
+					points: Array.from({ length: 60 }, (_, i) => [(Math.floor(at / step_ms) - 59 + i) * step_ms, 10 + i % 7]) }));
+				topics[topic] = { meta: { ...meta, step_ms, window_ms: 60 * step_ms }, [path === 'series' ? 'series' : path === 'histogram' ? 'histograms' : 'rows']: rows[path] ?? [] };
 			}
 			const say = (type, data) => this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data) }));
 			setTimeout(() => { say('hello', { interval_ms: 500, server_at: Date.now() }); say('snapshot', { meta, topics }); });
 			this.beat = setInterval(() => {
 				const now = { ...meta, at: Date.now() };
-				say('delta', { meta: now, topics: Object.fromEntries(Object.keys(topics).map((t) => [t, { meta: now, upsert: [], remove: [] }])) });
+				say('delta', { meta: now, topics: Object.fromEntries(Object.entries(topics).map(([t, part]) => [t, { meta: { ...part.meta, at: now.at }, upsert: [], remove: [] }])) });
 			}, 500);
 		}
 		close() { clearInterval(this.beat); }

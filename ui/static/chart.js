@@ -1,6 +1,8 @@
 // Charts over time: uPlot inside of an element, so that templates only hand over a
-// model. Gaps stay gaps; marks are vertical lines; the cursor is shared by all
-// charts of a screen.
+// model. Steps are drawn as long as they lasted, so one without neighbours is there
+// too, and those that may still rise are dashed. Gaps stay gaps. Marks are vertical
+// lines, at the beginning of their step: no effect is left of its cause. The cursor is
+// shared by all charts of a screen.
 
 const probe = document.createElement('span');
 probe.hidden = true;
@@ -73,7 +75,7 @@ class Chart extends HTMLElement {
   /** @param {ChartModel} model */
   set model(model) {
     this.#model = model;
-    this.setAttribute('aria-label', `${model.name}: ${model.lines.map((l) => `${l.label} ${model.text(l.values.findLast((v) => v !== null) ?? null)}`).join(', ')}`);
+    this.setAttribute('aria-label', `${model.name}: ${model.lines.map((l) => `${l.label} ${model.text(l.values.slice(0, model.whole).findLast((v) => v !== null) ?? null)}`).join(', ')}`);
     if (this.isConnected && this.#seen && performance.now() - this.#drawn > drawEvery) this.#draw();
   }
 
@@ -115,17 +117,18 @@ class Chart extends HTMLElement {
 
   /** Without a cursor the legend shows the newest values. @param {any} u */
   #latest(u) {
-    const { at, lines } = this.model;
-    const newest = at.findLastIndex((_, i) => lines.some((l) => l.values[i] !== null));
+    const { at, lines, whole = at.length } = this.model;
+    const newest = at.findLastIndex((_, i) => i < whole && lines.some((l) => l.values[i] !== null));
     if (!(u.cursor.left >= 0) && u.legend.idx !== newest) u.setLegend({ idx: newest }, false);
   }
 
   /** @param {ChartModel} m */
   #options(m) {
+    const stepped = m.step ? { paths: (/** @type {any} */ u, /** @type {number} */ i) => ({ stroke: this.#steps(u, i, 0, this.model.whole), fill: null, clip: null, band: null, gaps: null, flags: 0 }) } : {};
     const axis = { stroke: color('--quiet'), font: '12px system-ui, sans-serif', grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
     return {
       width: this.clientWidth, height: m.height, padding: [10, 24, 0, 0],
-      cursor: { sync: { key: 'time', setSeries: false }, drag: { x: false, y: false }, points: { size: 6 }, y: false },
+      cursor: { dataIdx: (/** @type {any} */ u, /** @type {number} */ _i, /** @type {number} */ k, /** @type {number} */ x) => (m.step && k > 0 && u.data[0][k] > x ? k - 1 : k), sync: { key: 'time', setSeries: false }, drag: { x: false, y: false }, points: { size: 6 }, y: false },
       legend: { live: true, markers: { width: 0, fill: (/** @type {any} */ u, /** @type {number} */ i) => u.series[i].stroke(u, i) } },
       scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },
       axes: [
@@ -135,13 +138,48 @@ class Chart extends HTMLElement {
       series: [
         { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? new Date(t * 1000).toLocaleTimeString('en-GB') : '—') },
         ...m.lines.map((l) => ({
-          label: l.label, stroke: color(l.color), width: l.width ?? 1.5, spanGaps: false, points: { show: false },
+          label: l.label, stroke: color(l.color), width: l.width ?? 1.5, spanGaps: false, points: { show: false }, ...stepped,
           fill: l.fill ? color(l.color).replace('rgb(', 'rgba(').replace(')', ', 0.12)') : undefined,
           value: (/** @type {any} */ _u, /** @type {number | null} */ v) => this.model.text(v ?? null),
         })),
       ],
-      hooks: { draw: [(/** @type {any} */ u) => this.#marks(u), (/** @type {any} */ u) => this.#latest(u)] },
+      hooks: { draw: [(/** @type {any} */ u) => this.#rest(u), (/** @type {any} */ u) => this.#marks(u), (/** @type {any} */ u) => this.#latest(u)] },
     };
+  }
+
+  /** The steps of a line between two places, in pixels of the canvas. @param {any} u @param {number} i @param {number} from @param {number} [to] */
+  #steps(u, i, from, to) {
+    const { at, step = 0 } = this.model;
+    const path = new Path2D();
+    const x = (/** @type {number} */ t) => u.valToPos(t / 1000, 'x', true);
+    let end = NaN; // of the step before
+    u.data[i].slice(0, to).forEach((/** @type {number | null} */ v, /** @type {number} */ k) => {
+      if (v === null || k < from) return;
+      const y = u.valToPos(v, 'y', true);
+      if (at[k] === end) path.lineTo(x(at[k]), y);
+      else path.moveTo(x(at[k]), y);
+      end = at[k] + step;
+      path.lineTo(x(end), y);
+    });
+    return path;
+  }
+
+  /** The steps that are not whole. @param {any} u */
+  #rest(u) {
+    const { at, lines, whole = at.length } = this.model;
+    if (whole === at.length) return;
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+    lines.forEach((l, i) => {
+      ctx.strokeStyle = color(l.color);
+      ctx.lineWidth = (l.width ?? 1.5) * devicePixelRatio;
+      ctx.stroke(this.#steps(u, i + 1, whole));
+    });
+    ctx.restore();
   }
 
   /** @param {any} u */
@@ -153,7 +191,8 @@ class Chart extends HTMLElement {
     ctx.textAlign = 'left';
     ctx.textBaseline = 'alphabetic';
     let free = -Infinity;
-    const marks = this.model.marks.map((m) => ({ ...m, x: Math.round(u.valToPos(m.at / 1000, 'x', true)) + 0.5, stroke: color(toneColors[m.tone] ?? '--quiet') }))
+    const { step = 1 } = this.model;
+    const marks = this.model.marks.map((m) => ({ ...m, x: Math.round(u.valToPos((Math.floor(m.at / step) * step) / 1000, 'x', true)) + 0.5, stroke: color(toneColors[m.tone] ?? '--quiet') }))
       .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
     for (const { x, stroke } of marks) {
       ctx.strokeStyle = stroke;

@@ -5,11 +5,23 @@ import { look } from './format.js';
 /** The colours of lines, in order; the same thing keeps its colour as long as its place in the alphabet. */
 export const lineColors = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6', '--c7', '--c8'];
 
-/** The steps of some lines that are over: one that has just begun would look like a fall. @param {Line[]} lines @param {Meta | null | undefined} meta */
+/** A step of so long is shown from its tenth part on; a shorter one when it is over. */
+const long = 10_000; // ms
+/** How long one waits with a step for the numbers of the slowest node. */
+const patience = 5000; // ms
+
+/**
+ * The steps of some lines, and how many of them are whole: over, and heard of from all
+ * nodes. One that is not is lower than it will be, which must not look like a fall.
+ * @param {Line[]} lines @param {Meta | null | undefined} meta
+ * @returns {{ at: number[], step: number, whole: number }}
+ */
 export function axis(lines, meta) {
-  const over = (meta?.at ?? 0) - (meta?.step_ms ?? 0);
+  const { step_ms: step = 0, at: now = 0, oldest_node_age_ms: oldest = 0 } = meta ?? {};
+  const last = now - Math.min(oldest, patience) - (step < long ? step : step / 10);
   const all = new Set(lines.flatMap((l) => l.points.map(([at]) => at)));
-  return [...all].filter((at) => at <= over).sort((a, b) => a - b);
+  const at = [...all].filter((t) => t <= last).sort((a, b) => a - b);
+  return { at, step, whole: at.filter((t) => t + step <= now - oldest).length };
 }
 
 /** The values of a line at the instants. @param {Line | undefined} line @param {number[]} at @returns {(number | null)[]} */

@@ -25,25 +25,15 @@ export function percentile(row, field) {
   return row.samples < fewCalls ? html`<span class="few">${tenth(row[field])} <small>n=${row.samples}</small></span>` : tenth(row[field]);
 }
 
-/** A line without axes. @param {(number | null)[]} values */
+/** Steps without axes. @param {(number | null)[]} values */
 export function sparkline(values) {
   const known = values.filter((v) => v !== null);
-  if (known.length < 2) return html`<svg class="spark" viewBox="0 0 100 24" aria-hidden="true"></svg>`;
   const low = Math.min(...known);
   const high = Math.max(...known);
   const scale = high > low ? 20 / (high - low) : 0;
-  /** @type {string[]} */ const runs = [];
-  let run = '';
-  values.forEach((v, i) => {
-    if (v === null) { // a gap stays one
-      if (run) runs.push(run);
-      run = '';
-      return;
-    }
-    run += `${run ? 'L' : 'M'}${((100 * i) / (values.length - 1)).toFixed(1)} ${(scale ? 22 - (v - low) * scale : 12).toFixed(1)}`;
-  });
-  if (run) runs.push(run);
-  return html`<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">${svg`<path d=${runs.join(' ')} vector-effect="non-scaling-stroke"></path>`}</svg>`;
+  const x = (/** @type {number} */ i) => ((100 * i) / values.length).toFixed(1);
+  const path = values.map((v, i) => (v === null ? '' : `${(values[i - 1] ?? null) === null ? `M${x(i)} ` : 'V'}${(scale ? 22 - (v - low) * scale : 12).toFixed(1)}H${x(i + 1)}`)).join(''); // a gap stays one
+  return html`<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">${svg`<path d=${path} vector-effect="non-scaling-stroke"></path>`}</svg>`;
 }
 
 /** Columns that rows of calls share; links is how a key becomes a link. @type {Record<string, Column>} */
@@ -120,7 +110,7 @@ function dataTable(model) {
   };
   const rows = () => html`<div class="scroll" tabindex="0" role="group" aria-label=${`Data of ${model.name}, scrolls`}><table>
     <thead><tr><th scope="col" class="text">Time</th>${model.lines.map((l) => html`<th scope="col">${l.label}</th>`)}</tr></thead>
-    <tbody>${model.at.map((t, i) => html`<tr><th scope="row" class="text">${clock(t)}</th>${model.lines.map((l) => html`<td>${model.text(l.values[i])}</td>`)}</tr>`).reverse()}</tbody></table></div>
+    <tbody>${model.at.map((t, i) => html`<tr><th scope="row" class="text">${clock(t)}${i >= (model.whole ?? i + 1) ? ' …' : ''}</th>${model.lines.map((l) => html`<td>${model.text(l.values[i])}</td>`)}</tr>`).reverse()}</tbody></table></div>
     <p class="quiet">${model.marks.length ? `Marks: ${model.marks.map((m) => `${clock(m.at)} ${m.label}`).join(' · ')}` : 'No marks.'}</p>`;
   return html`<details class="data" @toggle=${toggled}><summary>Data table</summary>${open.has(model.name) ? rows() : nothing}</details>`;
 }

@@ -48,8 +48,9 @@ interface Mark { at: number; label: string; tone: string }
 
 interface ChartLine { label: string; values: (number | null)[]; color: string; width?: number; fill?: boolean }
 
+/** With a step, in ms, values are of all of it, and those after the first `whole` may still rise. */
 interface ChartModel {
-  name: string; at: number[]; lines: ChartLine[]; marks: Mark[]; range: [number, number];
+  name: string; at: number[]; step?: number; whole?: number; lines: ChartLine[]; marks: Mark[]; range: [number, number];
   text: (v: number | null) => string; height: number;
 }
 

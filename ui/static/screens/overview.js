@@ -32,7 +32,8 @@ function tiles(v) {
   const minutes = (part?.meta?.covered_ms ?? 0) / 60_000;
   const windowMinutes = (part?.meta?.window_ms ?? 60_000) / 60_000;
   const lines = v.part('totalLines');
-  const at = axis(linesOf(lines, 'calls_per_second'), lines?.meta);
+  const { at: all, whole: most } = axis(linesOf(lines, 'calls_per_second'), lines?.meta);
+  const at = all.slice(0, most);
   const line = (/** @type {string} */ metric) => valuesAt(linesOf(lines, metric)[0], at);
   const providers = v.rows('providers');
   const sum = (/** @type {string} */ name) => providers.reduce((n, r) => n + r[name], 0);
@@ -155,18 +156,18 @@ function choose(lines) {
 function charts(v) {
   const part = v.part('providerLines');
   const lines = linesOf(part, 'calls_per_second');
-  const at = axis(lines, part?.meta);
+  const steps = axis(lines, part?.meta);
   const top = choose(lines);
   /** @type {ChartLine[]} */
-  const traffic = top.map((l, i) => ({ label: l.provider_id, values: valuesAt(l, at), color: lineColors[i] }));
+  const traffic = top.map((l, i) => ({ label: l.provider_id, values: valuesAt(l, steps.at), color: lineColors[i] }));
   const totals = v.part('totalLines');
   const when = axis(linesOf(totals, 'p50_latency_ms'), totals?.meta);
-  const percentiles = ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(totals, `${p}_latency_ms`)[0], when), color: lineColors[i] }));
+  const percentiles = ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(totals, `${p}_latency_ms`)[0], when.at), color: lineColors[i] }));
   const span = range(part?.meta, v.now);
   /** @type {[ChartModel, string][]} */
   const models = [
-    [{ name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, at, lines: traffic, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.providerLines],
-    [{ name: 'Latency of successes, ms', at: when, lines: percentiles, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.totalLines],
+    [{ name: `Traffic by provider, calls/s${top.length < lines.length ? ` · the ${top.length} busiest of ${lines.length}` : ''}`, ...steps, lines: traffic, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.providerLines],
+    [{ name: 'Latency of successes, ms', ...when, lines: percentiles, marks: marks(v, true), range: span, text: tenth, height: 190 }, v.queries.totalLines],
   ];
   return html`<section class="charts" aria-label="Over time">${models.map(([m, q]) => figure(m, q))}</section>`;
 }

@@ -65,14 +65,14 @@ function facts(v, row, meta) {
 /** @param {import('../app.js').View} v */
 function charts(v) {
   const part = v.part('lines');
-  const at = axis(linesOf(part, 'p50_latency_ms'), part?.meta);
+  const steps = axis(linesOf(part, 'p50_latency_ms'), part?.meta);
   const regional = linesOf(v.part('regionLines'), 'p95_latency_ms').sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, lineColors.length);
   const when = axis(regional, v.part('regionLines')?.meta);
   const common = { marks: marks(v, false), range: range(part?.meta, v.now), text: tenth };
   /** @type {[ChartModel, string][]} */
   const models = [
-    [{ ...common, name: 'Latency of successes, ms', at, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], at), color: lineColors[i] })) }, v.queries.lines],
-    [{ ...common, name: 'p95 by region, ms', at: when, height: 130, lines: regional.map((l, i) => ({ label: l.region, values: valuesAt(l, when), color: lineColors[i] })) }, v.queries.regionLines],
+    [{ ...common, name: 'Latency of successes, ms', ...steps, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], steps.at), color: lineColors[i] })) }, v.queries.lines],
+    [{ ...common, name: 'p95 by region, ms', ...when, height: 130, lines: regional.map((l, i) => ({ label: l.region, values: valuesAt(l, when.at), color: lineColors[i] })) }, v.queries.regionLines],
   ];
   return models.map(([m, q]) => figure(m, q));
 }
