@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -64,8 +65,12 @@ type Cluster struct {
 	incarnation uint64
 	address     string // where members reach this node over HTTP
 	claims      claims
-	answers     chan struct{}
+	turns       turns
+	session     uint64 // of calls of this process, asked their number
+	asked       atomic.Uint64
+	sessions    sessions          // of others
 	refused     atomic.Uint64     // requests that did not come from a member
+	repeated    atomic.Uint64     // requests that came again
 	skipped     atomic.Uint64     // sequences that were not gossiped
 	headsOnly   atomic.Uint64     // sequences of which only the head was
 	gossiped    atomic.Uint64     // bytes of events of this node
@@ -120,7 +125,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(),
-		claims: claims{node: o.Node}, answers: make(chan struct{}, maxAnswers), client: newClient(),
+		claims: claims{node: o.Node}, session: rand.Uint64(), client: newClient(),
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.SecretFile != "" {
@@ -181,7 +186,7 @@ func (c *Cluster) seenBefore(ctx context.Context) (incarnation uint64) {
 		asked++
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		empty := appendMarks(nil, c.options.Node, nil)
-		_, err := c.askAt(ctx, p.httpAddr, p.name, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
+		_, err := c.ask(ctx, addressee{p.name, p.httpAddr, p.incarnation}, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
 			r := reader{rest: frame}
 			_, list := r.marks()
 			for _, s := range list {

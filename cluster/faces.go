@@ -43,7 +43,7 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 	for _, name := range members {
 		asked.Go(func() {
 			query := map[string][]string{"request_id": {requestID}}
-			_, err := c.askAt(ctx, c.addressOf(name), name, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
+			_, err := c.ask(ctx, c.member(name), http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
 				r := reader{rest: frame}
 				own := r.status()
 				e := r.entries(&head{id: own.id})
@@ -98,6 +98,7 @@ func (c *Cluster) Figures(yield func(name string, value float64)) {
 		"skipped_total":          c.skipped.Load(),
 		"ignored_total":          c.protocol.ignored + c.mail.droppedCount(),
 		"refused_total":          c.refused.Load(),
+		"repeated_total":         c.repeated.Load(),
 		"queued_events":          uint64(waiting),
 		"inline_budget_bytes":    uint64(c.wire.budget(members).payload),
 	} {

@@ -29,11 +29,9 @@ const (
 	pullTimeout     = 30 * time.Second
 	findTimeout     = time.Second
 	bodyTimeout     = 3 * time.Second // for a list of marks to come
-	turnTimeout     = time.Second     // for one of the answers that are being sent to end
 
 	maxMarks   = 1 << 20 // bytes of a list of marks
 	maxAddress = 64      // bytes of one
-	maxAnswers = 8       // states being sent at a time
 )
 
 // newClient asks members. One that takes packets and answers none must not hold one
@@ -63,6 +61,11 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWrit
 			c.refuse(w, err)
 			return
 		}
+		if from, ok := callOf(r); ok && seal != nil && (from.run != 0 && from.run != c.incarnation || !c.sessions.admit(from)) {
+			c.repeated.Add(1)
+			http.Error(w, errRepeated.Error(), http.StatusConflict)
+			return
+		}
 		deadline := http.NewResponseController(w)
 		_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout)) // a server that has none still bounds the size
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMarks))
@@ -77,10 +80,10 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWrit
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Cache-Control", "no-store")
-		counted := &countingWriter{w: w}
-		out := &frameWriter{w: bufio.NewWriterSize(counted, 32<<10), seal: seal}
+		pieces := newPieceWriter(w)
+		out := &frameWriter{w: bufio.NewWriterSize(pieces, pieceSize), seal: seal}
 		if err := answer(r, body, out); err != nil {
-			if counted.n == 0 && out.w.Buffered() == 0 {
+			if pieces.n == 0 && out.w.Buffered() == 0 {
 				status := http.StatusServiceUnavailable
 				if errors.Is(err, errDamaged) {
 					status = http.StatusBadRequest
@@ -90,7 +93,8 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWrit
 			return // a cut answer has no end
 		}
 		_ = out.w.Flush()
-		c.countOut(r.Header.Get(memberHeader), counted.n)
+		pieces.end()
+		c.countOut(r.Header.Get(memberHeader), pieces.n)
 	}
 }
 
@@ -101,17 +105,6 @@ func (c *Cluster) refuse(w http.ResponseWriter, err error) {
 
 // memberHeader names who asks, for the figures only.
 const memberHeader = "Remuda-Member"
-
-type countingWriter struct {
-	w io.Writer
-	n int
-}
-
-func (c *countingWriter) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += n
-	return n, err
-}
 
 func (c *Cluster) countOut(member string, n int) {
 	c.mu.Lock()
@@ -157,14 +150,11 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *frameWriter) error
 	if err1 != nil || err2 != nil {
 		return errDamaged
 	}
-	turn, cancel := context.WithTimeout(r.Context(), turnTimeout)
-	defer cancel()
-	select {
-	case c.answers <- struct{}{}:
-		defer func() { <-c.answers }()
-	case <-turn.Done():
-		return errors.New("too many states are being sent")
+	who := c.asker(r)
+	if err := c.turns.take(r.Context(), who); err != nil {
+		return err
 	}
+	defer c.turns.giveBack(who)
 	id := store.OriginID{Node: q.Get("origin"), Incarnation: incarnation}
 	if _, ok := c.status(id); !ok {
 		return errors.New("nothing is known of this origin")
@@ -204,26 +194,37 @@ func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *frameWriter) e
 	return out.write(frame)
 }
 
-// addressOf returns where a member is asked, empty when that is not known.
-func (c *Cluster) addressOf(member string) string {
+// An addressee is who is asked.
+type addressee struct {
+	name    string
+	address string // empty when it is not known
+	run     uint64 // 0 when it is not known
+}
+
+// member returns how a member is asked.
+func (c *Cluster) member(name string) addressee {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.protocol.nodes[member]; n != nil {
-		return n.peer.httpAddr
+	whom := addressee{name: name}
+	if n := c.protocol.nodes[name]; n != nil {
+		whom.address, whom.run = n.peer.httpAddr, n.peer.incarnation
 	}
-	return ""
+	return whom
 }
 
 // errNoAnswer says that a request did not come through, or nothing came back.
 var errNoAnswer = errors.New("no answer")
 
-// askAt sends a request to a member at its address, and hands the frames of the answer
-// to take.
-func (c *Cluster) askAt(ctx context.Context, address, member, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
-	if address == "" {
+// ask sends a request, and hands the frames of the answer to take.
+func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
+	if whom.address == "" {
 		return 0, errNoMember
 	}
-	target := url.URL{Scheme: "http", Host: address, Path: path, RawQuery: query.Encode()}
+	if query == nil {
+		query = make(url.Values)
+	}
+	query.Set(callParam, call{c.options.Node, c.session, c.asked.Add(1), whom.run}.String())
+	target := url.URL{Scheme: "http", Host: whom.address, Path: path, RawQuery: query.Encode()}
 	r, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, err
@@ -237,7 +238,7 @@ func (c *Cluster) askAt(ctx context.Context, address, member, method, path strin
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
-		return 0, fmt.Errorf("%s answers %d: %s", member, answer.StatusCode, bytes.TrimSpace(text))
+		return 0, fmt.Errorf("%s answers %d: %s", whom.name, answer.StatusCode, bytes.TrimSpace(text))
 	}
 	in := frameReader{r: bufio.NewReaderSize(answer.Body, 32<<10)}
 	if nonce != nil {
@@ -261,20 +262,20 @@ func (c *Cluster) askAt(ctx context.Context, address, member, method, path strin
 func (c *Cluster) exchange(ctx context.Context, member string) (theirs []status, read int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	return c.exchangeAt(ctx, c.addressOf(member), member)
+	return c.exchangeAt(ctx, c.member(member))
 }
 
-// exchangeAt exchanges marks with who answers at an address, if that is the member.
-func (c *Cluster) exchangeAt(ctx context.Context, address, member string) (theirs []status, read int, err error) {
+// exchangeAt exchanges marks with who answers at an address, if it has the name.
+func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []status, read int, err error) {
 	c.mu.Lock()
 	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
 	query := url.Values{"at": {c.address}}
-	read, err = c.askAt(ctx, address, member, http.MethodPost, marksPath, query, mine, func(frame []byte) error {
+	read, err = c.ask(ctx, whom, http.MethodPost, marksPath, query, mine, func(frame []byte) error {
 		r := reader{rest: frame}
 		var from string
 		from, theirs = r.marks()
-		if !r.end() || from != member {
+		if !r.end() || from != whom.name {
 			return errDamaged
 		}
 		return nil
@@ -308,11 +309,11 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	if t.builds {
 		query.Set("builds", "1")
 	}
-	address := t.at
-	if address == "" {
-		address = c.addressOf(t.member)
+	whom := c.member(t.member)
+	if t.at != "" {
+		whom.address, whom.run = t.at, t.id.Incarnation
 	}
-	read, err := c.askAt(ctx, address, t.member, http.MethodGet, statePath, query, nil, in.take)
+	read, err := c.ask(ctx, whom, http.MethodGet, statePath, query, nil, in.take)
 	if err == nil && (!in.done || in.result.id != t.id) {
 		err = io.ErrUnexpectedEOF
 	}

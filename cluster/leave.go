@@ -49,18 +49,18 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 		self, sequence := c.protocol.self, c.protocol.own.mark
 		missing := c.protocol.heirs()
 		c.mu.Unlock()
-		maps.DeleteFunc(missing, func(address, _ string) bool { return has[address] })
+		maps.DeleteFunc(missing, func(address string, _ addressee) bool { return has[address] })
 		if len(missing) == 0 {
 			return true
 		}
 		had := len(has)
 		var mu sync.Mutex
 		var asked sync.WaitGroup
-		for address, name := range missing {
+		for address, whom := range missing {
 			asked.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 				defer cancel()
-				theirs, _, err := c.exchangeAt(ctx, address, name)
+				theirs, _, err := c.exchangeAt(ctx, whom)
 				mu.Lock()
 				defer mu.Unlock()
 				for _, s := range theirs {
@@ -84,17 +84,17 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 
 // heirs lists by address who is to have all of this node's before it ends: the
 // members that stay, and a rival.
-func (p *protocol) heirs() map[string]string {
-	names := make(map[string]string)
+func (p *protocol) heirs() map[string]addressee {
+	list := make(map[string]addressee)
 	for _, n := range p.nodes {
 		if !n.own && n.peer.state == "alive" && n.peer.httpAddr != "" {
-			names[n.peer.httpAddr] = n.name
+			list[n.peer.httpAddr] = addressee{n.name, n.peer.httpAddr, n.peer.incarnation}
 		}
 	}
 	if p.rivalAt != "" {
-		names[p.rivalAt] = p.self.Node
+		list[p.rivalAt] = addressee{name: p.self.Node, address: p.rivalAt}
 	}
-	return names
+	return list
 }
 
 // Close ends everything. It is called last.

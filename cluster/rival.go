@@ -125,7 +125,7 @@ func (c *Cluster) lookForRival(ctx context.Context) {
 		defer c.mail.wake()
 		ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 		defer cancel()
-		theirs, _, err := c.exchangeAt(ctx, address, c.options.Node)
+		theirs, _, err := c.exchangeAt(ctx, addressee{name: c.options.Node, address: address})
 		if err != nil {
 			c.log.Debug("nobody answers where this node's name was told", "address", address, "error", err)
 			return

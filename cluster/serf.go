@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -73,7 +71,7 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *cl
 	c.ReconnectInterval = 5 * time.Second
 	c.QueueCheckInterval = 5 * time.Second
 	c.EnableNameConflictResolution = false
-	logger := log.New(serfLog{o.Logger}, "", 0)
+	logger := log.New(newSerfLog(o.Logger), "", 0)
 	c.Logger, m.Logger = logger, logger
 	if m.Transport, err = newTransport(host, port, logger, counted); err != nil {
 		return nil, err
@@ -82,24 +80,6 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *cl
 		m.Transport = o.wrap(m.Transport)
 	}
 	return c, nil
-}
-
-// serfLog passes what serf logs on to slog.
-type serfLog struct{ log *slog.Logger }
-
-func (l serfLog) Write(line []byte) (int, error) {
-	text := strings.TrimSpace(string(line))
-	level := slog.LevelDebug
-	for name, is := range map[string]slog.Level{"[INFO] ": slog.LevelDebug, "[WARN] ": slog.LevelInfo, "[ERR] ": slog.LevelWarn} {
-		if rest, ok := strings.CutPrefix(text, name); ok {
-			text, level = rest, is
-		}
-	}
-	if strings.Contains(text, "received old event") { // hundreds after a pause; deltas do not mind
-		level = slog.LevelDebug
-	}
-	l.log.Log(context.Background(), level, strings.TrimPrefix(text, "[DEBUG] "))
-	return len(line), nil
 }
 
 func splitAddress(address string) (host string, port int, err error) {

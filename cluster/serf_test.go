@@ -118,6 +118,7 @@ type testOptions struct {
 	tick               time.Duration // default tickLength
 	incarnation        uint64
 	seed               uint64 // of what is lost, repeated and delayed
+	logger             *slog.Logger
 }
 
 // tickLength makes tests short.
@@ -143,7 +144,7 @@ func newTestNode(t *testing.T, o testOptions) *testNode {
 	}))
 	options := Options{
 		Node: o.name, Region: "r-" + o.name, Gossip: cmp.Or(o.gossip, "127.0.0.1:0"), lookup: o.lookup, HTTPAddr: n.server.Listener.Addr().String(), Tick: cmp.Or(o.tick, tickLength),
-		Logger: slog.New(slog.DiscardHandler), Incarnation: max(o.incarnation, uint64(time.Now().UnixMilli())),
+		Logger: cmp.Or(o.logger, slog.New(slog.DiscardHandler)), Incarnation: max(o.incarnation, uint64(time.Now().UnixMilli())),
 		wrap: func(inner memberlist.Transport) memberlist.Transport { n.net.Transport = inner; return n.net },
 	}
 	if o.join != "" {

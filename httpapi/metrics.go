@@ -74,6 +74,7 @@ func newMetrics(a *API) http.Handler {
 		"remuda_cluster_skipped_total":          {"Sequences that were not gossiped at all, because of what was waiting.", nil},
 		"remuda_cluster_ignored_total":          {"Messages of members that could not be read, of another version or dropped.", nil},
 		"remuda_cluster_refused_total":          {"Internal requests refused because they did not come from a member.", nil},
+		"remuda_cluster_repeated_total":         {"Internal requests refused because they came again, or were for a former run of this node.", nil},
 		"remuda_cluster_queued_events":          {"Events waiting to be gossiped.", nil},
 		"remuda_cluster_inline_budget_bytes":    {"What an event may carry inline.", nil},
 		"remuda_build_info":                     {"1, labelled with what runs.", []string{"version", "go_version", "node"}},
