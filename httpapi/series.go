@@ -168,10 +168,9 @@ func newSeriesSource(a *API, p *params) source {
 				line := chartGroup{id: g.Key + "\x00" + metric, key: g.Key, head: p.head(g.Key, metric, &g.Dims)}
 				for j := range g.Points {
 					at := &g.Points[j]
-					last := j == len(g.Points)-1
 					b := strconv.AppendInt([]byte{'['}, at.At, 10)
 					line.at = append(line.at, at.At)
-					line.points = append(line.points, append(appendMetric(append(b, ','), metric, at, step, m.At, last), ']'))
+					line.points = append(line.points, append(appendMetric(append(b, ','), metric, at), ']'))
 				}
 				c.groups = append(c.groups, line)
 			}
@@ -181,7 +180,7 @@ func newSeriesSource(a *API, p *params) source {
 }
 
 // appendMetric appends one figure of a point.
-func appendMetric(dst []byte, metric string, p *store.Point, step time.Duration, now int64, running bool) []byte {
+func appendMetric(dst []byte, metric string, p *store.Point) []byte {
 	if !p.Known {
 		return append(dst, "null"...)
 	}
@@ -208,11 +207,7 @@ func appendMetric(dst []byte, metric string, p *store.Point, step time.Duration,
 	case "traffic_pct":
 		return appendPercent(dst, f.Calls, f.ScopeCalls)
 	case "calls_per_second":
-		length := step.Milliseconds()
-		if running {
-			length = now - p.At
-		}
-		return appendRate(dst, f.Calls, length)
+		return appendRate(dst, f.Calls, p.CoveredMillis)
 	case "avg_latency_ms":
 		return appendMillis(dst, f.Avg)
 	case "p50_latency_ms":

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"hash/maphash"
+	"math"
 	"slices"
 
 	"remuda/store"
@@ -22,6 +23,7 @@ type tableSource struct {
 	encoded bool              // rows are all rows as of the last refresh
 	cut     bool              // the limit cut rows at the last refresh
 	loose   bool              // upsert's records are in no other list
+	divisor int               // see divisorOf
 	stable  []byte
 }
 
@@ -44,6 +46,9 @@ func (t *tableSource) refresh() meta {
 	}
 	t.upsert, t.removed = t.upsert[:0], t.removed[:0]
 	all := t.table.Rows()
+	if d := divisorOf(t.meta.CoveredMillis, t.params.window); d != t.divisor {
+		t.divisor, changed = d, all
+	}
 	t.loose = len(all) <= t.params.limit && !t.cut
 	if !t.loose {
 		t.refreshCut()
@@ -85,9 +90,17 @@ func (t *tableSource) refreshCut() {
 	}
 }
 
+// divisorOf is what rates divide by, to some 10 %: what of a window is covered. That
+// moves while a node is young, and when it is told of a time before its start. The
+// rates of rows alone that move with every frame are no change; this is one, of all.
+func divisorOf(covered int64, w store.Window) int {
+	return int(math.Log(float64(max(min(covered, w.Length().Milliseconds()), 1))) * 10)
+}
+
 // differs reports whether a row is not what subscribers have, and notes it.
 func (t *tableSource) differs(r *record) bool {
 	t.stable = r.appendStable(t.stable[:0], t.params.fields)
+	t.stable = append(t.stable, byte(t.divisor))
 	h := maphash.Bytes(rowSeed, t.stable)
 	old, ok := t.hashes[r.key]
 	t.hashes[r.key] = h

@@ -122,7 +122,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 			continue
 		}
 		b.verdicts = append(b.verdicts, accepted)
-		r.said.see(e)
+		r.said.see(e, now/1000)
 
 		begin := len(b.keys)
 		b.keys = appendKey(b.keys, e, e.ProviderID, e.Transport)
@@ -135,7 +135,6 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 			b.reports = true
 			continue
 		}
-		r.said.decisions++
 		b.touches = append(b.touches, touch{
 			call: call{
 				micros: e.UpstreamMicros, weight: e.Weight, failovers: e.FailoverCount,
@@ -477,6 +476,9 @@ func (sh *shard) localRow(hash uint64, key []byte, p *profile, level int) *row {
 // countSlow adds a call to a new second, or an old one.
 func (r *row) countSlow(k *call, second int64) {
 	tier, step := r.tierOf(second)
+	if r.origin.earlyStep(tier, step) {
+		r.origin.vouch(r.series.profile, tier, step)
+	}
 	l := r.cell(tier, step)
 	l.add(k)
 	summed := false

@@ -45,8 +45,7 @@ func (s *Store) meta(profiles []string, w Window, revision uint64, now int64) Me
 		Node: s.options.Node, Incarnation: s.options.Incarnation, Revision: revision, At: now, Window: w,
 	}
 	m.NodesReporting, m.NodesKnown, m.OldestNodeAgeMillis = s.coverage()
-	begin := windowStart(w, now/1000) * tierSeconds[windowTier[w]] * 1000
-	m.CoveredMillis = now - max(begin, s.firstKnown.Load())
+	m.CoveredMillis = s.covered(profiles, w, now)
 	for _, p := range s.allProfiles() {
 		if !matches(profiles, p.name) {
 			continue

@@ -24,7 +24,7 @@ func (s *Store) Members() []Member {
 // unknown until they are heard of again.
 func (s *Store) SetMembers(list []Member) {
 	m := &members{list: list}
-	silent := make(map[string]bool)
+	silent, running := make(map[string]bool), make(map[OriginID]bool)
 	for i := range list {
 		o := &list[i]
 		if o.Known {
@@ -33,6 +33,9 @@ func (s *Store) SetMembers(list []Member) {
 				m.reporting++
 				m.oldestAge = max(m.oldestAge, o.DeltaAgeMillis)
 			}
+		}
+		if o.State == "alive" || o.State == "leaving" {
+			running[OriginID{o.Name, o.Incarnation}] = true
 		}
 		if o.Silent {
 			silent[o.Name] = true
@@ -46,6 +49,9 @@ func (s *Store) SetMembers(list []Member) {
 	muted := false
 	s.originsMu.Lock()
 	for id, o := range s.origins {
+		if running[id] {
+			o.met.Store(true)
+		}
 		if quiet := silent[id.Node] && o != s.self; o.silent.Swap(quiet) != quiet {
 			muted = true
 		}

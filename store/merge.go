@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -316,7 +317,14 @@ func (r *row) merge(c *CellState, content *cell, grown *counts) bool {
 			return false
 		}
 	}
-	r.lastSeen = max(r.lastSeen, ((c.Step+1)*tierSeconds[c.Tier])*1000-1)
+	end := (c.Step + 1) * tierSeconds[c.Tier] * 1000
+	r.lastSeen = max(r.lastSeen, end-1)
+	if o := r.origin; end > o.newest.Load() {
+		o.newest.Store(end) // another shard may be at it: near enough
+	}
+	if r.origin.earlyStep(c.Tier, c.Step) {
+		r.origin.vouch(r.series.profile, c.Tier, c.Step)
+	}
 	if had {
 		r.addToTotals(c.Tier, c.Tier, c.Step, scratch, false)
 	} else { // finer cells of this step count no more where the sum does
@@ -375,9 +383,9 @@ func (sh *shard) rowOf(part *originPart, hash uint64, key string) *row {
 	return nil
 }
 
-// rememberStart is the longest time (ms) before a node's start that it can have
-// data of: the longest window.
-const rememberStart = 3_660_000
+// rememberStart is the longest time (ms) before a run began that it can be told calls
+// of: the longest window, its running step, and the rounding to steps.
+const rememberStart = 3_720_000
 
 // origin returns the one record of an origin that its parts share.
 func (s *Store) origin(id OriginID) *origin {
@@ -385,12 +393,9 @@ func (s *Store) origin(id OriginID) *origin {
 	defer s.originsMu.Unlock()
 	o := s.origins[id]
 	if o == nil {
-		o = &origin{name: id.Node, incarnation: id.Incarnation}
-		s.origins[id] = o
 		// Incarnations are, unless a clock went back, when a run began.
-		if began := int64(id.Incarnation); s.self != nil && began > 0 && began < s.firstKnown.Load() {
-			s.firstKnown.Store(max(began, s.began-rememberStart))
-		}
+		o = &origin{name: id.Node, incarnation: id.Incarnation, began: int64(min(id.Incarnation, math.MaxInt64))}
+		s.origins[id] = o
 	}
 	return o
 }

@@ -9,6 +9,7 @@ import (
 type origin struct {
 	name        string
 	incarnation uint64
+	began       int64 // when the run did, ms of its own clock
 
 	// skew is by how many seconds its clock is ahead of this node's, as far as that is
 	// more than a trifle, see Store.SetClock.
@@ -19,6 +20,10 @@ type origin struct {
 	// values are not known any more.
 	silent   atomic.Bool
 	rowCount atomic.Int64
+	// met says that it was there while this process was; newest is the end of its newest
+	// cell, ms of its own clock.
+	met    atomic.Bool
+	newest atomic.Int64
 
 	// What this node has dropped of another's origin may come again, when that one
 	// has not dropped it yet. Its share in the digest is then counted already: shares
@@ -26,6 +31,8 @@ type origin struct {
 	mu      sync.Mutex
 	dropped map[uint64]droppedShare
 	pruneAt int // how many dropped shares there are when old ones are next looked for
+
+	early map[*profile]*earlyTime // see vouch
 }
 
 type droppedShare struct {

@@ -20,6 +20,7 @@ func stepOf(w Window, wanted time.Duration, now int64) (step, first, last int64)
 // spread is the cells of a group by step.
 type spread struct {
 	first, step int64
+	now         int64 // where the last step ends, for now
 	cells       []cell
 }
 
@@ -57,7 +58,7 @@ func (s *Store) eachSpread(
 	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 
 	length, first, last := stepOf(q.Window, step, now)
-	p := spread{first: first, step: length, cells: make([]cell, (last-first)/length+1)}
+	p := spread{first: first, step: length, now: now, cells: make([]cell, (last-first)/length+1)}
 	base := windowTier[q.Window]
 	for _, g := range groups {
 		for _, m := range g.members {
@@ -99,23 +100,41 @@ func (r *row) spreadInto(p *spread, base int) {
 }
 
 // Series returns the figures of every step of the window, by group. The step is
-// wanted rounded up to what is kept; it is returned. Steps before the node
-// started are not known.
+// wanted rounded up to what is kept; it is returned.
 func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Duration) {
 	var list []SeriesGroup
 	var out [4]Micros
+	var covered []int64 // by step, the same for all groups
 	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) {
+		if covered == nil {
+			covered = s.coveredSteps(q.Filter[ProfileDim], p)
+		}
 		g := SeriesGroup{Key: key, Dims: dims, Points: make([]Point, len(p.cells))}
 		for i := range p.cells {
 			point := &g.Points[i]
 			point.At = p.first + int64(i)*p.step
-			point.Known = point.At+p.step > s.firstKnown.Load() || !p.cells[i].empty()
+			point.CoveredMillis = covered[i]
+			point.Known = covered[i] > 0 || i == len(covered)-1
+			if !point.Known && !p.cells[i].empty() { // moved here from the step beside it, see spreadInto
+				point.Known, point.CoveredMillis = true, p.step
+			}
 			s.figures(&point.Figures, &p.cells[i], out[:])
 		}
 		list = append(list, g)
 	})
 	s.scopePoints(q, list)
 	return list, step
+}
+
+// coveredSteps is how much of each step is known, in ms: what rates divide by.
+func (s *Store) coveredSteps(profiles []string, p *spread) []int64 {
+	known := s.knownTime(profiles, p.first, p.now)
+	covered := make([]int64, len(p.cells))
+	for i := range covered {
+		from := p.first + int64(i)*p.step
+		covered[i] = known.within(from, min(from+p.step, p.now))
+	}
+	return covered
 }
 
 // scopePoints sets what the points' traffic shares are shares of: the calls of

@@ -50,7 +50,11 @@ func (t *Table) previousMoves(second int64) bool {
 		return false
 	}
 	tier, from, to, ok := previousSpan(t.query.Window, second)
-	known := ok && from*tierSeconds[tier]*1000 >= t.store.firstKnown.Load()
+	known := false
+	if ok {
+		begin, end := from*tierSeconds[tier]*1000, to*tierSeconds[tier]*1000
+		known = t.store.knownTime(t.query.Filter[ProfileDim], begin, end).within(begin, end) == end-begin
+	}
 	if to == t.previousEnd && known == t.previousKnown {
 		return false
 	}

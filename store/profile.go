@@ -99,10 +99,7 @@ func (s *Store) report(b *batch, events []Event, now int64) {
 		for j := from; j < to; j++ {
 			switch b.verdicts[j] {
 			case duplicate:
-				if e := &events[j]; e.Kind == Decision {
-					r.said.calls -= uint64(e.Weight) * uint64(1+len(e.Attempts))
-					r.said.decisions--
-				}
+				r.said.unsee(&events[j], now/1000)
 			case accepted:
 				if !b.reports && !good && !bad {
 					continue

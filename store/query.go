@@ -213,7 +213,7 @@ type Sender struct {
 	LastSeenAt                       int64
 	Reporting                        bool
 	FirstSeenAt                      int64
-	Calls                            uint64  // by weight, over the last minute
+	Calls                            uint64  // by weight, of the last minute by their ts
 	CallsPerSecond                   float64 // Calls over the covered seconds of that minute
 	// LatenessMillis is how old the events of the sender's last batch were at
 	// arrival, at most; OffsetMillis is arrival minus ts of its newest event, so
@@ -305,8 +305,9 @@ type RankQuery struct {
 
 // Point is the figures of one step.
 type Point struct {
-	At    int64 // start of the step, ms since the epoch
-	Known bool  // false: before this node started, so nothing can be said
+	At            int64 // start of the step, ms since the epoch
+	Known         bool  // false: it is not known what was in the step
+	CoveredMillis int64 // how much of the step is known, so far
 	Figures
 }
 

@@ -54,7 +54,7 @@ func (p *profile) closeSenders(now int64, stamp uint32) {
 	for _, s := range p.senders {
 		s.mu.Lock()
 		if now-s.closedAt >= gap {
-			d := s.describe(p.name, now, p.store.began)
+			d := s.describe(p.name, now)
 			// The rate over the minute falls when nothing comes; others can tell how.
 			if s.stamp == 0 || d.LastSeenAt != s.closed.LastSeenAt || d.Calls != s.closed.Calls || d.Region != s.closed.Region {
 				s.closed, s.closedAt, s.stamp = d, now, stamp
@@ -66,18 +66,30 @@ func (p *profile) closeSenders(now int64, stamp uint32) {
 
 // senderBatch is what one batch says about its sender.
 type senderBatch struct {
-	calls     uint64
 	events    int
 	decisions uint64
 	sent      bool // any event carried a ts
 	oldest    int64
 	newest    int64
+
+	// Calls of the last minute, by the second of their ts. Only those from first to last
+	// may be above 0.
+	calls       [64]uint64
+	first, last int64
 }
 
-func (b *senderBatch) see(e *Event) {
+// see takes note of an event that comes in a second.
+func (b *senderBatch) see(e *Event, now int64) {
 	b.events++
 	if e.Kind == Decision {
-		b.calls += uint64(e.Weight) * uint64(1+len(e.Attempts))
+		b.decisions++
+		if second := min(e.TS/1000, now); second > now-minute {
+			if b.last == 0 {
+				b.first = second
+			}
+			b.first, b.last = min(b.first, second), max(b.last, second)
+			b.calls[second&63] += e.calls()
+		}
 	}
 	if e.Sent&FieldTS == 0 || e.Kind == Circuit { // a circuit may be told of again long after it changed
 		return
@@ -89,7 +101,24 @@ func (b *senderBatch) see(e *Event) {
 	b.oldest, b.newest = min(b.oldest, e.SentTS), max(b.newest, e.SentTS)
 }
 
-// secondCounts counts calls by second of arrival over the last minute.
+// unsee takes the calls of an event back that was counted before.
+func (b *senderBatch) unsee(e *Event, now int64) {
+	if e.Kind == Decision {
+		b.decisions--
+		if second := min(e.TS/1000, now); second > now-minute {
+			b.calls[second&63] -= e.calls()
+		}
+	}
+}
+
+// calls is how many calls a decision stands for.
+func (e *Event) calls() uint64 { return uint64(e.Weight) * uint64(1+len(e.Attempts)) }
+
+// minute is how many seconds a window of a minute has, the running one included.
+const minute = 61
+
+// secondCounts counts calls by the second of their ts over the last minute: the same
+// that a window of 1m shows.
 type secondCounts struct {
 	second [64]int64
 	count  [64]uint64
@@ -97,7 +126,10 @@ type secondCounts struct {
 
 func (c *secondCounts) add(second int64, n uint64) {
 	i := second & 63
-	if c.second[i] != second {
+	if c.second[i] > second {
+		return // out of the minute meanwhile
+	}
+	if c.second[i] < second {
 		c.second[i], c.count[i] = second, 0
 	}
 	c.count[i] += n
@@ -106,7 +138,7 @@ func (c *secondCounts) add(second int64, n uint64) {
 // sum adds up the running second and the sixty before it.
 func (c *secondCounts) sum(second int64) (n uint64) {
 	for i, s := range c.second {
-		if s > second-61 && s <= second {
+		if s > second-minute && s <= second {
 			n += c.count[i]
 		}
 	}
@@ -150,7 +182,11 @@ func (s *sender) add(b *senderBatch, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastSeen = max(s.lastSeen, now)
-	s.calls.add(now/1000, b.calls)
+	for second := b.first; second <= b.last; second++ {
+		if n := b.calls[second&63]; n > 0 {
+			s.calls.add(second, n)
+		}
+	}
 	s.stage = 0
 	if b.sent {
 		s.hasClock = true
@@ -277,7 +313,7 @@ func (p *profile) senderCoverage(now int64) (reporting, known int) {
 func (s *Store) Senders(f Filter) []Sender {
 	now := s.clock.now()
 	several := len(f[ProfileDim]) != 1
-	covered := float64(now-max((now/1000-60)*1000, s.firstKnown.Load())) / 1000
+	covered := s.covered(f[ProfileDim], Window1m, now)
 	runs := make(map[string]uint64) // that still report
 	for _, m := range s.Members() {
 		if m.State == "alive" {
@@ -319,7 +355,7 @@ func (s *Store) Senders(f Filter) []Sender {
 		p.mu.RLock()
 		for _, from := range p.senders {
 			from.mu.Lock()
-			d := from.describe(p.name, now, s.began)
+			d := from.describe(p.name, now)
 			from.mu.Unlock()
 			add(d, s.self)
 		}
@@ -331,7 +367,7 @@ func (s *Store) Senders(f Filter) []Sender {
 	list := make([]Sender, 0, len(found))
 	for _, d := range found {
 		if d.CallsPerSecond = 0; covered > 0 {
-			d.CallsPerSecond = float64(d.Calls) / covered
+			d.CallsPerSecond = float64(d.Calls) * 1000 / float64(covered)
 		}
 		list = append(list, *d)
 	}
@@ -351,18 +387,12 @@ func (d *Sender) lately(now, began int64) uint64 {
 	return uint64(float64(d.Calls) * float64(d.LastSeenAt-from) / float64(d.LastSeenAt-began))
 }
 
-func (s *sender) describe(profile string, now, began int64) Sender {
-	second := now / 1000
-	covered := now - max((second-60)*1000, began)
-	d := Sender{
+func (s *sender) describe(profile string, now int64) Sender {
+	return Sender{
 		Profile: profile, SourceNode: s.name, Region: s.region,
 		LastSeenAt: s.lastSeen, Reporting: now-s.lastSeen <= senderReporting,
-		Calls: s.calls.sum(second), HasClock: s.hasClock, LatenessMillis: s.lateness, OffsetMillis: s.offset,
+		Calls: s.calls.sum(now / 1000), HasClock: s.hasClock, LatenessMillis: s.lateness, OffsetMillis: s.offset,
 	}
-	if covered > 0 {
-		d.CallsPerSecond = float64(d.Calls) * 1000 / float64(covered)
-	}
-	return d
 }
 
 // matches reports whether a list of allowed values takes v.

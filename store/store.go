@@ -72,7 +72,6 @@ type Store struct {
 	self         *origin
 	sequence     atomic.Uint64 // of the last tick
 	urgent       chan struct{}
-	firstKnown   atomic.Int64 // ms; when the first run of any node began that anything is known of
 	members      atomic.Pointer[members]
 	dedup        *dedup
 	accepted     atomic.Uint64 // events
@@ -136,7 +135,6 @@ func New(o Options) (*Store, error) {
 	s.retired = retired{sums: make(counters), foldAt: maxRetired}
 	s.secret = secret{rand.Uint64(), rand.Uint64()}
 	s.began = s.clock.now()
-	s.firstKnown.Store(s.began)
 	s.urgent = make(chan struct{}, 1)
 	if s.options.Incarnation == 0 {
 		s.options.Incarnation = uint64(s.began)
@@ -146,6 +144,7 @@ func New(o Options) (*Store, error) {
 	s.dedup = newDedup(o.DedupBytes, s.began)
 	s.applyScratch.New = func() any { return new(batch) }
 	s.self = s.origin(OriginID{o.Node, s.options.Incarnation})
+	s.self.began = s.began
 	s.feedSequence.Store(firstNumber(s.options.Incarnation))
 	for i := range s.shards {
 		sh := &s.shards[i]
@@ -291,9 +290,13 @@ func (s *Store) acquireProfile(name string) *profile {
 // write to it.
 func (s *Store) dropProfile(p *profile) {
 	s.profilesMu.Lock()
-	defer s.profilesMu.Unlock()
-	if p.users.Load() == 0 && p.empty() && s.profiles[p.name] == p {
+	gone := p.users.Load() == 0 && p.empty() && s.profiles[p.name] == p
+	if gone {
 		delete(s.profiles, p.name)
 		s.revision.Add(1)
+	}
+	s.profilesMu.Unlock()
+	if gone {
+		s.forgetEarly(p)
 	}
 }
