@@ -133,6 +133,9 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		if c.secrets, err = readSecrets(o.SecretFile, o.Cluster); err != nil {
 			return nil, err
 		}
+		if mode, others := forOthers(o.SecretFile); others {
+			o.Logger.Warn("the secret can be read or changed by others than its owner: chmod 600", "file", o.SecretFile, "mode", mode)
+		}
 	}
 	if err := checkReach(&o, c.secrets); err != nil {
 		return nil, OptionError{err}

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -68,6 +69,15 @@ func readSecrets(path, cluster string) (secrets, error) {
 		return nil, fmt.Errorf("secret file %s: there is no secret in it", path)
 	}
 	return list, nil
+}
+
+// forOthers reports whether somebody besides its owner may read or change a file.
+func forOthers(path string) (mode fs.FileMode, others bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	return info.Mode().Perm(), info.Mode().Perm()&0o066 != 0
 }
 
 func deriveKeys(secret, cluster string) (k secretKeys, err error) {

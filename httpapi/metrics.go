@@ -52,6 +52,9 @@ func newMetrics(a *API) http.Handler {
 		"remuda_dedup_bytes":                    {"Memory of identities.", nil},
 		"remuda_dedup_identities":               {"Identities held.", nil},
 		"remuda_dedup_period_seconds":           {"For how long every repeat is found.", nil},
+		"remuda_checkpoints_written_total":      {"Checkpoints that were written.", nil},
+		"remuda_checkpoints_failed_total":       {"Checkpoints that could not be written.", nil},
+		"remuda_checkpoint_timestamp_seconds":   {"When the last checkpoint of this run was written; 0 while none was.", nil},
 		"remuda_clock_steps_total":              {"Times that the store's clock followed a jump of the wall clock.", nil},
 		"remuda_subscribers":                    {"Open streams.", nil},
 		"remuda_subscribers_cut_total":          {"Streams cut because their readers did not take a frame in time.", nil},
@@ -147,6 +150,10 @@ func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	gauge("remuda_dedup_identities", float64(u.DedupIdentities))
 	gauge("remuda_dedup_period_seconds", u.DedupPeriod.Seconds())
 	counter("remuda_clock_steps_total", float64(u.ClockSteps))
+	made := a.store.Checkpoints()
+	counter("remuda_checkpoints_written_total", float64(made.Written))
+	counter("remuda_checkpoints_failed_total", float64(made.Failed))
+	gauge("remuda_checkpoint_timestamp_seconds", float64(made.WrittenAt)/1000)
 	gauge("remuda_subscribers", float64(a.streams.count()))
 	counter("remuda_subscribers_cut_total", float64(a.streams.cut.Load()))
 	gauge("remuda_views", float64(a.streams.viewCount()))

@@ -50,7 +50,7 @@ var alarmRules = map[string]struct {
 	"rate_limited": {4, Warning}, "degraded": {5, Warning}, "recovering": {6, Warning}, "lagging": {7, Warning},
 	"heights_disagree": {7, Warning}, "unknown": {7, Warning},
 	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "sender_late": {10, Warning},
-	"overflow": {11, Warning}, "node_alone": {12, Warning}, "node_restarting": {13, Notice},
+	"overflow": {11, Warning}, "node_alone": {12, Warning}, "checkpoint_failing": {12, Warning}, "node_restarting": {13, Notice},
 }
 
 // Attention is what is wrong under a query's filter and window. It keeps a table
@@ -84,6 +84,7 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 	list = a.providers(list)
 	list = a.senders(list)
 	list = a.nodes(list, meta.At)
+	list = a.checkpointAlarm(list)
 	list = a.heads(list)
 	if meta.OverflowCalls > 0 {
 		list = append(list, Alarm{Key: "profile/overflow", Rule: "overflow", Subject: "profile", Detail: fmt.Sprintf(

@@ -85,6 +85,7 @@ type Store struct {
 	applyScratch sync.Pool
 	episodes     episodes
 	retired      retired
+	checkpoints  checkpoints
 
 	originsMu sync.Mutex
 	origins   map[OriginID]*origin

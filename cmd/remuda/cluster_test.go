@@ -354,8 +354,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
-// TestDiskFull: a checkpoint that does not fit is a warning, and no reason to end
-// badly. The one before stays.
+// TestDiskFull: a node whose last checkpoint does not fit ends with status 1, having
+// drained all the same. The one before stays.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	mount := mountTmpfs(t)
@@ -378,8 +378,11 @@ func TestDiskFull(t *testing.T) {
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("the disk does not fill: %v", err)
 	}
-	m.drains()
-	if text := m.logged(); !strings.Contains(text, "the checkpoint could not be written") || !strings.Contains(text, "no space left") {
+	m.signal(syscall.SIGTERM)
+	if status := m.exits(10 * time.Second); status != 1 {
+		t.Errorf("status %d, want 1", status)
+	}
+	if text := m.logged(); !strings.Contains(text, "drained") || !strings.Contains(text, "the checkpoint could not be written") || !strings.Contains(text, "no space left") {
 		t.Errorf("the log says %s", text)
 	}
 	if err := os.Remove(filler.Name()); err != nil {

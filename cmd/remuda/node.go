@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +39,7 @@ type node struct {
 	cluster  *cluster.Cluster // nil for a node alone
 	ran      chan struct{}    // closed when the cluster's loop has ended
 	dir      *cluster.Dir     // nil without --data-dir
+	saving   sync.Mutex       // held while dir is written to
 	found    cluster.Remembered
 	api      *httpapi.API
 	listener net.Listener
@@ -322,21 +325,35 @@ func (n *node) checkpoints(ctx context.Context) error {
 	for {
 		select {
 		case <-ticker.C:
-			n.checkpoint()
+			if err := n.checkpoint(); err != nil {
+				n.log.Warn(err.Error())
+			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (n *node) checkpoint() {
-	if err := n.dir.Save(n.store, n.cluster); err != nil {
-		n.log.Warn("the checkpoint could not be written; the one before stays", "error", err)
+// checkpoint writes one. The store tells readers what became of it.
+func (n *node) checkpoint() error {
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	err := n.dir.Save(n.store, n.cluster)
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+		if on := (*fs.PathError)(nil); errors.As(err, &on) {
+			reason = on.Err.Error() // where the directory is, is nobody's business
+		}
+		err = fmt.Errorf("the checkpoint could not be written; the one before stays: %w", err)
 	}
+	n.store.CheckpointMade(reason)
+	return err
 }
 
 // drain ends streams with a bye, lets the last be counted and hands it to the
-// members, lets requests under way end, and closes what is left when its time is up.
+// members, lets requests under way end, and closes what is left when its time is up. Its
+// error is that of the last checkpoint: without that the windows are not kept.
 func (n *node) drain(cause error) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
@@ -365,11 +382,12 @@ func (n *node) drain(cause error) error {
 		n.log.Warn("requests did not end in time", "error", err)
 		_ = n.closeServers()
 	}
+	err = nil
 	if n.dir != nil {
-		n.checkpoint()
+		err = n.checkpoint()
 	}
 	n.log.Info("drained", "took", time.Since(began).Round(time.Millisecond))
-	return nil
+	return err
 }
 
 func (n *node) closeServers() error {

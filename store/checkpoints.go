@@ -1,0 +1,62 @@
+package store
+
+import "sync"
+
+// Checkpoints is what became of the checkpoints that were made of a store.
+type Checkpoints struct {
+	Written, Failed uint64
+	WrittenAt       int64 // ms since the epoch, when the last was written; 0 while none was
+	// FailingSince is when the first of those failed that none was written after, 0 when
+	// there is none; Reason is that of the last.
+	FailingSince int64
+	Reason       string
+}
+
+type checkpoints struct {
+	mu sync.Mutex
+	Checkpoints
+}
+
+// CheckpointMade says what became of a checkpoint: reason is empty if it was written,
+// and else why it was not.
+func (s *Store) CheckpointMade(reason string) {
+	c := &s.checkpoints
+	now := s.Now()
+	c.mu.Lock()
+	before := c.Reason
+	c.Reason = reason
+	switch {
+	case reason == "":
+		c.Written++
+		c.WrittenAt, c.FailingSince = now, 0
+	default:
+		c.Failed++
+		if c.FailingSince == 0 {
+			c.FailingSince = now
+		}
+	}
+	c.mu.Unlock()
+	if before != reason {
+		s.revision.Add(1) // attention tells of it
+	}
+}
+
+// Checkpoints returns what became of the checkpoints so far.
+func (s *Store) Checkpoints() Checkpoints {
+	s.checkpoints.mu.Lock()
+	defer s.checkpoints.mu.Unlock()
+	return s.checkpoints.Checkpoints
+}
+
+// checkpointAlarm tells of checkpoints that cannot be written.
+func (a *Attention) checkpointAlarm(list []Alarm) []Alarm {
+	c := a.store.Checkpoints()
+	name := a.store.Node()
+	if c.FailingSince == 0 || !matches(a.query.Filter[NodeDim], name) {
+		return list
+	}
+	return append(list, Alarm{
+		Key: "checkpoint/" + name, Rule: "checkpoint_failing", Subject: "node", Node: name, SinceAt: c.FailingSince,
+		Detail: "its checkpoints cannot be written: " + c.Reason + "; when it stops, what it has counted since is with other members only",
+	})
+}
