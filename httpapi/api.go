@@ -24,12 +24,14 @@ import (
 
 // An Ingester takes in the bodies of events.
 type Ingester interface {
-	// Ingest reads the body of a request and counts its events. Errors carry a code
+	// Ingest reads the body of a request, which is a [sentBody], and counts its events. Errors carry a code
 	// (Code() string) that is one of those in problem.go, and mean that nothing was
 	// counted. A strict body is counted whole or not at all.
 	Ingest(r *http.Request, strict bool) (store.Receipt, error)
-	// InFlight is how many bytes of bodies are being worked on, and how many may be.
+	// InFlight is how many bytes bodies hold, and how many they may.
 	InFlight() (now, limit int64)
+	// Waiting is how many bodies wait for their turn, and how long one does at most.
+	Waiting() (now int, most time.Duration)
 	// Limits are the bounds of a body: bytes as sent, bytes once decompressed,
 	// bytes of one event.
 	Limits() (body, inflated int64, line int)
@@ -78,7 +80,9 @@ type API struct {
 	bodies   *bodyCache
 	streams  *streams
 	posts    *posts
-	taking   *taking // nil: connections stay with the server
+	front    *front                   // nil: connections stay with the server
+	heads    atomic.Pointer[postHead] // of the last post that had another
+	refusals refusals
 	metrics  http.Handler
 	exposed  *exposed
 	ingest   ingestStats
@@ -137,6 +141,10 @@ func (a *API) Shutdown(ctx context.Context) error {
 // must not be used afterwards.
 func (a *API) Close() {
 	a.posts.close()
+	if a.front != nil {
+		_ = a.front.Close() // the server may have
+		a.front.running.Wait()
+	}
 	a.streams.close()
 	a.bodies.close()
 }

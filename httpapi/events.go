@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -63,19 +64,23 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 			strict = on
 		}
 	}
+	if !strict && a.takePost(w, r) {
+		return
+	}
 	from := http.NewResponseController(w)
 	// Not every ResponseWriter has deadlines (recorders in tests have not); the
 	// server's own timeouts remain.
 	_ = from.SetReadDeadline(time.Now().Add(a.options.BodyTimeout))
 	a.posts.begin(from)
-	done := sync.OnceFunc(func() { a.posts.end(from) })
-	defer done()
+	defer a.posts.end(from)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(a.posts.context, cancel)()
+	r = r.WithContext(ctx)
+	r.Body = serverBody{r.Body, from}
 	receipt, err := a.ingestPost(r, strict)
 	if err != nil {
 		a.fail(w, r, err)
-		return
-	}
-	if a.takePosts(w, r, &receipt, done) {
 		return
 	}
 	body := appendReceipt(make([]byte, 0, 128), &receipt)
@@ -86,18 +91,18 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // an error here is the client's going away
 }
 
-// ingestPost counts the body of a post. An error says why the answer is not a 202.
+// ingestPost counts the body of a post, which is a sentBody. An error says why the answer is not a 202.
 func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
 	if a.draining.Load() {
-		p := newProblem("shutting_down", "this node is shutting down")
-		p.retryAfter = time.Second
-		return store.Receipt{}, p
+		return store.Receipt{}, shuttingDown()
 	}
-	r.Body = postBody{r.Body, a.posts}
+	r.Body = postBody{r.Body.(sentBody), a.posts}
 	began := time.Now()
 	receipt, err := a.ingester.Ingest(r, strict)
 	a.ingest.note(&receipt, err, r.ContentLength, time.Since(began))
 	switch {
+	case err != nil && a.posts.context.Err() != nil:
+		return receipt, shuttingDown()
 	case err != nil:
 		return receipt, err
 	case strict && receipt.Rejected > 0:
@@ -106,6 +111,12 @@ func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
 		return receipt, refusedProblem("no_acceptable_event", "every event was refused; nothing was counted", &receipt)
 	}
 	return receipt, nil
+}
+
+func shuttingDown() *problem {
+	p := newProblem("shutting_down", "this node is shutting down")
+	p.retryAfter = time.Second
+	return p
 }
 
 func appendReceipt(dst []byte, r *store.Receipt) []byte {

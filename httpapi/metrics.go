@@ -42,7 +42,8 @@ func newMetrics(a *API) http.Handler {
 		"remuda_ingest_refused_bodies_total":    {"Bodies refused as a whole.", []string{"code"}},
 		"remuda_ingest_bytes_total":             {"Bytes of bodies of events of announced length, as sent.", nil},
 		"remuda_ingest_seconds_total":           {"Time spent on bodies of events.", nil},
-		"remuda_ingest_bytes_in_flight":         {"Bytes of bodies being worked on.", nil},
+		"remuda_ingest_bytes_in_flight":         {"Bytes that bodies hold.", nil},
+		"remuda_ingest_bodies_waiting":          {"Bodies that wait for their turn.", nil},
 		"remuda_store_series":                   {"Series held.", nil},
 		"remuda_store_series_limit":             {"Series that may be held.", nil},
 		"remuda_store_latest_values":            {"Circuits, heights and health reports held.", nil},
@@ -140,6 +141,8 @@ func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	counter("remuda_ingest_bytes_total", float64(a.ingest.bytes.Load()))
 	counter("remuda_ingest_seconds_total", float64(a.ingest.nanos.Load())/1e9)
 	gauge("remuda_ingest_bytes_in_flight", float64(inFlight))
+	waiting, _ := a.ingester.Waiting()
+	gauge("remuda_ingest_bodies_waiting", float64(waiting))
 	gauge("remuda_store_series", float64(u.Series))
 	gauge("remuda_store_series_limit", float64(u.MaxSeries))
 	gauge("remuda_store_latest_values", float64(u.LatestValues))

@@ -101,17 +101,11 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 	n.server = httptest.NewUnstartedServer(n.api)
 	n.server.Config.ConnContext = httpapi.ConnContext
 	n.server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	accepting := make(chan struct{})
 	if serve == nil { // connections stay with the server
 		n.server.Start()
-		close(accepting)
 	} else {
-		returned := n.api.Returned(n.server.Listener.Addr())
+		n.server.Listener = n.api.Listener(n.server.Listener)
 		serve(n.server)
-		go func() {
-			defer close(accepting)
-			_ = n.server.Config.Serve(returned) // until it is closed
-		}()
 	}
 	n.server.Client().Transport.(*http.Transport).DisableCompression = true
 	ctx, cancel := context.WithCancel(context.Background())
@@ -134,7 +128,6 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 		n.shutdown()
 		n.server.Client().CloseIdleConnections()
 		_ = n.server.Config.Shutdown(ctx) // closes the listeners; ctx has ended
-		<-accepting
 		n.server.Close()
 		n.api.Close()
 	})

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -18,14 +19,16 @@ func FuzzPlainHead(f *testing.F) {
 		"Host: a\r\nContent-Length: 5\r\n Content-Length: 6\r\n", "Host:a\nContent-Length: 5\r\n", "Host: a\r\nContent-Length: +5\r\n",
 		"Host: a\r\nContent-Length : 5\r\n", "Host: a\r\nContent-Length: 5 \r\n", "host: a\r\ncontent-length: 05\r\nAccept: \t*/*\r\n",
 	} {
-		f.Add([]byte("POST /api/v1/events HTTP/1.1\r\n" + head + "\r\n"))
+		text := "POST /api/v1/events HTTP/1.1\r\n" + head + "\r\n"
+		f.Add([]byte(text))
+		f.Add([]byte(strings.ReplaceAll(text, "\r\n", "\n")))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		end := bytes.Index(text, []byte("\r\n\r\n"))
+		end := headEnd(text)
 		if end < 0 {
 			return
 		}
-		head := text[:end+4]
+		head := text[:end]
 		got, at := plainHead(head)
 		if got == nil {
 			return

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -22,24 +21,28 @@ func TestSlowHeads(t *testing.T) {
 		back  bool
 		after time.Duration
 	}{
-		"nothing":         {"", time.Hour, false, idleTime},
-		"half a method":   {"PO", time.Hour, false, idleTime},
+		"nothing":         {"", time.Hour, false, headTime},
+		"half a method":   {"PO", time.Hour, false, headTime},
+		"another method":  {"GET", time.Second, true, time.Second},
+		"nothing after":   {head + "{}", time.Hour, false, idleTime},
 		"line ends":       {"\r\n\r\n", time.Hour, true, headTime},
 		"half a head":     {head[:30], time.Hour, true, headTime},
-		"one by one":      {head[:4], time.Second, true, headTime},
+		"one by one":      {head[:30], time.Second, true, headTime},
 		"a post before":   {head + "{}" + head[:30], time.Hour, true, headTime},
-		"dribbling after": {head + "{}" + head[:4], time.Second, true, headTime},
+		"dribbling after": {head + "{}" + head[:30], time.Second, true, headTime},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &API{posts: newPosts(), ingester: takesAll{}, taking: &taking{conns: make(chan net.Conn), ended: make(chan struct{})}}
+				a := &API{posts: newPosts(), ingester: takesAll{}}
+				a.front = &front{Listener: noListener{}, api: a, others: make(chan net.Conn), ended: make(chan struct{})}
+				a.front.begin.Do(func() {}) // nothing is to be accepted
 				a.options.BodyTimeout = 15 * time.Second
 				client, conn := net.Pipe()
 				began := time.Now()
-				go (&poster{api: a, conn: conn, reader: bufio.NewReader(conn)}).serve()
+				go newPoster(a, conn).begin()
 				go func() {
 					_, _ = io.Copy(io.Discard, client)
-					_ = a.taking.Close() // it has ended
+					_ = a.front.Close() // it has ended
 				}()
 				go func() {
 					_, _ = io.WriteString(client, c.begin)
@@ -47,12 +50,12 @@ func TestSlowHeads(t *testing.T) {
 						select {
 						case <-time.After(c.every):
 							_, _ = io.WriteString(client, "P")
-						case <-a.taking.ended:
+						case <-a.front.ended:
 							return
 						}
 					}
 				}()
-				back, err := a.taking.Accept()
+				back, err := a.front.Accept()
 				if took := time.Since(began); took != c.after || (err == nil) != c.back {
 					t.Errorf("given back %v after %v, want %v after %v", err == nil, took, c.back, c.after)
 				}
@@ -68,6 +71,11 @@ func TestSlowHeads(t *testing.T) {
 	}
 }
 
+// noListener is one of which only Close is called.
+type noListener struct{ net.Listener }
+
+func (noListener) Close() error { return nil }
+
 // takesAll is an Ingester.
 type takesAll struct{}
 
@@ -76,4 +84,5 @@ func (takesAll) Ingest(r *http.Request, _ bool) (store.Receipt, error) {
 	return store.Receipt{Accepted: 1}, err
 }
 func (takesAll) InFlight() (now, limit int64)             { return 0, 0 }
+func (takesAll) Waiting() (now int, most time.Duration)   { return 0, 0 }
 func (takesAll) Limits() (body, inflated int64, line int) { return 1 << 20, 1 << 20, 1 << 16 }

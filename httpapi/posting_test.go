@@ -27,6 +27,7 @@ func TestPostsOverOneConnection(t *testing.T) {
 		return fmt.Sprintf("POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s", head, len(body), body)
 	}
 	cut := func(request string, by int) string { return request[:len(request)-by] + theEnd }
+	bare := func(request string) string { return strings.ReplaceAll(request, "\r\n", "\n") }
 	const ndjson = "Content-Type: application/x-ndjson\r\n"
 	first := post(line("0"), ndjson)
 	for name, requests := range map[string][]string{
@@ -57,6 +58,7 @@ func TestPostsOverOneConnection(t *testing.T) {
 		"no host":              {first, strings.Replace(post(line("1"), ndjson), "Host: localhost\r\n", "", 1)},
 		"two hosts":            {first, post(line("1"), ndjson+"Host: localhost\r\n")},
 		"another origin":       {first, post(line("1"), ndjson+"Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\n"), post(line("2"), ndjson)},
+		"line feeds alone":     {bare(first), bare(post(line("1"), ndjson)), bare(post(line("2"), ndjson+"User-Agent: x\r\n")), post(line("3"), ndjson), bare(post(line("4"), ndjson))},
 		"bare line feeds":      {first, strings.Replace(post(line("1"), ndjson), "\r\n", "\n", 2), post(line("2"), ndjson)},
 		"a folded line":        {first, post(line("1"), ndjson+"User-Agent: a\r\n b\r\n")},
 		"a control character":  {first, post(line("1"), ndjson+"User-Agent: a\x01b\r\n")},

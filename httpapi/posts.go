@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -14,10 +15,13 @@ import (
 type posts struct {
 	mu      sync.Mutex
 	running map[deadliner]struct{}
-	idle    map[deadliner]struct{} // taken connections between two posts
+	idle    map[deadliner]struct{} // connections between two posts
 	none    chan struct{}          // closed when none is running any more; nil unless somebody waits
 	ending  bool                   // no connection waits for another post
 	closed  bool                   // no body is read any further
+
+	context context.Context // ends when they are closed
+	cut     context.CancelFunc
 }
 
 // A deadliner is where the body of a post comes from.
@@ -28,7 +32,9 @@ type deadliner interface{ SetReadDeadline(at time.Time) error }
 const lastBodies = time.Second
 
 func newPosts() *posts {
-	return &posts{running: make(map[deadliner]struct{}), idle: make(map[deadliner]struct{})}
+	p := &posts{running: make(map[deadliner]struct{}), idle: make(map[deadliner]struct{})}
+	p.context, p.cut = context.WithCancel(context.Background())
+	return p
 }
 
 // begin is the beginning of a post, which the caller ends.
@@ -68,14 +74,41 @@ func (p *posts) rest(conn deadliner, deadline time.Time) bool {
 	return true
 }
 
+// sentBody is the body of a post, as ingesters like it: Whole waits for the first of it
+// and reports whether the rest has come too, Gone reports whether its sender is, and
+// Interrupt has a Read that waits, and later ones, return.
+type sentBody interface {
+	io.ReadCloser
+	Whole() bool
+	Gone() bool
+	Interrupt()
+}
+
+// serverBody is a body that the server reads. Its request ends with the connection.
+type serverBody struct {
+	io.ReadCloser
+	from deadliner
+}
+
+func (serverBody) Whole() bool  { return false }
+func (serverBody) Gone() bool   { return false }
+func (b serverBody) Interrupt() { _ = b.from.SetReadDeadline(time.Now()) } // not every one has deadlines
+
+// areEnding reports whether the node ends.
+func (p *posts) areEnding() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ending
+}
+
 // postBody cannot be read any more once posts are closed.
 type postBody struct {
-	io.ReadCloser
+	sentBody
 	posts *posts
 }
 
 func (b postBody) Read(into []byte) (int, error) {
-	n, err := b.ReadCloser.Read(into)
+	n, err := b.sentBody.Read(into)
 	b.posts.mu.Lock()
 	defer b.posts.mu.Unlock()
 	if b.posts.closed {
@@ -99,6 +132,7 @@ func (p *posts) finish(ctx context.Context) bool {
 	}
 	p.mu.Lock()
 	p.closed = true
+	p.cut()
 	for from := range p.running {
 		_ = from.SetReadDeadline(time.Now()) // it may be at its end
 	}
@@ -106,11 +140,20 @@ func (p *posts) finish(ctx context.Context) bool {
 	return p.wait(ctx)
 }
 
-// close ends taken connections, and what is still read of bodies.
+// close ends connections that post, and what is still read of bodies.
 func (p *posts) close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.finish(ctx) // it only says whether all had ended by now
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.cut()
+	for from := range p.running {
+		if conn, ok := from.(net.Conn); ok {
+			_ = conn.SetDeadline(time.Now()) // it may be at its end
+		}
+	}
 }
 
 // wait reports whether there was an instant at which no post ran: those that began

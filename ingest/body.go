@@ -80,11 +80,8 @@ const chunkEvents = 512
 // work is the memory for one body at a time.
 type work struct {
 	ingester *Ingester
-	reserved int64 // of the bytes in flight
-	turn     bool  // it is being worked on
-	raw      []byte
-	inflated []byte
-	body     []byte // one of the two
+	inflated buffer
+	body     []byte // as it was sent, or inflated
 
 	decoder
 	events  []store.Event // decoded and good, not yet applied
@@ -104,6 +101,7 @@ type work struct {
 
 func (g *Ingester) newWork() *work {
 	w := &work{ingester: g, events: make([]store.Event, 0, g.chunk)}
+	w.inflated = buffer{memory: &g.memory, allowed: turnMemory}
 	w.decoder = decoder{
 		node: g.options.Store.Node(), region: g.options.Store.Region(), chains: g.options.Store.Chains(), seed: g.seed,
 		shape: new(shape), spare: new(shape),
@@ -111,8 +109,8 @@ func (g *Ingester) newWork() *work {
 	return w
 }
 
-// keptBuffer is the largest buffer that is kept for the next body.
-const keptBuffer = 1 << 20
+// keptArena is the largest arena that is kept for the next body.
+const keptArena = 1 << 20
 
 // release forgets the body, and memory that is unusually large.
 func (w *work) release() {
@@ -120,13 +118,8 @@ func (w *work) release() {
 	clear(w.events[:w.filled]) // they point into the body
 	w.filled = 0
 	w.body = nil
-	if cap(w.raw) > keptBuffer {
-		w.raw = nil
-	}
-	if cap(w.inflated) > 4*keptBuffer {
-		w.inflated = nil
-	}
-	if cap(w.arena) > keptBuffer {
+	w.inflated.drop()
+	if cap(w.arena) > keptArena {
 		w.arena = nil
 	}
 	w.receipt = store.Receipt{}

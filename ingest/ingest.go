@@ -2,15 +2,15 @@
 // decompresses and decodes them, judges every event and applies the good ones.
 //
 // An [Ingester] is safe for concurrent use. A body is worked through in the
-// goroutine of its request; nothing is queued.
+// goroutine of its request, when it is its turn.
 package ingest
 
 import (
 	"errors"
 	"hash/maphash"
 	"net/http"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"remuda/store"
@@ -22,17 +22,17 @@ type Options struct {
 	MaxBody     int64 // bytes of a body as sent; default 8 MiB, at most 1 GiB
 	MaxInflated int64 // bytes of a body after decompression; default 64 MiB, at most 1 GiB
 	MaxLine     int   // bytes of one event; default 64 KiB
-	MaxInFlight int64 // bytes of all bodies being worked on; default 256 MiB
+	MaxInFlight int64 // bytes that all bodies may hold; default a sixth of the memory limit, at most 256 MiB
 }
 
 // An Ingester takes in the bodies of events. See the package documentation.
 type Ingester struct {
-	options  Options
-	seed     maphash.Seed
-	chunk    int // events that are applied together
-	inFlight atomic.Int64
-	turns    turns
-	work     sync.Pool
+	options Options
+	seed    maphash.Seed
+	chunk   int // events that are applied together
+	memory  memory
+	gate    *gate
+	work    sync.Pool
 }
 
 // maxBuffer is what offsets into a body have room for.
@@ -59,15 +59,23 @@ func New(o Options) (*Ingester, error) {
 		o.MaxLine = 64 << 10
 	}
 	if o.MaxInFlight == 0 {
-		o.MaxInFlight = 256 << 20
+		o.MaxInFlight = defaultInFlight()
 	}
-	g := &Ingester{options: o, seed: maphash.MakeSeed(), chunk: chunkEvents, turns: newTurns()}
+	// A body for which there can never be room would be told to come again for ever.
+	// A buffer that grows takes its size and a half.
+	o.MaxBody, o.MaxInflated = min(o.MaxBody, o.MaxInFlight/4), min(o.MaxInflated, o.MaxInFlight/2)
+	g := &Ingester{options: o, seed: maphash.MakeSeed(), chunk: chunkEvents}
+	g.memory.limit = o.MaxInFlight
+	g.gate = newGate(2 * runtime.GOMAXPROCS(0))
 	g.work.New = func() any { return g.newWork() }
 	return g, nil
 }
 
-// InFlight is how many bytes of bodies are being worked on, and how many may be.
-func (g *Ingester) InFlight() (now, limit int64) { return g.inFlight.Load(), g.options.MaxInFlight }
+// InFlight is how many bytes bodies hold, and how many they may.
+func (g *Ingester) InFlight() (now, limit int64) { return g.memory.inFlight(), g.options.MaxInFlight }
+
+// Waiting is how many bodies wait for their turn, and how long one does at most.
+func (g *Ingester) Waiting() (now int, most time.Duration) { return g.gate.queue(), longest }
 
 // Limits are the bounds of a body: bytes as sent, bytes after decompression,
 // bytes of one event.
@@ -97,18 +105,38 @@ func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
 // refused, whose receipt then has nothing accepted. (Only when bodies compete for
 // the last room for new series can a strict one come to be refused in part.)
 func (g *Ingester) Ingest(r *http.Request, strict bool) (store.Receipt, error) {
+	h, err := g.headOf(r)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	body := buffer{memory: &g.memory}
+	defer body.drop()
+	source, ok := r.Body.(Source)
+	if ok {
+		body.whole = source.Whole()
+	}
+	if !body.whole {
+		if err := g.await(&body, r, h); err != nil {
+			return store.Receipt{}, err
+		}
+	}
+	if err := g.gate.enter(r.Context(), source); err != nil {
+		return store.Receipt{}, err
+	}
+	defer g.gate.leave()
+	if body.whole { // nothing of it has been read so far
+		body.allowed = turnMemory
+		if err := g.readError(body.fill(r.Body, h.length, g.options.MaxBody)); err != nil {
+			return store.Receipt{}, err
+		}
+	}
 	w := g.work.Get().(*work)
 	defer func() {
-		g.inFlight.Add(-w.reserved)
-		w.reserved = 0
-		if w.turn {
-			w.turn = false
-			g.turns.end()
-		}
 		w.release()
 		g.work.Put(w)
 	}()
-	if err := w.read(r); err != nil {
+	w.body = body.bytes
+	if err := w.inflate(h.encoding); err != nil {
 		return store.Receipt{}, err
 	}
 	form, err := formOf(r.Header.Get("Content-Type"), w.body)

@@ -10,111 +10,81 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxRatio is how much larger than its compressed form a body may be that would not
-// be taken as it is: events compress well, but mostly not like that.
-const maxRatio = 100
+// A Source is the body of a request that knows the connection it comes by. Other
+// bodies are waited for before their turn, and are thought to be wanted.
+type Source interface {
+	io.ReadCloser
+	// Whole waits for the first bytes, and reports whether the rest has come too, so
+	// that all can be read without waiting.
+	Whole() bool
+	// Gone reports whether the sender is.
+	Gone() bool
+	// Interrupt has a Read that waits, and later ones, return.
+	Interrupt()
+}
 
-// read reads the body of a request, decompressed, into w.body.
-func (w *work) read(r *http.Request) error {
-	limit := w.ingester.options.MaxBody
-	tooLarge := &Error{code: "body_too_large", detail: fmt.Sprintf("the body is larger than %d bytes", limit)}
-	if r.ContentLength > limit {
-		return tooLarge
+// head is what the head of a request says of its body.
+type head struct {
+	length   int64 // as announced; 0 if not
+	encoding string
+}
+
+// headOf reads it, and refuses what need not be read.
+func (g *Ingester) headOf(r *http.Request) (head, error) {
+	if r.ContentLength > g.options.MaxBody {
+		return head{}, g.tooLarge()
 	}
-	encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
-	switch encoding {
+	h := head{max(r.ContentLength, 0), strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))}
+	switch h.encoding {
 	case "", "identity", "gzip", "x-gzip", "zstd":
-	default:
-		return &Error{code: "unsupported_encoding", detail: "Content-Encoding must be gzip or zstd, or absent"}
+		return h, nil
 	}
-	var err error
-	if w.raw, err = w.fill(w.raw[:0], r.Body, max(r.ContentLength, 0), limit); err != nil {
-		return readError(err, tooLarge)
-	}
-	if err := w.ingester.turns.take(r.Context()); err != nil {
-		return err
-	}
-	w.turn = true
-	w.body = w.raw
-	switch encoding {
-	case "gzip", "x-gzip":
-		return w.inflate(&gzipReaders)
-	case "zstd":
-		return w.inflate(&zstdReaders)
-	}
-	return nil
+	return head{}, &Error{code: "unsupported_encoding", detail: "Content-Encoding must be gzip or zstd, or absent"}
 }
 
-var errLimit = errors.New("limit reached")
-
-// fill reads to the end of a stream, at most limit bytes, of which about expected
-// will come. Memory is reserved as it is needed: a sender that announces much and
-// sends little holds little.
-func (w *work) fill(buf []byte, from io.Reader, expected, limit int64) ([]byte, error) {
-	const firstStep = 512 << 10
-	if err := w.reserve(int64(cap(buf))); err != nil {
-		return buf, err
-	}
-	for {
-		if len(buf) == cap(buf) {
-			size := max(int64(cap(buf))*2, 4096)
-			if expected > 0 {
-				size = max(min(expected+1, int64(cap(buf))+firstStep), size) // one more, to see the end
-			}
-			size = min(size, limit+1)
-			if err := w.reserve(size - int64(cap(buf))); err != nil {
-				return buf, err
-			}
-			grown := make([]byte, len(buf), size)
-			copy(grown, buf)
-			buf = grown
-		}
-		n, err := from.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if int64(len(buf)) > limit {
-			return buf, errLimit
-		}
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil {
-			return buf, err
-		}
-	}
+func (g *Ingester) tooLarge() *Error {
+	return &Error{code: "body_too_large", detail: fmt.Sprintf("the body is larger than %d bytes", g.options.MaxBody)}
 }
 
-// reserve takes a share of the bytes that may be in flight. It is given back
-// when the body is done.
-func (w *work) reserve(n int64) error {
-	g := w.ingester
-	if g.inFlight.Add(n) > g.options.MaxInFlight {
-		g.inFlight.Add(-n)
-		return &Error{code: "overloaded", detail: "too many bodies are being worked on", retryAfter: time.Second}
+// await reads a body that has not come yet.
+func (g *Ingester) await(b *buffer, r *http.Request, h head) error {
+	b.coming = &coming{interrupt: func() {}}
+	if source, ok := r.Body.(Source); ok {
+		b.coming.interrupt = source.Interrupt
 	}
-	w.reserved += n
-	return nil
+	g.memory.begin(b.coming)
+	err := b.fill(r.Body, h.length, g.options.MaxBody)
+	cut := g.memory.end(b.coming)
+	b.coming = nil
+	if cut && err != nil {
+		return errFull
+	}
+	return g.readError(err)
 }
 
-func readError(err error, tooLarge *Error) error {
+func (g *Ingester) readError(err error) error {
 	var own *Error
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &own):
 		return own
 	case errors.Is(err, errLimit):
-		return tooLarge
+		return g.tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Error{code: "read_timeout", detail: "the body did not come in time"}
 	case errors.Is(err, context.Canceled):
-		return &Error{code: "canceled", detail: "the client went away"}
+		return errGone
 	}
 	return &Error{code: "malformed_body", detail: "the body ended early or was not framed as HTTP wants it"}
 }
+
+var errGone = &Error{code: "canceled", detail: "the client went away"}
 
 // resettable is a decompressor that can be used again.
 type resettable interface {
@@ -133,23 +103,34 @@ var (
 	}}
 )
 
-func (w *work) inflate(pool *sync.Pool) error {
+// maxRatio is how much larger than its compressed form a body may be that would not
+// be taken as it is: events compress well, but mostly not like that.
+const maxRatio = 100
+
+// inflate has the body be what it is compressed from.
+func (w *work) inflate(encoding string) error {
+	pool := &gzipReaders
+	switch encoding {
+	case "", "identity":
+		return nil
+	case "zstd":
+		pool = &zstdReaders
+	}
 	damaged := &Error{code: "damaged_compression", detail: "the compressed body is damaged, cut off, or asks for a window over 8 MiB"}
-	if len(w.raw) == 0 {
+	if len(w.body) == 0 {
 		return damaged // zstd would take it for no frame at all
 	}
 	o := &w.ingester.options
-	limit := max(o.MaxBody, min(o.MaxInflated, maxRatio*int64(len(w.raw))))
+	limit := max(o.MaxBody, min(o.MaxInflated, maxRatio*int64(len(w.body))))
 	r := pool.Get().(resettable)
 	defer func() {
 		_ = r.Reset(bytes.NewReader(nil)) // lets go of the body
 		pool.Put(r)
 	}()
-	if err := r.Reset(bytes.NewReader(w.raw)); err != nil {
+	if err := r.Reset(bytes.NewReader(w.body)); err != nil {
 		return damaged
 	}
-	var err error
-	if w.inflated, err = w.fill(w.inflated[:0], r, 0, limit); err != nil {
+	if err := w.inflated.fill(r, 0, limit); err != nil {
 		var own *Error
 		switch {
 		case errors.As(err, &own):
@@ -163,6 +144,6 @@ func (w *work) inflate(pool *sync.Pool) error {
 		}
 		return damaged
 	}
-	w.body = w.inflated
+	w.body = w.inflated.bytes
 	return nil
 }

@@ -495,7 +495,7 @@ func TestStrictLines(t *testing.T) {
 
 // TestBounds: bodies that are too large, announced or not, and too many at once.
 func TestBounds(t *testing.T) {
-	g := newIngester(t, func(o *Options) { o.MaxBody, o.MaxInFlight = 1000, 1500 })
+	g := newIngester(t, func(o *Options) { o.MaxBody, o.MaxInFlight = 1000, 6000 })
 	var own *Error
 	if _, err := post(g, "application/x-ndjson", "", strings.NewReader(strings.Repeat("\n", 2000)), false); !errors.As(err, &own) || own.Code() != "body_too_large" {
 		t.Errorf("announced: %v", err)

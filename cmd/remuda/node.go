@@ -43,7 +43,7 @@ type node struct {
 	found    cluster.Remembered
 	api      *httpapi.API
 	listener net.Listener
-	returned net.Listener // of connections that the API had taken over
+	front    net.Listener // what the server accepts from
 	server   *http.Server
 	members  net.Listener // for members alone; nil without --peer-http
 	forThem  *http.Server // on members
@@ -180,7 +180,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if n.api, err = httpapi.New(options); err != nil {
 		return nil, err
 	}
-	n.returned = n.api.Returned(n.listener.Addr())
+	n.front = n.api.Listener(n.listener)
 	n.server = newServer(n.api, log)
 	n.server.ConnContext = httpapi.ConnContext
 	return n, nil
@@ -269,8 +269,7 @@ var errKilled = errors.New("killed")
 func (n *node) run(ctx context.Context) error {
 	defer n.close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ignoreClosed(n.server.Serve(n.listener)) })
-	group.Go(func() error { return ignoreClosed(n.server.Serve(n.returned)) })
+	group.Go(func() error { return ignoreClosed(n.server.Serve(n.front)) })
 	group.Go(func() error {
 		defer close(n.ran)
 		if n.cluster != nil {

@@ -41,7 +41,7 @@ type nodeFlags struct {
 	MaxBody             size              `default:"8MiB" help:"Size of a body as sent."`
 	MaxInflated         size              `default:"64MiB" help:"Size of a body once decompressed."`
 	MaxLine             size              `default:"64KiB" help:"Size of one event."`
-	MaxInFlight         size              `default:"256MiB" help:"Size of all bodies being worked on."`
+	MaxInFlight         size              `help:"Memory that bodies of events may hold (default: a sixth of the memory limit, at most 256MiB)."`
 	MaxSubscribers      int               `default:"20000" help:"Open streams."`
 	MaxViews            int               `default:"1000" help:"Different queries that are streamed."`
 	MaxConnections      int               `default:"30000" help:"Open connections."`

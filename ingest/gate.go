@@ -1,0 +1,215 @@
+package ingest
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A gate lets a few bodies at a time be worked on: more would only make all of them
+// late. The others wait before it with nothing read of them.
+//
+// While waits are short, who came first is next. When they grow, the newest is: a node
+// that gets more than it can take answers some at once, and does not answer all when
+// their senders have given up. Those that are left behind are refused, and that at a
+// pace: a refusal costs a part of what counting does, and a sender that is refused may
+// come back at once. So refusing gets a share of the work, and a post that cannot be
+// refused yet goes on waiting, which costs next to nothing, and may yet get its turn.
+//
+// A gate is safe for concurrent use.
+type gate struct {
+	mu      sync.Mutex
+	free    int     // turns that nobody has; nobody waits then
+	waiting waiters // in the order they came
+	looking bool    // a look is due
+	looked  time.Time
+	ended   int     // turns that ended since the last look
+	pace    float64 // turns that end in a second, lately
+	due     float64 // refusals that may be made
+
+	enough time.Duration // how long one waits at most
+}
+
+const (
+	// patience is how long a body waits for its turn before it may be refused.
+	patience = time.Second
+	// longest is how long it waits at most, if senders do. What was learnt of them is
+	// forgotten at the rate of recovery, a second.
+	longest  = 10 * time.Second
+	recovery = 0.02
+	// fair is how long the first has waited when the newest gets the next turn.
+	fair = patience / 2
+	// Refusals in a second: so many, and one for so many turns.
+	leastRefusals   = 40
+	turnsForRefusal = 4
+	lookEvery       = 50 * time.Millisecond
+)
+
+func newGate(turns int) *gate { return &gate{free: turns, enough: longest} }
+
+// waiter is a post that waits.
+type waiter struct {
+	before, behind *waiter
+	since          time.Time
+	source         Source // nil: nothing is known of its sender
+	verdict        chan verdict
+}
+
+type verdict uint8
+
+const (
+	left    verdict = iota // its request has ended
+	turn                   // it is next
+	refused                // it has waited for long enough
+	gone                   // its sender is
+)
+
+// waiters is a list of them.
+type waiters struct {
+	first, last *waiter
+	count       int
+}
+
+func (l *waiters) add(w *waiter) {
+	w.before = l.last
+	if l.last != nil {
+		l.last.behind = w
+	} else {
+		l.first = w
+	}
+	l.last = w
+	l.count++
+}
+
+func (l *waiters) remove(w *waiter) {
+	if w.before != nil {
+		w.before.behind = w.behind
+	} else {
+		l.first = w.behind
+	}
+	if w.behind != nil {
+		w.behind.before = w.before
+	} else {
+		l.last = w.before
+	}
+	l.count--
+}
+
+// enter waits for a turn, which the caller ends by leave. One that had to wait, and
+// whose sender, if that can be told, is gone when its turn comes, gets none.
+func (g *gate) enter(ctx context.Context, source Source) error {
+	g.mu.Lock()
+	if g.free > 0 { // Fast path: a node that is not overloaded has one free
+		g.free--
+		g.mu.Unlock()
+		return nil
+	}
+	w := &waiter{since: time.Now(), source: source, verdict: make(chan verdict, 1)}
+	g.waiting.add(w)
+	if !g.looking {
+		g.looking, g.looked, g.ended = true, w.since, 0
+		time.AfterFunc(lookEvery, g.look)
+	}
+	g.mu.Unlock()
+
+	v := left
+	select {
+	case v = <-w.verdict:
+	case <-ctx.Done():
+		g.mu.Lock()
+		select {
+		case v = <-w.verdict: // it came at the same moment
+		default:
+			g.waiting.remove(w)
+		}
+		g.mu.Unlock()
+	}
+	switch {
+	case v == turn && ctx.Err() == nil && (source == nil || !source.Gone()):
+		return nil
+	case v == turn:
+		g.next(0)
+	}
+	if v != refused {
+		return errGone
+	}
+	return &Error{code: "overloaded", detail: "more events come than this node can take", retryAfter: g.comeAgain()}
+}
+
+// leave ends a turn.
+func (g *gate) leave() { g.next(1) }
+
+// next hands a turn on, at the end of which so many bodies have been worked on.
+func (g *gate) next(ended int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended += ended
+	w := g.waiting.first
+	if w == nil {
+		g.free++
+		return
+	}
+	if g.waiting.count > 1 && time.Since(w.since) > fair {
+		w = g.waiting.last
+	}
+	g.waiting.remove(w)
+	w.verdict <- turn
+}
+
+// look refuses those that have waited for too long, as many as may be, and comes again
+// as long as anybody waits.
+func (g *gate) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	passed := now.Sub(g.looked).Seconds()
+	g.looked = now
+	g.due = min(g.due+leastRefusals*passed+float64(g.ended)/turnsForRefusal, leastRefusals)
+	g.pace += (float64(g.ended)/max(passed, 1e-3) - g.pace) * min(passed, 1)
+	g.ended = 0
+	g.enough += time.Duration(passed * recovery * float64(longest-g.enough))
+	for w := g.waiting.first; w != nil; w = g.waiting.first {
+		v := g.judge(w, now.Sub(w.since))
+		if v == left {
+			break
+		}
+		g.waiting.remove(w)
+		w.verdict <- v
+	}
+	if g.looking = g.waiting.count > 0; g.looking {
+		time.AfterFunc(lookEvery, g.look)
+	}
+}
+
+// judge says what becomes of the one that has waited longest; left, if it may wait on.
+func (g *gate) judge(w *waiter, waited time.Duration) verdict {
+	switch {
+	case waited < patience:
+		return left
+	case w.source != nil && w.source.Gone():
+		g.enough -= max(g.enough-max(waited*7/8, patience), 0) / 16 // one says little
+		return gone
+	case waited >= g.enough || g.due >= 1:
+		g.due = max(g.due-1, 0)
+		return refused
+	}
+	return left
+}
+
+// comeAgain is when there may be a turn for one who is refused now.
+func (g *gate) comeAgain() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	seconds := 1.0
+	if g.pace > 0 {
+		seconds += float64(g.waiting.count) / g.pace
+	}
+	return time.Duration(min(seconds, 30)) * time.Second
+}
+
+// queue is how many wait.
+func (g *gate) queue() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting.count
+}
