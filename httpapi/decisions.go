@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"remuda/store"
 )
@@ -49,18 +53,18 @@ func (d *decisionSource) refresh() meta {
 		page, next := d.list()
 		d.last, d.seen = page.LastSeq, page.Seen
 		m.truncated = page.More
-		return m.withFeed(page.Seen, page.Shown, next)
+		return m.withFeed(&page, next)
 	}
 	d.stale = true
 	q := d.query()
 	q.AfterSeq, q.Limit = d.last, maxAppended
 	page := d.api.store.Decisions(q)
 	for i := range page.Rows {
-		d.fresh.decision(&page.Rows[i])
+		d.fresh.decision(&page.Rows[i], d.params)
 	}
 	d.news = page.Seen - d.seen
 	d.last, d.seen = page.LastSeq, page.Seen
-	return m.withFeed(page.Seen, page.Shown, nil)
+	return m.withFeed(&page, nil)
 }
 
 // list fills page and returns the cursor of the next one.
@@ -68,7 +72,7 @@ func (d *decisionSource) list() (store.Decisions, []byte) {
 	d.page.clear()
 	page := d.api.store.Decisions(d.query())
 	for i := range page.Rows {
-		d.page.decision(&page.Rows[i])
+		d.page.decision(&page.Rows[i], d.params)
 	}
 	if d.params.sort != "" {
 		arrange(&d.page.rows, &d.page.spare, d.params, true)
@@ -98,18 +102,45 @@ func (d *decisionSource) appendDelta(dst []byte) []byte {
 	return appendUint(append(dst, `,"shown":`...), uint64(len(d.fresh.rows)))
 }
 
-func (m meta) withFeed(seen, shown uint64, next []byte) meta {
+func (m meta) withFeed(page *store.Decisions, next []byte) meta {
 	if next == nil {
 		next = []byte("null")
 	}
 	m.extra = append(append([]byte(`,"next_cursor":`), next...), `,"seen":`...)
-	m.extra = strconv.AppendUint(m.extra, seen, 10)
-	m.extra = strconv.AppendUint(append(m.extra, `,"shown":`...), shown, 10)
+	m.extra = strconv.AppendUint(m.extra, page.Seen, 10)
+	m.extra = strconv.AppendUint(append(m.extra, `,"shown":`...), page.Shown, 10)
+	m.extra = appendTally(append(m.extra, `,"sample":{"by_region":`...), page.ByRegion)
+	m.extra = append(appendTally(append(m.extra, `,"by_node":`...), page.ByNode), '}')
 	return m
 }
 
+// maxTallied is how many names a tally lists, those with the most; the rest are one.
+const maxTallied = 64
+
+// appendTally appends how many there are of each name.
+func appendTally(dst []byte, n map[string]int) []byte {
+	names := slices.SortedFunc(maps.Keys(n), func(a, b string) int { return cmp.Or(cmp.Compare(n[b], n[a]), strings.Compare(a, b)) })
+	rest := 0
+	for len(names) > maxTallied {
+		rest += n[names[len(names)-1]]
+		names = names[:len(names)-1]
+	}
+	slices.Sort(names)
+	dst = append(dst, '{')
+	for i, name := range names {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendUint(append(appendString(dst, name), ':'), uint64(n[name]))
+	}
+	if rest > 0 {
+		dst = appendUint(append(dst, `,"__other__":`...), uint64(rest))
+	}
+	return append(dst, '}')
+}
+
 // decision adds the record of a decision.
-func (c *collection) decision(d *store.DecisionRecord) {
+func (c *collection) decision(d *store.DecisionRecord, p *params) {
 	r := c.add(d.Key)
 	r.eventText("type", "decision")
 	r.instant("ts", d.TS)
@@ -138,6 +169,13 @@ func (c *collection) decision(d *store.DecisionRecord) {
 	r.count("failover_count", uint64(d.FailoverCount))
 	r.count("weight", uint64(d.Weight))
 	r.value("attempts", func(dst []byte) []byte { return appendAttempts(dst, d.Attempts) })
+	if len(p.filter[store.ProviderDim]) > 0 {
+		by := "provider_id"
+		if d.ByAttempt {
+			by = "attempts"
+		}
+		r.text("found_by", by)
+	}
 }
 
 func resultOf(failed bool) string {

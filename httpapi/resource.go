@@ -66,7 +66,7 @@ var (
 	decisionColumns = []string{
 		"key", "ts", "request_id", "event_id", "profile", "node", "source_node", "region", "chain", "method", "strategy", "provider_id",
 		"transport", "request_origin", "result", "error_category", "error_code", "duration_ms", "upstream_ms", "failover_count",
-		"weight", "attempts",
+		"weight", "attempts", "found_by",
 	}
 	rankColumns = []string{
 		"key", "chain", "provider_id", "score", "eligible", "reasons", "availability_pct", "avg_latency_ms", "total_calls", "cold_start",

@@ -21,7 +21,10 @@ type batch struct {
 	order      []int32    // the touches to count, by shard
 	overflown  []int32    // touches whose series has no room
 	reports    bool       // an event is not a decision
-	body       Body       // of a batch that is all of its body
+	gates      []batchGate
+	lastGate   int
+	offers     []offer // decisions for the feed, unless they are duplicates
+	body       Body    // of a batch that is all of its body
 }
 
 // touch is one call on its way to its series. It holds all that is needed there,
@@ -48,6 +51,20 @@ type run struct {
 	node    uint64 // hash of the sender's name
 	end     int    // index of the first event behind it
 	said    senderBatch
+}
+
+// batchGate is what the feed of a profile takes of a region.
+type batchGate struct {
+	feed   *feed
+	region string
+	gate   *feedGate
+	left   [2]int // by the ring
+}
+
+type offer struct {
+	feed  *feed
+	gate  *feedGate
+	event int32
 }
 
 type verdict uint8
@@ -109,6 +126,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 	b.verdicts, b.runs, b.acquired = b.verdicts[:0], b.runs[:0], b.acquired[:0]
 	b.keys, b.identities, b.touches = b.keys[:0], b.identities[:0], b.touches[:0]
 	b.reports = false
+	b.gates, b.lastGate, b.offers = b.gates[:0], -1, b.offers[:0]
 	var r *run
 	for i := range events {
 		e := &events[i]
@@ -135,6 +153,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 			b.reports = true
 			continue
 		}
+		b.offer(&r.profile.feed, e, int32(i), now/1000)
 		b.touches = append(b.touches, touch{
 			call: call{
 				micros: e.UpstreamMicros, weight: e.Weight, failovers: e.FailoverCount,
@@ -148,6 +167,32 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 		if len(e.Attempts) > 0 {
 			s.prepareAttempts(b, e, i)
 		}
+	}
+}
+
+// offer notes a decision that its feed has room for.
+func (b *batch) offer(f *feed, e *Event, event int32, second int64) {
+	i := b.lastGate
+	if i < 0 || b.gates[i].feed != f || b.gates[i].region != e.SourceRegion {
+		i = slices.IndexFunc(b.gates, func(g batchGate) bool { return g.feed == f && g.region == e.SourceRegion })
+		if i < 0 {
+			if len(b.gates) == maxFeedRegions { // nobody sends so many at once
+				b.gates = b.gates[:0]
+			}
+			g := batchGate{feed: f, region: e.SourceRegion}
+			g.gate, g.left[0], g.left[1] = f.gate(e.SourceRegion, second)
+			i = len(b.gates)
+			b.gates = append(b.gates, g)
+		}
+		b.lastGate = i
+	}
+	ring := 0
+	if e.troubled() {
+		ring = 1
+	}
+	if g := &b.gates[i]; g.left[ring] > 0 {
+		g.left[ring]--
+		b.offers = append(b.offers, offer{f, g.gate, event})
 	}
 }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,47 +12,81 @@ import (
 // The feed keeps recent decisions for people to look at. It is a sample, and
 // says how many decisions it is a sample of; counts never come from it. Errors
 // and failovers have a ring of their own, so that successes never displace them.
+//
+// Regions get equal shares of it: of what enters, of what is kept, and of what other
+// nodes are told. A node that knows of others lists what all have been told, so that
+// it does not matter which is asked; one that is alone lists all that it keeps.
 const (
-	feedRing   = 1000 // decisions a ring
-	feedPerSec = 200  // decisions a second that enter a ring once the burst is used up
+	feedPerSec = 200 // decisions a second that enter a ring once the burst is used up
 	feedBurst  = 1000
+	gateKept   = 120 // seconds for which a region that sends nothing may have a gate of its own
 )
 
 type feed struct {
 	seen, shown atomic.Uint64
 
 	sequence *atomic.Uint64 // of decisions of all profiles, so that one number is a reader's place in all feeds
-	closed   uint64         // sequence up to which others have been told; guarded by mu
 
-	mu   sync.Mutex
-	good decisionRing
-	bad  decisionRing
+	mu     sync.Mutex
+	gates  map[string]*feedGate // by region
+	own    feedRings            // of this node, as they came
+	shared feedRings            // of all nodes, as all were told
+	closed uint64               // sequence up to which own ones were chosen from to be told
+	turn   int                  // whose turn it is to be told of first
 }
 
-type decisionRing struct {
-	tokens  atomic.Int64 // decisions that may enter before the next refill
-	filled  atomic.Int64 // second of the last refill
-	records []DecisionRecord
-	next    int
+// feedGate is what may enter of a region before the next second.
+type feedGate struct {
+	tokens [2]int // by the ring
+	filled int64  // second
 }
 
-// refill brings the tokens up to date and reports whether there are any.
-func (r *decisionRing) refill(second int64) bool {
-	if last := r.filled.Load(); last != second && r.filled.CompareAndSwap(last, second) {
-		gain := int64(feedBurst)
-		if passed := second - last; passed >= 0 && passed < feedBurst/feedPerSec {
-			gain = passed * feedPerSec
+// gate returns how many successes, and how many errors and failovers, of a region may
+// enter the feed now. It is asked once for a batch: most decisions of a busy gateway
+// are not even looked at.
+func (f *feed) gate(region string, second int64) (g *feedGate, good, bad int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g = f.gates[region]
+	if g == nil {
+		if len(f.gates) >= maxFeedRegions {
+			f.closeIdle(second)
 		}
-		r.tokens.Store(min(max(r.tokens.Load(), 0)+gain, feedBurst))
+		if region = strings.Clone(region); len(f.gates) >= maxFeedRegions {
+			region = otherName
+		}
+		if g = f.gates[region]; g == nil {
+			g = new(feedGate)
+			f.gates[region] = g
+		}
 	}
-	return r.tokens.Load() > 0
+	if passed := second - g.filled; passed != 0 {
+		g.filled = second
+		active := 0
+		for _, other := range f.gates {
+			if second-other.filled < feedBurst/feedPerSec {
+				active++
+			}
+		}
+		burst := max(feedBurst/active, 1)
+		gain := burst
+		if passed > 0 && passed < feedBurst/feedPerSec {
+			gain = max(int(passed)*feedPerSec/active, 1)
+		}
+		for i := range g.tokens {
+			g.tokens[i] = min(max(g.tokens[i], 0)+gain, burst)
+		}
+	}
+	return g, g.tokens[0], g.tokens[1]
 }
 
-// open reports whether successes, and errors and failovers, may enter the feed
-// now. It is asked once for a run of events: most of a busy gateway's are not
-// even looked at.
-func (f *feed) open(second int64) (good, bad bool) {
-	return f.good.refill(second), f.bad.refill(second)
+// closeIdle forgets the gates of regions that have long sent nothing.
+func (f *feed) closeIdle(second int64) {
+	for region, g := range f.gates {
+		if second-g.filled > gateKept {
+			delete(f.gates, region)
+		}
+	}
 }
 
 // troubled holds for decisions that go into the ring of errors and failovers.
@@ -61,46 +94,36 @@ func (e *Event) troubled() bool {
 	return e.Failed || e.FailoverCount > 0 || len(e.Attempts) > 0
 }
 
-func (r *decisionRing) put(d DecisionRecord) {
-	if len(r.records) < feedRing {
-		r.records = append(r.records, d)
-		return
-	}
-	r.records[r.next] = d
-	r.next = (r.next + 1) % feedRing
+func (d *DecisionRecord) troubled() bool {
+	return d.Failed || d.FailoverCount > 0 || len(d.Attempts) > 0
 }
 
 // offer gives the feed a decision; it copies what it keeps.
-func (f *feed) offer(e *Event, self *origin) {
-	ring := &f.good
+func (f *feed) offer(e *Event, g *feedGate, self *origin) {
+	ring := 0
 	if e.troubled() {
-		ring = &f.bad
-	}
-	if ring.tokens.Add(-1) < 0 {
-		return
+		ring = 1
 	}
 	d := record(e, self.name)
 	d.origin = self
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if g.tokens[ring]--; g.tokens[ring] < 0 {
+		return
+	}
 	d.Seq = f.sequence.Add(1)
 	d.number = d.Seq
-	ring.put(d)
+	f.own[ring].put(d)
 	f.shown.Add(1)
 }
 
 // take puts in a decision of another node unless it is there.
 func (f *feed) take(d DecisionRecord) bool {
-	ring := &f.good
-	if d.Failed || d.FailoverCount > 0 || len(d.Attempts) > 0 {
-		ring = &f.bad
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := range ring.records {
-		if r := &ring.records[i]; r.number == d.number && r.origin == d.origin {
-			return false
-		}
+	ring := f.shared.of(&d)
+	if ring.has(&d) {
+		return false
 	}
 	d.Seq = f.sequence.Add(1)
 	ring.put(d)
@@ -110,43 +133,43 @@ func (f *feed) take(d DecisionRecord) bool {
 // sharedPerTick is how many decisions of a tick other nodes are told of.
 const sharedPerTick = 10
 
-// close chooses what to tell others of the decisions since the last tick: errors,
-// then failovers, then a sample of the rest. It returns how many of n are left.
-func (f *feed) close(self *origin, stamp uint32, n int) int {
+// close chooses what to tell others of the decisions since the last tick, of all
+// regions in turns: of each its errors, then failovers, then a sample of the rest. It
+// returns how many of n are left.
+func (f *feed) close(stamp uint32, n int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	newest := f.sequence.Load()
+	news := make(map[string][]*DecisionRecord)
 	for _, wanted := range [...]func(d *DecisionRecord) bool{
 		func(d *DecisionRecord) bool { return d.Failed },
-		func(d *DecisionRecord) bool { return !d.Failed },
+		func(d *DecisionRecord) bool { return !d.Failed && d.troubled() },
+		func(d *DecisionRecord) bool { return !d.troubled() },
 	} {
-		for d := range f.bad.since(f.closed) {
-			if n > 0 && d.origin == self && d.stamp == 0 && wanted(d) {
-				d.stamp = stamp
-				n--
+		f.own.since(f.closed, func(d *DecisionRecord) {
+			if wanted(d) && len(news[d.Region]) < n {
+				news[d.Region] = append(news[d.Region], d)
 			}
-		}
+		})
 	}
-	for d := range f.good.since(f.closed) {
-		if n > 0 && d.origin == self {
-			d.stamp = stamp
+	regions := make([]string, 0, len(news))
+	for region := range news {
+		regions = append(regions, region)
+	}
+	slices.Sort(regions)
+	for ; n > 0 && len(regions) > 0; f.turn++ {
+		i := f.turn % len(regions)
+		list := news[regions[i]]
+		if d := *list[0]; !f.shared.of(&d).has(&d) {
+			d.stamp, d.Seq = stamp, f.sequence.Add(1)
+			f.shared.of(&d).put(d)
 			n--
 		}
-	}
-	f.closed = newest
-	return n
-}
-
-// since goes through the records after a sequence, newest first.
-func (r *decisionRing) since(sequence uint64) iter.Seq[*DecisionRecord] {
-	return func(yield func(*DecisionRecord) bool) {
-		for i := range r.records {
-			d := &r.records[(r.next+len(r.records)-1-i)%len(r.records)]
-			if d.Seq <= sequence || !yield(d) {
-				return
-			}
+		if news[regions[i]] = list[1:]; len(list) == 1 {
+			regions = slices.Delete(regions, i, i+1)
 		}
 	}
+	f.closed = f.sequence.Load()
+	return n
 }
 
 // record copies a decision. All its strings share one piece of memory.
@@ -192,28 +215,58 @@ func record(e *Event, node string) DecisionRecord {
 	return d
 }
 
-func (q *DecisionQuery) takes(d *DecisionRecord) bool {
-	switch {
-	case d.Seq <= q.AfterSeq,
-		q.RequestID != "" && d.RequestID != q.RequestID,
-		q.Failed && !q.Succeeded && !d.Failed,
-		q.Succeeded && !q.Failed && d.Failed,
-		d.DurationMicros < q.MinDurationMicros,
-		(q.BeforeTS != 0 || q.BeforeSeq != 0) && (d.TS > q.BeforeTS || d.TS == q.BeforeTS && d.Seq >= q.BeforeSeq),
-		!matches(q.ErrorCategories, d.ErrorCategory):
-		return false
-	}
+// found reports whether a query takes a decision but for its place in the order, and
+// whether it does so for a failed try before the one that ended the request.
+func (q *DecisionQuery) found(d *DecisionRecord) (attempt, ok bool) {
 	f := &q.Filter
-	return matches(f[ChainDim], d.Chain) && matches(f[ProviderDim], d.ProviderID) && matches(f[MethodDim], d.Method) &&
-		matches(f[StrategyDim], d.Strategy) && matches(f[RegionDim], d.Region) && matches(f[NodeDim], d.Node) &&
-		matches(f[TransportDim], d.Transport.String()) && matches(f[RequestOriginDim], d.RequestOrigin.String())
+	if q.RequestID != "" && d.RequestID != q.RequestID ||
+		q.Failed && !q.Succeeded && !d.Failed ||
+		q.Succeeded && !q.Failed && d.Failed ||
+		d.DurationMicros < q.MinDurationMicros ||
+		!matches(f[ChainDim], d.Chain) || !matches(f[MethodDim], d.Method) || !matches(f[StrategyDim], d.Strategy) ||
+		!matches(f[RegionDim], d.Region) || !matches(f[NodeDim], d.Node) || !matches(f[RequestOriginDim], d.RequestOrigin.String()) {
+		return false, false
+	}
+	call := func(provider, category string, transport Transport) bool {
+		return matches(f[ProviderDim], provider) && matches(q.ErrorCategories, category) && matches(f[TransportDim], transport.String())
+	}
+	if call(d.ProviderID, d.ErrorCategory, d.Transport) {
+		return false, true
+	}
+	return true, len(f[ProviderDim]) > 0 && slices.ContainsFunc(d.Attempts, func(a Attempt) bool {
+		return call(a.ProviderID, a.ErrorCategory, a.Transport)
+	})
+}
+
+// reached reports whether a decision is in the part of the order that is asked for.
+func (q *DecisionQuery) reached(d *DecisionRecord) bool {
+	return d.Seq > q.AfterSeq && (q.BeforeTS == 0 && q.BeforeSeq == 0 || d.TS < q.BeforeTS || d.TS == q.BeforeTS && d.Seq < q.BeforeSeq)
+}
+
+// alone reports whether no other node is known.
+func (s *Store) alone() bool {
+	_, known, _ := s.coverage()
+	return known <= 1
 }
 
 // Decisions returns a page of the feed.
 func (s *Store) Decisions(q DecisionQuery) Decisions {
 	// Read before any feed: a decision that enters one meanwhile may be given out
 	// twice, under the same key, but none is passed over.
-	page := Decisions{LastSeq: s.feedSequence.Load()}
+	page := Decisions{LastSeq: s.feedSequence.Load(), ByRegion: make(map[string]int), ByNode: make(map[string]int)}
+	add := func(d *DecisionRecord) {
+		attempt, ok := q.found(d)
+		if !ok {
+			return
+		}
+		page.ByRegion[d.Region]++
+		page.ByNode[d.Node]++
+		if q.reached(d) {
+			page.Rows = append(page.Rows, *d)
+			page.Rows[len(page.Rows)-1].ByAttempt = attempt
+		}
+	}
+	everything := s.alone() || q.RequestID != ""
 	for _, p := range s.allProfiles() {
 		if !matches(q.Filter[ProfileDim], p.name) {
 			continue
@@ -222,13 +275,14 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 		page.Seen += seen
 		page.Shown += shown
 		p.feed.mu.Lock()
-		for _, ring := range [...]*decisionRing{&p.feed.good, &p.feed.bad} {
-			for i := range ring.records {
-				if d := &ring.records[i]; q.takes(d) {
-					page.Rows = append(page.Rows, *d)
-				}
-			}
+		if everything {
+			p.feed.own.each(add)
 		}
+		p.feed.shared.each(func(d *DecisionRecord) {
+			if !everything || d.origin != s.self {
+				add(d)
+			}
+		})
 		p.feed.mu.Unlock()
 	}
 	slices.SortFunc(page.Rows, func(a, b DecisionRecord) int {
@@ -249,15 +303,11 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 func (s *Store) OwnDecisions(requestID string) (list []Stamped[DecisionRecord]) {
 	for _, p := range s.allProfiles() {
 		p.feed.mu.Lock()
-		for _, ring := range [...]*decisionRing{&p.feed.bad, &p.feed.good} {
-			for i := range ring.records {
-				if d := &ring.records[i]; d.origin == s.self && d.RequestID == requestID {
-					v := *d
-					v.Seq = d.number
-					list = append(list, Stamped[DecisionRecord]{Stamp: uint64(d.stamp), Value: v})
-				}
+		p.feed.own.each(func(d *DecisionRecord) {
+			if d.RequestID == requestID {
+				list = append(list, Stamped[DecisionRecord]{Value: *d})
 			}
-		}
+		})
 		p.feed.mu.Unlock()
 	}
 	return list

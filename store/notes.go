@@ -63,13 +63,16 @@ func (s *Store) closeNotes(stamp uint32, now int64) {
 		}
 		p.changes.close(stamp)
 		p.closeSenders(now, stamp)
-		left = p.feed.close(s.self, stamp, left)
+		left = p.feed.close(stamp, left)
 		t := Tally{p.name, p.feed.seen.Load(), p.feed.shown.Load(), p.overflow.Load()}
 		p.mu.Lock()
 		if t != p.told.Tally {
 			p.told = tally{t, stamp}
 		}
 		p.mu.Unlock()
+	}
+	if left < sharedPerTick && !s.alone() {
+		s.revision.Add(1) // what all are told is what is listed
 	}
 }
 
@@ -115,15 +118,13 @@ func (s *Store) ChangedDecisions(id OriginID, after uint64) (list []Stamped[Deci
 	}
 	for _, p := range s.allProfiles() {
 		p.feed.mu.Lock()
-		for _, ring := range [...]*decisionRing{&p.feed.bad, &p.feed.good} {
-			for i := range ring.records {
-				if d := &ring.records[i]; d.origin == o && uint64(d.stamp) > after {
-					v := *d
-					v.Seq = d.number
-					list = append(list, Stamped[DecisionRecord]{Stamp: uint64(d.stamp), Value: v})
-				}
+		p.feed.shared.each(func(d *DecisionRecord) {
+			if d.origin == o && uint64(d.stamp) > after {
+				v := *d
+				v.Seq = d.number
+				list = append(list, Stamped[DecisionRecord]{Stamp: uint64(d.stamp), Value: v})
 			}
-		}
+		})
 		p.feed.mu.Unlock()
 	}
 	return list

@@ -40,7 +40,7 @@ type tally struct {
 func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
 	p.away, p.others = make(map[away]awaySender), make(map[*origin]*tally)
-	p.feed.sequence = &s.feedSequence
+	p.feed.sequence, p.feed.gates = &s.feedSequence, make(map[string]*feedGate)
 	p.changes.sequence = firstNumber(s.options.Incarnation)
 	return p
 }
@@ -95,25 +95,26 @@ func (s *Store) report(b *batch, events []Event, now int64) {
 		if r.profile == nil {
 			continue
 		}
-		good, bad := r.profile.feed.open(now / 1000)
 		for j := from; j < to; j++ {
 			switch b.verdicts[j] {
 			case duplicate:
 				r.said.unsee(&events[j], now/1000)
 			case accepted:
-				if !b.reports && !good && !bad {
-					continue
+				if !b.reports {
+					continue // most of a busy gateway's events are not even looked at
 				}
-				e := &events[j]
-				if e.Kind != Decision {
+				if e := &events[j]; e.Kind != Decision {
 					r.profile.latest(e)
-				} else if troubled := e.troubled(); troubled && bad || !troubled && good {
-					r.profile.feed.offer(e, s.self)
 				}
 			}
 		}
 		r.profile.feed.seen.Add(r.said.decisions)
 		r.sender.add(&r.said, now)
+	}
+	for _, o := range b.offers {
+		if b.verdicts[o.event] == accepted {
+			o.feed.offer(&events[o.event], o.gate, s.self)
+		}
 	}
 	s.revision.Add(1)
 }

@@ -251,6 +251,8 @@ type DecisionRecord struct {
 	DurationMicros uint64
 	UpstreamMicros uint64
 	Attempts       []Attempt
+	// ByAttempt says that a query found it by a failed try before the one that ended it.
+	ByAttempt bool
 
 	origin *origin
 	number uint64 // at its origin
@@ -280,6 +282,8 @@ type Decisions struct {
 	// Seen counts the decisions of the profiles since the node started, Shown
 	// those of them that entered the feed. Counts are never sampled, the feed is.
 	Seen, Shown uint64
+	// ByRegion and ByNode say of whom all that the query takes is.
+	ByRegion, ByNode map[string]int
 	// LastSeq is the newest sequence given out: the next AfterSeq.
 	LastSeq uint64
 }
