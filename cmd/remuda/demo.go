@@ -54,6 +54,9 @@ func (c *demoCommand) Run(ctx context.Context) error {
 	if err := (&serveCommand{HTTP: c.HTTP}).checkAddresses(); err != nil {
 		return err
 	}
+	outliveReaders()
+	log, lines := newLog(os.Stderr, "text", slog.LevelError)
+	defer lines.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	nodes := []*demoNode{
 		newDemoNode("iad", "us-east-1", c.HTTP), newDemoNode("sjc", "us-west-2", "127.0.0.1:0"), newDemoNode("lhr", "eu-west-1", "127.0.0.1:0"),
@@ -63,7 +66,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
 		if seed != "" {
 			d.flags.Join = []string{seed}
 		}
-		n, err := d.start(ctx)
+		n, err := d.start(ctx, log)
 		if err != nil {
 			return errors.Join(err, ctx.Err())
 		}
@@ -71,7 +74,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
 			seed = d.flags.Gossip
 		}
 		if d.flags.Node == "lhr" {
-			group.Go(func() error { return d.dieAndReturn(ctx, n) })
+			group.Go(func() error { return d.dieAndReturn(ctx, n, log) })
 		} else {
 			group.Go(func() error { return n.run(ctx) })
 		}
@@ -98,8 +101,7 @@ func newDemoNode(name, region, address string) *demoNode {
 }
 
 // start makes a run of the node. Later ones have the addresses of the first.
-func (d *demoNode) start(ctx context.Context) (*node, error) {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+func (d *demoNode) start(ctx context.Context, log *slog.Logger) (*node, error) {
 	n, err := newNode(ctx, &d.flags, d.address, "", log)
 	if err != nil {
 		return nil, err
@@ -111,7 +113,7 @@ func (d *demoNode) start(ctx context.Context) (*node, error) {
 }
 
 // dieAndReturn runs a node that is killed once a minute.
-func (d *demoNode) dieAndReturn(ctx context.Context, n *node) error {
+func (d *demoNode) dieAndReturn(ctx context.Context, n *node, log *slog.Logger) error {
 	began := time.Now()
 	for round := 0; ; round++ {
 		life, kill := context.WithCancelCause(ctx)
@@ -127,7 +129,7 @@ func (d *demoNode) dieAndReturn(ctx context.Context, n *node) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if n, err = d.start(ctx); err != nil {
+		if n, err = d.start(ctx, log); err != nil {
 			return err
 		}
 	}

@@ -72,11 +72,9 @@ func (c *serveCommand) Run(ctx context.Context, unknown strays) error {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return err
 	}
-	options := &slog.HandlerOptions{Level: level}
-	log := slog.New(slog.NewTextHandler(os.Stderr, options))
-	if c.LogFormat == "json" {
-		log = slog.New(slog.NewJSONHandler(os.Stderr, options))
-	}
+	outliveReaders()
+	log, lines := newLog(os.Stderr, c.LogFormat, level)
+	defer lines.Close()
 	for _, name := range unknown {
 		log.Warn("a variable of the environment that is no flag's; see remuda serve --help", "name", name)
 	}
