@@ -129,6 +129,19 @@ var tableFaces = map[string][][2]string{
 		{"since_at", "SINCE"},
 		{"detail", "DETAIL"},
 	},
+	"/limits": {
+		{"key", "WHAT"},
+		{"limit", "LIMIT"},
+		{"current", "CURRENT"},
+		{"unit", "UNIT"},
+		{"detail", "DETAIL"},
+	},
+	"/runtime": {
+		{"key", "WHAT"},
+		{"value", "VALUE"},
+		{"unit", "UNIT"},
+		{"detail", "DETAIL"},
+	},
 	"/providers": {
 		{"chain", "CHAIN"},
 		{"provider_id", "PROVIDER"},

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"math"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
 	"time"
@@ -110,6 +111,7 @@ func newLimitSource(a *API, p *params) source {
 			r.text("unit", unit)
 			r.text("detail", detail)
 		}
+		addMemory(c)
 		u := a.store.Usage()
 		inFlight, maxInFlight := a.ingester.InFlight()
 		maxBody, maxInflated, maxLine := a.ingester.Limits()
@@ -140,6 +142,21 @@ func newLimitSource(a *API, p *params) source {
 		}
 		return m
 	})
+}
+
+// addMemory adds what the runtime may use, and what it uses by its own count.
+func addMemory(c *collection) {
+	used := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(used)
+	r := c.add("memory")
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // it only asks
+		r.integer("limit", limit)
+	} else {
+		r.null("limit")
+	}
+	r.count("current", used[0].Value.Uint64()-used[1].Value.Uint64())
+	r.text("unit", "bytes")
+	r.text("detail", "of the process, by GOMEMLIMIT or the control group; near it the collector works more, and bounds that are not given are less")
 }
 
 func newSubscriberSource(a *API, p *params) source {

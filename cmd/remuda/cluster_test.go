@@ -399,7 +399,7 @@ func TestDiskFull(t *testing.T) {
 // privileged skips a test that only root can run, which CI does not let pass.
 func privileged(t *testing.T) {
 	t.Helper()
-	const reason = "mounts and network namespaces need root, and this user is not"
+	const reason = "mounts, network namespaces and control groups need root, and this user is not"
 	switch {
 	case os.Geteuid() == 0:
 	case os.Getenv("CI") == "true":

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -96,7 +97,7 @@ func (f *nodeFlags) validateLimits() error {
 		{"--max-series", int64(f.MaxSeries), 1, true},
 		{"--max-series-per-profile", int64(f.MaxSeriesPerProfile), 1, true},
 		{"--max-latest-values", int64(f.MaxLatestValues), 1, true},
-		{"--dedup-bytes", int64(f.DedupBytes), 1 << 20, false}, // some ten thousand identities
+		{"--dedup-bytes", int64(f.DedupBytes), 1 << 20, true}, // some ten thousand identities
 		{"--max-body", int64(f.MaxBody), 1 << 10, true},
 		{"--max-inflated", int64(f.MaxInflated), 1 << 10, true},
 		{"--max-line", int64(f.MaxLine), 256, true},
@@ -123,6 +124,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
+	cacheBytes := f.fitMemory(debug.SetMemoryLimit(-1)) // which only asks
 	hosts, err := httpapi.ParseHosts(f.AllowedHosts)
 	if err != nil {
 		return nil, usagef("--allowed-hosts %w", err)
@@ -167,7 +169,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	options := httpapi.Options{
 		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: hosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
-		MaxExposed: f.MaxExposed,
+		MaxExposed: f.MaxExposed, CacheBytes: cacheBytes,
 	}
 	if n.cluster != nil {
 		options.Cluster = n.cluster

@@ -51,9 +51,9 @@ export function draw(v) {
       columns: [
         { field: 'key', head: 'Limit', left: true, scope: true, text: (r) => html`<span title=${r.detail}>${r.key.replaceAll('_', ' ')}</span>` },
         { field: 'current', head: 'Now', about: 'Current use', text: (r) => amount(r.current, r.unit) },
-        { field: 'limit', head: 'At most', about: 'Bound', text: (r) => amount(r.limit, r.unit) },
+        { field: 'limit', head: 'At most', about: 'Bound', text: (r) => (r.limit === null ? '—' : amount(r.limit, r.unit)) },
         {
-          field: 'room', head: 'Used', about: 'Use of the bound, percent', exact: (r) => (r.current === null ? 'not a stock' : `${r.current} of ${r.limit} ${r.unit}`),
+          field: 'room', head: 'Used', about: 'Use of the bound, percent', exact: (r) => (r.current === null ? 'not a stock' : r.limit === null ? 'no limit' : `${r.current} of ${r.limit} ${r.unit}`),
           text: (r) => (r.current === null || !r.limit || r.key === 'dedup_period' ? '—' : html`<meter aria-label="Use" min="0" max="100" low="70" high="90" optimum="0" value=${(100 * r.current) / r.limit}></meter>${tenth((100 * r.current) / r.limit)} %`),
         },
       ],
