@@ -13,7 +13,8 @@ import (
 // reads slowly, or not at all, leaves room for the others, and is cut.
 const (
 	maxAnswers     = 16       // states being sent at a time
-	maxAnswersEach = maxPulls // of them to one member, or to one address without a name
+	maxAnswersEach = maxPulls // of them to one member
+	maxAnswersElse = 2        // of them to one address of somebody else
 	turnTimeout    = time.Second
 
 	// An answer may take answerTimeout, which is what a member waits for it, and each of
@@ -29,20 +30,24 @@ var errBusy = errors.New("too many states are being sent")
 type turns struct {
 	mu    sync.Mutex
 	given int
-	to    map[string]int
+	to    map[asker]int
 	freed chan struct{} // closed when one is given back
 }
 
 // take waits for a turn. It is to be given back.
-func (t *turns) take(ctx context.Context, who string) error {
+func (t *turns) take(ctx context.Context, who asker) error {
 	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
 	defer cancel()
+	most := maxAnswersElse
+	if who.member {
+		most = maxAnswersEach
+	}
 	for {
 		t.mu.Lock()
 		if t.to == nil {
-			t.to, t.freed = make(map[string]int), make(chan struct{})
+			t.to, t.freed = make(map[asker]int), make(chan struct{})
 		}
-		if t.given < maxAnswers && t.to[who] < maxAnswersEach {
+		if t.given < maxAnswers && t.to[who] < most {
 			t.given++
 			t.to[who]++
 			t.mu.Unlock()
@@ -58,7 +63,7 @@ func (t *turns) take(ctx context.Context, who string) error {
 	}
 }
 
-func (t *turns) giveBack(who string) {
+func (t *turns) giveBack(who asker) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.given--
@@ -69,18 +74,24 @@ func (t *turns) giveBack(who string) {
 	t.freed = make(chan struct{})
 }
 
-// asker names who asks, for turns. Without a secret anybody on this machine may say
-// that it is a member, and there is no more than these.
-func (c *Cluster) asker(r *http.Request) string {
+// An asker is who asks: a member by its name, somebody else by the address.
+type asker struct {
+	name   string
+	member bool
+}
+
+// asker says who asks. Without a secret anybody on this machine may say that it is a
+// member, and there is no more than these.
+func (c *Cluster) asker(r *http.Request) asker {
 	if from, ok := callOf(r); ok {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.protocol != nil && c.protocol.nodes[from.from] != nil {
-			return from.from
+			return asker{from.from, true}
 		}
 	}
 	host, _, _ := net.SplitHostPort(r.RemoteAddr) // it came over TCP
-	return host
+	return asker{host, false}
 }
 
 // A pieceWriter counts what it writes, and gives each piece its time.

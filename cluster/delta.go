@@ -116,6 +116,9 @@ func (n *rowNumbers) name(s *store.RowState, sequence uint64, thrifty bool) rowN
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.number(s, sequence)
+	if known == nil {
+		return rowName{0, true}
+	}
 	if known.told == 0 {
 		known.told = sequence
 	}
@@ -126,7 +129,8 @@ func (n *rowNumbers) name(s *store.RowState, sequence uint64, thrifty bool) rowN
 	return rowName{known.number, sequence < known.told+again}
 }
 
-// number is that of a row, a new one if it has none.
+// number is that of a row, a new one if it has none; nil when there are no more, so
+// that receivers, who keep twice as many, do not lose those of others.
 func (n *rowNumbers) number(s *store.RowState, sequence uint64) *rowNumber {
 	if n.byKey == nil {
 		n.byKey = make(map[numberedRow]*rowNumber)
@@ -138,12 +142,13 @@ func (n *rowNumbers) number(s *store.RowState, sequence uint64) *rowNumber {
 			n.forgot = sequence
 			n.forget(sequence)
 		}
+		if len(n.byKey) >= maxNumbers {
+			return nil
+		}
 		n.next++
 		known = &rowNumber{number: n.next, given: s.Stamp}
 		row.key = strings.Clone(s.Key)
-		if len(n.byKey) < maxNumbers {
-			n.byKey[row] = known
-		}
+		n.byKey[row] = known
 	}
 	known.lastUse = sequence
 	return known
@@ -167,6 +172,9 @@ func (n *rowNumbers) answerName(s *store.RowState, sequence, after uint64) rowNa
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.number(s, sequence)
+	if known == nil {
+		return rowName{0, true}
+	}
 	return rowName{known.number, known.given > after}
 }
 
