@@ -51,7 +51,7 @@ var own = regexp.MustCompile(`^(screens/)?[a-z]+\.js$`)
 var tight = regexp.MustCompile(`\s*([{};,])\s*|\n\s*`)
 
 // classic is a script of its own: it runs before there is anything to see.
-const classic = "theme.js"
+const classic = "early.js"
 
 // Handler serves the dashboard: index.html at the root, other files by name. It
 // is safe for concurrent use.

@@ -129,7 +129,7 @@ func TestFiles(t *testing.T) {
 func TestWeight(t *testing.T) {
 	h := Handler()
 	weight := 0
-	load := map[string]bool{"/": true, "/app.js": true, "/style.css": true, "/theme.js": true, "/icon.svg": true}
+	load := map[string]bool{"/": true, "/app.js": true, "/style.css": true, "/early.js": true, "/icon.svg": true}
 	for name := range source(t) {
 		if strings.HasPrefix(name, "vendor/") && path.Ext(name) == ".js" {
 			load["/"+name] = true

@@ -197,7 +197,7 @@ func TestNoScripts(t *testing.T) {
 	defer ticker.Stop()
 	var links []string
 	for deadline := time.Now().Add(10 * time.Second); len(links) < 8 && time.Now().Before(deadline); <-ticker.C {
-		links = eval[[]string](p, `[...document.querySelectorAll('noscript a')].map((a) => a.href)`)
+		links = eval[[]string](p, `[...document.querySelectorAll('#plain a')].map((a) => a.href)`)
 	}
 	if len(links) < 8 {
 		t.Fatalf("the page has the links %v", links)

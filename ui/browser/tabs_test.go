@@ -120,7 +120,7 @@ func TestTools(t *testing.T) {
 		for i := range count {
 			tool := fmt.Sprintf(`document.querySelectorAll('.tools')[%d]`, i)
 			command := eval[string](p, fmt.Sprintf(`(async () => { window.copied = ''; %s.querySelector('button').click(); await 0; return window.copied; })()`, tool))
-			fetch(t, strings.TrimSuffix(strings.TrimPrefix(command, "curl '"), "'"))
+			fetch(t, strings.TrimSuffix(strings.TrimPrefix(command, "curl -s '"), "'"))
 			// A table and its CSV have as many rows, once both have heard of streams that ended.
 			eventually(t, path+" has the rows of its CSV", func() string {
 				var csv string

@@ -4,14 +4,17 @@
 
 import { html, nothing, render } from './vendor/lit-html/lit-html.js';
 import { repaint } from './chart.js';
-import { follow, showKeys } from './dialog.js';
+import { follow, showFacts, showKeys } from './dialog.js';
 import { Feed } from './feed.js';
+import { switchZone } from './format.js';
 import { announce, freshness } from './fresh.js';
 import { header } from './header.js';
 import './heat.js';
+import { keep, recall } from './kept.js';
 import * as keys from './keys.js';
 import { frozen } from './parts.js';
 import { basis } from './pieces.js';
+import * as tips from './tips.js';
 import { href, query, read, windows } from './url.js';
 import * as chains from './screens/chains.js';
 import * as cluster from './screens/cluster.js';
@@ -35,9 +38,11 @@ let heldAt = 0;
 let waiting = 0;
 let drawnAt = 0; // by performance.now()
 let dirty = false;
+/** @type {Map<string, import('./parts.js').Part>} what was shown of the window before, by name of the query, until that of the new one is there */
+let earlier = new Map();
 /** @type {Mark[]} when runs of nodes began: an incarnation is that instant */
-const restarts = [];
-/** @type {Map<string, number>} */ const runs = new Map();
+let restarts = recall('restarts', []);
+/** @type {Map<string, number>} */ const runs = new Map(recall('runs', []));
 /** @type {{ at: number, seen: number, shown: number }[]} */ let feedRates = [];
 
 const feed = new Feed((changes) => {
@@ -46,8 +51,9 @@ const feed = new Feed((changes) => {
   refresh();
 });
 
-/** How many restarts are kept as marks. */
+/** How many restarts are kept as marks, and for how long: the longest window. */
 const keptRestarts = 50;
+const keptFor = 3_600_000; // ms
 
 /** What a screen is given to draw from. */
 export class View {
@@ -55,6 +61,8 @@ export class View {
   constructor(s, queries) {
     this.state = s;
     this.queries = queries;
+    /** Whether something is still of the window before. */ this.waits = false;
+    /** @type {string[]} what was searched, and what was found */ this.searched = [];
     this.live = held ? 0 : feed.clock.now();
     this.restarts = restarts;
     this.go = go;
@@ -70,6 +78,11 @@ export class View {
   part(name) {
     const q = this.queries[name];
     const part = feed.parts.get(q);
+    const old = earlier.get(name);
+    if (old && !part?.meta) {
+      this.waits = true;
+      return old;
+    }
     if (!held) return part;
     if (part?.meta && !held.has(q)) hold(q, part); // of a screen gone to while paused
     return held.get(q);
@@ -78,14 +91,20 @@ export class View {
   /** The rows of a query, by key. @param {string} name */
   rows(name) { return [...(this.part(name)?.rows.values() ?? [])].sort((a, b) => (a.key < b.key ? -1 : 1)); }
 
-  /** Those that the search lets through. @param {string} name */
-  found(name) { return this.rows(name).filter((r) => this.matches(r.key)); }
+  /** Those of them that the search lets through. @param {string} name @param {string} what they are, and what of them is searched */
+  found(name, what) { return this.sought(this.rows(name), (r) => r.key, what); }
+
+  /** What the search lets through. @param {Row[]} rows @param {(r: Row) => string} text @param {string} what */
+  sought(rows, text, what) {
+    const q = this.state.q.toLowerCase();
+    if (!q) return rows;
+    const found = rows.filter((r) => text(r).toLowerCase().includes(q));
+    this.searched.push(`${found.length} of ${rows.length} ${what}`);
+    return found;
+  }
 
   /** @param {any} patch */
   href(patch) { return href(this.state, patch); }
-
-  /** Whether the search lets a row through. @param {string} text */
-  matches(text) { return !this.state.q || text.toLowerCase().includes(this.state.q.toLowerCase()); }
 }
 
 /** The queries of the screen and those of the header. @param {import('./url.js').State} s @returns {Record<string, string>} */
@@ -102,11 +121,17 @@ let queries = queriesOf(state);
 /** Notes what only the sequence of frames tells: new runs of nodes, the rate of the feed. */
 function note() {
   const members = feed.parts.get(queries.members);
-  for (const m of members?.rows.values() ?? []) {
-    if (runs.get(m.key) !== m.incarnation) restarts.push({ at: m.incarnation, label: `↻ ${m.key} started`, tone: 'warn' });
+  const begun = [...members?.rows.values() ?? []].filter((m) => runs.get(m.key) !== m.incarnation);
+  for (const m of begun) {
+    restarts.push({ at: m.incarnation, label: `↻ ${m.key} started`, tone: 'warn' });
+    runs.delete(m.key);
     runs.set(m.key, m.incarnation);
   }
-  restarts.splice(0, restarts.length - keptRestarts);
+  if (begun.length) {
+    restarts = restarts.filter((r) => r.at > feed.clock.now() - keptFor).slice(-keptRestarts);
+    keep('restarts', restarts);
+    keep('runs', [...runs].slice(-keptRestarts));
+  }
   const part = queries.decisions && !held ? feed.parts.get(queries.decisions) : null;
   if (part?.meta && part.meta.at !== feedRates.at(-1)?.at) {
     feedRates.push({ at: part.meta.at, seen: part.seen, shown: part.shown });
@@ -131,8 +156,17 @@ function go(patch) {
 
 function changed() {
   const before = state;
+  const shown = queries;
   state = read();
   queries = queriesOf(state);
+  const { window: _, ...rest } = state;
+  if (before.window === state.window || JSON.stringify(rest) !== JSON.stringify({ ...before, window: undefined })) earlier = new Map();
+  else {
+    for (const [name, q] of Object.entries(shown)) {
+      const part = held?.get(q) ?? feed.parts.get(q);
+      if (part?.meta && !earlier.has(name)) earlier.set(name, frozen(part));
+    }
+  }
   feed.want([...new Set(Object.values(queries))]);
   if (before.view !== state.view || before.provider !== state.provider || before.chain !== state.chain) feedRates = [];
   if (before.view !== state.view) {
@@ -158,13 +192,16 @@ function draw() {
   const profiles = v.part('profiles');
   const empty = profiles?.meta && profiles.rows.size === 0;
   const screen = empty && state.view !== 'system' && state.view !== 'cluster' ? tryIt : screens[state.view];
-  const alarms = v.rows('attention');
+  const alarms = [...feed.parts.get(queries.attention)?.rows.values() ?? earlier.get('attention')?.rows.values() ?? []]; // live, paused or not
   const name = typeof screen.title === 'string' ? screen.title : screen.title(state);
   const title = `${alarms.length ? `(${alarms.length}) ` : ''}${name} · remuda`;
   if (document.title !== title) document.title = title;
-  render(header(v, { name, alarms: alarms.length, paused: held !== null, search, pause, theme, help: showKeys }), $('header'));
+  render(header(v, { name, alarms: alarms.length, paused: held !== null, search, pause, theme, zone: changeZone, help: showKeys }), $('header'));
   const samples = state.profile === tryIt.profile ? html`<p class="quiet">Profile ${tryIt.profile}: samples that a page like this one sent, no real calls.</p>` : nothing;
-  render([samples, screen.draw(v)], $('main'));
+  const drawn = screen.draw(v);
+  render([samples, sought(v), drawn], $('main'));
+  $('main').classList.toggle('before', v.waits);
+  if (!v.waits) earlier = new Map();
   announce(alarms, feed.status.ever);
   follow(v);
   const meta = v.part('attention')?.meta;
@@ -174,6 +211,13 @@ function draw() {
 }
 
 function fresh() { freshness(feed, held ? waiting : null); }
+
+/** What the search looked at. @param {View} v */
+function sought(v) {
+  if (!state.q) return nothing;
+  const clear = html`<button type="button" @click=${() => search('')}>Clear</button>`;
+  return html`<p class="searched">“${state.q}”: ${v.searched.length ? v.searched.join(', ') : 'this screen has nothing that is searched'}. ${clear}</p>`;
+}
 
 /** A search is part of the URL, but not a step of the history. @param {string} q */
 function search(q) {
@@ -212,10 +256,36 @@ function theme() {
   repaint();
 }
 
+function changeZone() {
+  switchZone();
+  repaint();
+  refresh();
+}
+
+/** Says what the titles say of where the focus is. */
+function inform() {
+  const about = tips.facts();
+  if (about) showFacts(about);
+}
+
+// On paper everything is light, charts too; they are drawn before the style for print counts.
+/** @type {string | undefined} */ let onScreen;
+addEventListener('beforeprint', () => {
+  onScreen = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = 'light';
+  repaint();
+});
+addEventListener('afterprint', () => {
+  if (onScreen) document.documentElement.dataset.theme = onScreen;
+  else delete document.documentElement.dataset.theme;
+  repaint();
+});
+
+tips.listen();
 keys.listen({
   show: (view) => go({ view }),
   search: () => $('search').focus(),
-  pause, theme, help: showKeys,
+  pause, theme, inform, zone: changeZone, help: showKeys,
   window: () => go({ window: windows[(windows.indexOf(state.window) + 1) % windows.length] }),
   sort: () => {
     const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll('main thead button')]);
@@ -223,6 +293,7 @@ keys.listen({
     buttons[(sorted + 1) % buttons.length]?.click();
   },
   escape: () => {
+    if (tips.hide()) return;
     const active = /** @type {HTMLElement | null} */ (document.activeElement);
     if (active?.id === 'search') search('');
     active?.blur();
@@ -252,5 +323,6 @@ setInterval(() => {
   if (!held && performance.now() - drawnAt > 1900) refresh();
 }, 500);
 
+$('plain')?.remove();
 feed.want([...new Set(Object.values(queries))]);
 refresh();

@@ -4,6 +4,8 @@
 // lines, at the beginning of their step: no effect is left of its cause. The cursor is
 // shared by all charts of a screen.
 
+import { clock } from './format.js';
+
 const probe = document.createElement('span');
 probe.hidden = true;
 document.body.append(probe);
@@ -132,11 +134,11 @@ class Chart extends HTMLElement {
       legend: { live: true, markers: { width: 0, fill: (/** @type {any} */ u, /** @type {number} */ i) => u.series[i].stroke(u, i) } },
       scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },
       axes: [
-        { ...axis, size: 26, space: 70, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((t) => new Date(t * 1000).toLocaleTimeString('en-GB')) },
+        { ...axis, size: 26, space: 70, values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((t) => clock(t * 1000)) },
         { ...axis, size: 54, space: 28, values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((n) => n.toLocaleString('en')) },
       ],
       series: [
-        { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? new Date(t * 1000).toLocaleTimeString('en-GB') : '—') },
+        { label: 'at', value: (/** @type {any} */ _u, /** @type {number | null} */ t) => (t ? clock(t * 1000) : '—') },
         ...m.lines.map((l) => ({
           label: l.label, stroke: color(l.color), width: l.width ?? 1.5, spanGaps: false, points: { show: false }, ...stepped,
           fill: l.fill ? color(l.color).replace('rgb(', 'rgba(').replace(')', ', 0.12)') : undefined,

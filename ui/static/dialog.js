@@ -21,6 +21,11 @@ export function showKeys() {
   show('Keys', html`<dl class="keys">${help.map(([keys, what]) => html`<dt>${keys.split(' ').filter(Boolean).map((k) => html`<kbd>${k}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>`);
 }
 
+/** All that titles say of one thing. @param {{ title: string, facts: [string, string][] }} about */
+export function showFacts(about) {
+  show(about.title, html`<dl class="all">${about.facts.map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl>`);
+}
+
 /** Opens and closes as the URL says. @param {import('./app.js').View} v */
 export function follow(v) {
   const { id } = v.state;

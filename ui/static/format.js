@@ -36,16 +36,50 @@ export function age(at, now) {
   return ms < 2000 ? 'now' : ms < 10_000 ? `${Math.floor(ms / 1000)} s` : ms < 60_000 ? `${Math.floor(ms / 5000) * 5} s` : span(ms);
 }
 
-const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const moments = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
-const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
+/** Times of day are the reader's own, or UTC. */
+const storedZone = 'remuda-zone';
+let utc = false;
+try {
+  utc = localStorage.getItem(storedZone) === 'utc';
+} catch { /* storage may be forbidden */ }
+
+/** @type {Record<'clock' | 'moment' | 'date', Intl.DateTimeFormat>} */ let times;
+
+function tell() {
+  const timeZone = utc ? 'UTC' : undefined;
+  /** @type {Intl.DateTimeFormatOptions} */ const ofDay = { timeZone, hour: '2-digit', minute: '2-digit', second: '2-digit' };
+  times = {
+    clock: new Intl.DateTimeFormat('en-GB', ofDay),
+    moment: new Intl.DateTimeFormat('en-GB', { ...ofDay, fractionalSecondDigits: 3 }),
+    date: new Intl.DateTimeFormat('en-GB', { timeZone, dateStyle: 'medium', timeStyle: 'long' }),
+  };
+}
+tell();
+
+/** Whose time of day is shown: UTC, UTC+2, UTC−3:30. */
+export function zone() {
+  if (utc) return 'UTC';
+  const minutes = -new Date().getTimezoneOffset();
+  const rest = Math.abs(minutes) % 60;
+  return minutes === 0 ? 'UTC+0' : `UTC${minutes < 0 ? '−' : '+'}${Math.floor(Math.abs(minutes) / 60)}${rest ? `:${String(rest).padStart(2, '0')}` : ''}`;
+}
+
+/** Between the reader's own time and UTC. */
+export function switchZone() {
+  utc = !utc;
+  tell();
+  try {
+    if (utc) localStorage.setItem(storedZone, 'utc');
+    else localStorage.removeItem(storedZone);
+  } catch { /* then it is for this page only */ }
+}
 
 /** @param {number | null | undefined} at */
-export const clock = (at) => (at ? clocks.format(at) : '—');
+export const clock = (at) => (at ? times.clock.format(at) : '—');
 /** To the millisecond. @param {number} at */
-export const moment = (at) => moments.format(at);
+export const moment = (at) => times.moment.format(at);
 /** @param {number | null | undefined} at */
-export const instant = (at) => (at ? dates.format(at) : 'never');
+export const instant = (at) => (at ? times.date.format(at) : 'never');
 
 /** What a status, a circuit or a severity looks like: glyph, word and tone say the same. @type {Record<string, [string, string, string]>} */
 const looks = {

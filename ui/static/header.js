@@ -1,6 +1,7 @@
 // The head of the page: screens, and what all of them depend on.
 
 import { html, nothing } from './vendor/lit-html/lit-html.js';
+import { zone } from './format.js';
 import { windows } from './url.js';
 
 const screens = ['overview', 'providers', 'chains', 'decisions', 'cluster', 'system'];
@@ -9,7 +10,7 @@ const screens = ['overview', 'providers', 'chains', 'decisions', 'cluster', 'sys
  * @param {import('./app.js').View} v
  * @param {object} o
  * @param {string} o.name of the screen @param {number} o.alarms @param {boolean} o.paused
- * @param {(q: string) => void} o.search @param {() => void} o.pause @param {() => void} o.theme @param {() => void} o.help
+ * @param {(q: string) => void} o.search @param {() => void} o.pause @param {() => void} o.theme @param {() => void} o.zone @param {() => void} o.help
  */
 export function header(v, o) {
   const s = v.state;
@@ -24,6 +25,7 @@ export function header(v, o) {
       ${profiles.length > 1 ? choice('profile', profiles) : nothing}${choice('window', windows)}${choice('region', known('allRegions', s.region), 'all regions')}
       <label><span class="hidden">search</span> <input id="search" type="search" placeholder="search  /" size="12" .value=${s.q} autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ e) => o.search(/** @type {HTMLInputElement} */ (e.target).value)}></label>
       <button type="button" id="pause" aria-pressed=${o.paused} @click=${o.pause} title="Keeps what is shown as it is (p)">${o.paused ? 'resume' : 'pause'}</button>
+      <button type="button" id="zone" @click=${o.zone} title="Times of day: in your zone or in UTC (u)">${zone()}</button>
       <button type="button" id="theme" @click=${o.theme} title="Theme: light, dark, as the system (t)"><span aria-hidden="true">◐</span><span class="hidden">theme</span></button>
       <button type="button" id="keys" @click=${o.help} title="Keys (?)"><span aria-hidden="true">?</span><span class="hidden">keys</span></button>
     </form>`;

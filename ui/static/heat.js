@@ -1,5 +1,5 @@
 // The latency heat map: time across, latency up (a row for each half octave),
-// stronger where more calls were. Its shade is the share of the step's calls.
+// stronger where more calls were, by the same measure all over the map.
 
 import { color } from './chart.js';
 import { clock, whole } from './format.js';
@@ -13,8 +13,11 @@ export const heatFloor = (row) => 2 ** (row / 2);
 /** Between marks of the axis of time, ms. */
 const ticks = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800].map((s) => s * 1000);
 
+/** Marks of the axis of latencies, ms: 1, 2, 5 and their tenfolds. */
+const latencies = [-3, -2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
+
 /** @param {number} ms */
-export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${+ms.toFixed(1)} ms`);
+export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${+ms.toPrecision(2)} ms`);
 
 /**
  * Half octaves by step, of the points of a histogram.
@@ -39,6 +42,7 @@ class Heat extends HTMLElement {
   /** @type {HeatModel | null} */ #model = null;
   #canvas = document.createElement('canvas');
   #text = document.createElement('p');
+  #pointed = false;
   #resize = new ResizeObserver(() => this.reset());
 
   connectedCallback() {
@@ -46,7 +50,10 @@ class Heat extends HTMLElement {
     this.replaceChildren(this.#canvas, this.#text);
     this.#resize.observe(this);
     this.onpointermove = (/** @type {PointerEvent} */ e) => this.#read(e);
-    this.onpointerleave = () => { this.#text.textContent = this.#key(); };
+    this.onpointerleave = () => {
+      this.#pointed = false;
+      this.#text.textContent = this.#key();
+    };
   }
 
   disconnectedCallback() { this.#resize.disconnect(); }
@@ -55,13 +62,16 @@ class Heat extends HTMLElement {
   set model(model) {
     this.#model = model;
     this.setAttribute('aria-label', `Latency over time, ${model.at.length} steps; the data table below has the figures`);
-    if (!this.#text.textContent) this.#text.textContent = this.#key();
+    if (!this.#pointed) this.#text.textContent = this.#key();
     this.reset();
   }
 
   get model() { return /** @type {HeatModel} */ (this.#model); }
 
-  #key() { return 'Stronger: a larger share of the step’s calls. Point at a cell for its figures.'; }
+  #key() { return `Stronger: more calls, at most ${whole(this.#most())} in a cell. Point at one for its figures.`; }
+
+  /** The calls of the fullest cell. */
+  #most() { return Math.max(0, ...(this.#model?.cells ?? []).flatMap((rows) => [...rows.values()])); }
 
   /** Where things are, in CSS pixels. */
   #box() {
@@ -83,13 +93,13 @@ class Heat extends HTMLElement {
     const ctx = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext('2d'));
     ctx.scale(ratio, ratio);
     ctx.fillStyle = color('--heat');
+    const most = this.#most();
     m.cells.forEach((rows, i) => {
       const x = Math.max(b.x(m.at[i]), b.left);
       const w = b.x(m.at[i] + m.step) - x;
       if (w <= 0) return;
-      const total = [...rows.values()].reduce((a, n) => a + n, 0);
       for (const [row, n] of rows) {
-        ctx.globalAlpha = 0.1 + 0.9 * Math.sqrt(n / total);
+        ctx.globalAlpha = 0.1 + 0.9 * Math.sqrt(n / most);
         ctx.fillRect(x, b.height - (row - m.low + 1) * b.row, Math.max(w - 0.5, 1), b.row - 0.5);
       }
     });
@@ -97,8 +107,13 @@ class Heat extends HTMLElement {
     ctx.fillStyle = color('--quiet');
     ctx.font = '12px system-ui, sans-serif';
     ctx.textAlign = 'right';
-    const every = Math.max(2, Math.ceil(18 / b.row));
-    for (let row = m.low; row <= m.high - 1; row += every) ctx.fillText(short(heatFloor(row)), b.left - 6, b.height - (row - m.low) * b.row);
+    let free = Infinity;
+    for (const ms of latencies) {
+      const y = b.height - (2 * Math.log2(ms) - m.low) * b.row;
+      if (y < 8 || y > b.height || y > free) continue;
+      ctx.fillText(short(ms), b.left - 6, y + 4);
+      free = y - 18;
+    }
     ctx.textAlign = 'center';
     const least = ((m.range[1] - m.range[0]) * 70) / b.width;
     const tick = ticks.find((t) => t >= least) ?? ticks[ticks.length - 1];
@@ -116,6 +131,7 @@ class Heat extends HTMLElement {
     const i = m.at.findIndex((t) => b.x(t) <= e.clientX - at.left && e.clientX - at.left < b.x(t + m.step));
     const row = m.low + Math.floor((b.height - (e.clientY - at.top)) / b.row);
     if (i < 0) return;
+    this.#pointed = true;
     const total = [...m.cells[i].values()].reduce((a, n) => a + n, 0);
     this.#text.textContent = `${clock(m.at[i])}, ${short(heatFloor(row))} to ${short(heatFloor(row + 1))}: ${whole(m.cells[i].get(row) ?? 0)} of ${whole(total)} calls`;
   }

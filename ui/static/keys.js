@@ -3,7 +3,7 @@
 export const help = [
   ['/', 'search'], ['g o', 'overview'], ['g p', 'providers'], ['g c', 'chains'], ['g d', 'decisions'], ['g k', 'cluster'], ['g s', 'system'],
   ['j  k', 'next and previous row or alarm'], ['Enter', 'open it'], ['Esc', 'close, or leave the search'], ['p', 'pause and resume'],
-  ['w', 'next window'], ['s', 'sort by the next column'], ['t', 'theme: light, dark, as the system'], ['r', 'try the connection again now'], ['?', 'this list'],
+  ['w', 'next window'], ['u', 'times in your zone or in UTC'], ['i', 'what the titles of this row or number say'], ['s', 'sort by the next column'], ['t', 'theme: light, dark, as the system'], ['r', 'try the connection again now'], ['?', 'this list'],
 ];
 
 const screens = /** @type {Record<string, string>} */ ({ o: 'overview', p: 'providers', c: 'chains', d: 'decisions', k: 'cluster', s: 'system' });
@@ -17,7 +17,7 @@ let going = -Infinity; // when g was pressed
  * @param {object} actions
  * @param {(view: string) => void} actions.show @param {() => void} actions.search @param {() => void} actions.pause
  * @param {() => void} actions.window @param {() => void} actions.sort @param {() => void} actions.theme
- * @param {() => void} actions.help @param {() => void} actions.escape @param {() => void} actions.retry
+ * @param {() => void} actions.zone @param {() => void} actions.inform @param {() => void} actions.help @param {() => void} actions.escape @param {() => void} actions.retry
  */
 export function listen(actions) {
   addEventListener('keydown', (e) => {
@@ -36,7 +36,7 @@ export function listen(actions) {
     } else if (e.key === 'j' || e.key === 'k') {
       move(e.key === 'j' ? 1 : -1);
     } else {
-      const action = /** @type {Record<string, () => void>} */ ({ '/': actions.search, p: actions.pause, w: actions.window, s: actions.sort, t: actions.theme, r: actions.retry, '?': actions.help })[e.key];
+      const action = /** @type {Record<string, () => void>} */ ({ '/': actions.search, p: actions.pause, w: actions.window, s: actions.sort, t: actions.theme, u: actions.zone, i: actions.inform, r: actions.retry, '?': actions.help })[e.key];
       if (!action) return;
       action();
     }

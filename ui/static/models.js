@@ -2,9 +2,6 @@
 
 import { look } from './format.js';
 
-/** The colours of lines, in order; the same thing keeps its colour as long as its place in the alphabet. */
-export const lineColors = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6', '--c7', '--c8'];
-
 /** A step of so long is shown from its tenth part on; a shorter one when it is over. */
 const long = 10_000; // ms
 /** How long one waits with a step for the numbers of the slowest node. */

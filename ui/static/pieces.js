@@ -25,22 +25,32 @@ export function percentile(row, field) {
   return row.samples < fewCalls ? html`<span class="few">${tenth(row[field])} <small>n=${row.samples}</small></span>` : tenth(row[field]);
 }
 
-/** Steps without axes. @param {(number | null)[]} values */
-export function sparkline(values) {
+/**
+ * Steps without axes, with the line to measure them by: zero at the bottom, or for shares
+ * 100 % at the top, so that a small change looks small.
+ * @param {(number | null)[]} values @param {boolean} share in percent
+ */
+export function sparkline(values, share = false) {
   const known = values.filter((v) => v !== null);
-  const low = Math.min(...known);
-  const high = Math.max(...known);
+  const low = share ? Math.min(...known, lowShare) : 0;
+  const high = share ? 100 : Math.max(...known, 0);
   const scale = high > low ? 20 / (high - low) : 0;
   const x = (/** @type {number} */ i) => ((100 * i) / values.length).toFixed(1);
-  const path = values.map((v, i) => (v === null ? '' : `${(values[i - 1] ?? null) === null ? `M${x(i)} ` : 'V'}${(scale ? 22 - (v - low) * scale : 12).toFixed(1)}H${x(i + 1)}`)).join(''); // a gap stays one
-  return html`<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">${svg`<path d=${path} vector-effect="non-scaling-stroke"></path>`}</svg>`;
+  const path = values.map((v, i) => (v === null ? '' : `${(values[i - 1] ?? null) === null ? `M${x(i)} ` : 'V'}${(22 - (v - low) * scale).toFixed(1)}H${x(i + 1)}`)).join(''); // a gap stays one
+  return html`<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">${svg`<path class="base" d=${`M0 ${share ? 2 : 22}H100`} vector-effect="non-scaling-stroke"></path><path d=${path} vector-effect="non-scaling-stroke"></path>`}</svg>`;
 }
+
+/** Where the sparkline of a share begins, percent, unless one is lower. */
+const lowShare = 90;
+
+/** The tone of a share of calls; few calls have none. @param {number | null} share @param {number} samples */
+export const shareTone = (share, samples) => (samples < fewCalls ? 'few' : rateTone(share));
 
 /** Columns that rows of calls share; links is how a key becomes a link. @type {Record<string, Column>} */
 export const columns = {
   rate: { field: 'calls_per_second', head: 'Calls/s', about: 'Calls per second, every try at a provider being one', text: (r) => tenth(r.calls_per_second), value: (r) => r.calls_per_second },
   calls: { field: 'total_calls', head: 'Calls', about: 'Calls, by weight', text: (r) => whole(r.total_calls) },
-  success: { field: 'success_rate_pct', head: 'Success %', about: 'Calls that did not fail, percent', text: (r) => hundredth(r.success_rate_pct), tone: (r) => rateTone(r.success_rate_pct) },
+  success: { field: 'success_rate_pct', head: 'Success %', about: 'Calls that did not fail, percent', text: (r) => hundredth(r.success_rate_pct), tone: (r) => shareTone(r.success_rate_pct, r.samples) },
   p50: { field: 'p50_latency_ms', head: 'p50 ms', about: 'Median latency of successes, ms', text: (r) => percentile(r, 'p50_latency_ms') },
   p95: { field: 'p95_latency_ms', head: 'p95 ms', about: '95th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p95_latency_ms') },
   p99: { field: 'p99_latency_ms', head: 'p99 ms', about: '99th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p99_latency_ms') },
@@ -88,6 +98,9 @@ export function change(now, before, points = false) {
   return { text, title: `Before this window: ${hundredth(before)}` };
 }
 
+/** What a chart is called as a file, without what varies. @param {string} name */
+const file = (name) => name.split(' · ')[0].toLowerCase().replace(/[^a-z0-9]+/g, '-');
+
 /**
  * A chart with its name and its data.
  * @param {ChartModel} m @param {string} query what the API is asked for the same
@@ -95,7 +108,7 @@ export function change(now, before, points = false) {
  */
 export function figure(m, query, drawn = html`<r-chart role="img" .model=${m}></r-chart>`) {
   const points = () => [['ts', ...m.lines.map((l) => l.label)], ...m.at.map((at, i) => [at, ...m.lines.map((l) => l.values[i])])];
-  return html`<figure><figcaption class="bar"><h2>${m.name}</h2>${tools(query, query.split('?')[0], points)}</figcaption>${m.at.length ? html`${drawn}${dataTable(m)}` : html`<p class="quiet">Nothing in the window.</p>`}</figure>`;
+  return html`<figure><figcaption class="bar"><h2>${m.name}</h2>${tools(query, file(m.name), { shown: points })}</figcaption>${m.at.length ? html`${drawn}${dataTable(m)}` : html`<p class="quiet">Nothing in the window.</p>`}</figure>`;
 }
 
 /** Charts whose data table is open, by name. @type {Set<string>} */

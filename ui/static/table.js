@@ -2,12 +2,14 @@
 // pointer or the focus, and the same content as curl and as CSV.
 
 import { html, noChange, nothing } from './vendor/lit-html/lit-html.js';
+import { zone } from './format.js';
 
 /** @type {WeakMap<object, { on: string, drawn: any }>} what was drawn of a row, and what it depended on */
 const memory = new WeakMap();
 
 /** What a row looks like, anew only for a new row or when what it depends on is other. @param {object} row @param {string} on @param {() => any} draw */
 export function remembered(row, on, draw) {
+  on = `${zone()} ${on}`; // times of day are in every other row
   let m = memory.get(row);
   if (m?.on !== on) memory.set(row, m = { on, drawn: draw() });
   return m.drawn;
@@ -70,7 +72,7 @@ function arrange(id, rows, columns, sort) {
  * @param {string} o.id @param {string} o.caption @param {Column[]} o.columns @param {Row[]} o.rows
  * @param {string} o.query what the API is asked for the same @param {() => Cell[][]} [o.shown] see tools
  * @param {(patch: any) => void} [o.go] sorts when given
- * @param {string} [o.sort] @param {any} [o.context] what texts depend on besides the row
+ * @param {string} [o.sort] @param {string} [o.search] what the rows' keys were searched for @param {any} [o.context] what texts depend on besides the row
  * @param {(row: Row) => Cell} [o.vary] what of the context shows in a row: without a change of it, of the row
  *   and of basis a row is not drawn anew
  * @param {string} [o.basis] what titles of numbers say about window and coverage
@@ -88,7 +90,7 @@ export function table(o) {
       ${o.go && c.sort !== false ? html`<button type="button" @click=${() => o.go?.({ sort: next })}>${c.head}${mark}</button>` : c.head}</th>`;
   };
   return html`<section class="table" aria-label=${o.caption}>
-    <div class="bar"><h2>${o.caption} <small>${rows.length}</small></h2>${tools(o.query, o.id, o.shown)}</div>
+    <div class="bar"><h2>${o.caption} <small>${rows.length}</small></h2>${tools(o.query, o.id, { shown: o.shown, sort: sortsAlike(o.rows[0], sort) ? sort : '', search: o.search })}</div>
     <div class="scroll" id="table-${o.id}" tabindex="0" role="group" aria-label=${`${o.caption}, scrolls`}>
     <table><thead><tr>${o.columns.map(head)}</tr></thead>
     <tbody>${rows.map((row) => remembered(row, `${o.id} ${o.basis} ${o.vary?.(row)}`, () => html`<tr data-key=${row.key}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
@@ -107,21 +109,43 @@ function cell(c, row, o) {
   return html`<td class=${tone} title=${title}>${content}</td>`;
 }
 
+/** Whether the API knows the column: some are worked out here. @param {Row | undefined} row @param {string} sort */
+const sortsAlike = (row, sort) => row !== undefined && typeof (row[sort.replace(/^-/, '')] ?? {}) !== 'object';
+
+/** A word of a shell. @param {string} text */
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/**
+ * A command that prints the rows that are shown, in their order. The API does not search:
+ * awk does, in the keys, which are the first column.
+ * @param {(format: string) => string} at @param {string} [search]
+ */
+function command(at, search) {
+  const curl = (/** @type {string} */ format) => `curl -s ${quoted(String(new URL(at(format), location.href)))}`;
+  return search ? `${curl('csv')} | q=${quoted(search)} awk -F, 'NR == 1 || index(tolower($1), tolower(ENVIRON["q"]))'` : curl('table');
+}
+
 /**
  * The same content elsewhere: as a command, and as CSV, of the API or of what is shown.
- * @param {string} query @param {string} name @param {() => Cell[][]} [shown] where the API has no rows
+ * @param {string} query @param {string} name of the file
+ * @param {{ shown?: () => Cell[][], sort?: string, search?: string }} [o] shown where the API has no rows
  */
-export function tools(query, name, shown) {
-  const at = (/** @type {string} */ format) => `api/v1/${query}${query.includes('?') ? '&' : '?'}format=${format}`;
+export function tools(query, name, o = {}) {
+  const asked = o.sort ? `${query}${query.includes('?') ? '&' : '?'}sort=${encodeURIComponent(o.sort)}` : query;
+  const at = (/** @type {string} */ format) => `api/v1/${asked}${asked.includes('?') ? '&' : '?'}format=${format}`;
+  const { shown } = o;
   return html`<span class="tools"><button type="button" title="Copies a command that prints the same"
-    @click=${(/** @type {Event} */ e) => copy(e, `curl '${new URL(at(shown ? 'json' : 'table'), location.href)}'`)}>copy as curl</button>
+    @click=${(/** @type {Event} */ e) => copy(e, shown ? `curl -s ${quoted(String(new URL(at('json'), location.href)))}` : command(at, o.search))}>copy as curl</button>
     ${shown ? html`<button type="button" title="What is shown, as CSV" @click=${() => save(`${name}.csv`, shown())}>CSV</button>`
-    : html`<a href=${at('csv')} download=${`${name}.csv`} title="The same rows as CSV">CSV</a>`}</span>`;
+    : html`<a href=${at('csv')} download=${`${name}.csv`} title=${o.search ? 'All rows as CSV, whatever is searched for' : 'The same rows as CSV'}>CSV</a>`}</span>`;
 }
+
+/** A cell of CSV. Programs for sheets take what begins like this for a formula. @param {Cell} cell */
+export const csv = (cell) => (typeof cell === 'string' ? `"${/^[=+\-@\t\r]/.test(cell) ? "'" : ''}${cell.replaceAll('"', '""')}"` : cell ?? '');
 
 /** @param {string} name @param {Cell[][]} rows */
 function save(name, rows) {
-  const text = rows.map((row) => row.map((cell) => (typeof cell === 'string' ? `"${cell.replaceAll('"', '""')}"` : cell ?? '')).join(',')).join('\r\n');
+  const text = rows.map((row) => `${row.map(csv).join(',')}\r\n`).join('');
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
   link.download = name;

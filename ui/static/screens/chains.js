@@ -36,7 +36,7 @@ export function draw(v) {
   for (const r of v.rows('providers')) tallest.set(r.chain, Math.max(tallest.get(r.chain) ?? 0, r.block_height ?? 0));
   return html`${coverage(chains?.meta)}${v.state.chain ? html`<p><a href=${v.href({ chain: '', sort: '' })}>All chains</a></p>` : nothing}${table({
     id: 'chains', caption: v.state.chain ? `Chain ${v.state.chain}` : 'Chains', query: v.queries.chains, basis: basis(chains?.meta), context: v.now,
-    rows: v.found('chains'),
+    rows: v.found('chains', 'chains by name'), search: v.state.q,
     vary: (r) => `${age(r.last_seen_at, v.now)} ${Math.round(10 * (r.calls_per_second ?? 0))} ${v.base}`,
     columns: [
       { field: 'chain', head: 'Chain', left: true, scope: true, text: (r) => html`<a class="row" href=${v.href({ chain: r.chain })}>${r.chain}</a>` },
@@ -46,7 +46,7 @@ export function draw(v) {
     empty: chains ? 'No chain has been heard of in the last hour.' : 'Waiting for the node…',
   })}
   ${table({
-    id: 'heights', caption: v.state.chain ? `Providers of ${v.state.chain}` : 'Heights and shares', query: v.queries.providers, go: v.go, sort: v.state.sort, basis: basis(providers?.meta), rows: v.found('providers'), context: v.now,
+    id: 'heights', caption: v.state.chain ? `Providers of ${v.state.chain}` : 'Heights and shares', query: v.queries.providers, go: v.go, sort: v.state.sort, basis: basis(providers?.meta), rows: v.found('providers', 'providers by chain/name'), search: v.state.q, context: v.now,
     vary: (r) => `${tallest.get(r.chain) - (r.block_height ?? 0)} ${age(r.last_seen_at, v.now)} ${v.base}`,
     columns: [
       ...names(v), c.status,

@@ -38,10 +38,10 @@ export function draw(v) {
   const deltaAge = (/** @type {Row} */ r) => r.delta_age_ms + v.now - r.heard_at;
   const perSecond = (/** @type {number | null} */ n) => (n === null ? '—' : `${bytes(n)}/s`);
   return html`<dl class="facts">
-      <div title="Nodes whose numbers are in what is shown, of those known"><dt>Nodes reporting</dt><dd class=${cover && cover.nodes.reporting < cover.nodes.known ? 'warn' : ''}>${cover ? `${cover.nodes.reporting} of ${cover.nodes.known}` : '—'}</dd></div>
-      <div title="Gateway processes heard of in the last minute, of those heard of in the last hour"><dt>Senders reporting</dt><dd class=${cover && cover.senders.reporting < cover.senders.known ? 'warn' : ''}>${cover ? `${cover.senders.reporting} of ${cover.senders.known}` : '—'}</dd></div>
-      <div title="How old the oldest of what nodes report is"><dt>Oldest numbers</dt><dd>${meta ? `${tenth(meta.oldest_node_age_ms / 1000)} s` : '—'}</dd></div>
-      <div title="The node that answers"><dt>Answered by</dt><dd class="id">${meta?.node ?? '—'}</dd></div>
+      <div tabindex="0" title="Nodes whose numbers are in what is shown, of those known"><dt>Nodes reporting</dt><dd class=${cover && cover.nodes.reporting < cover.nodes.known ? 'warn' : ''}>${cover ? `${cover.nodes.reporting} of ${cover.nodes.known}` : '—'}</dd></div>
+      <div tabindex="0" title="Gateway processes heard of in the last minute, of those heard of in the last hour"><dt>Senders reporting</dt><dd class=${cover && cover.senders.reporting < cover.senders.known ? 'warn' : ''}>${cover ? `${cover.senders.reporting} of ${cover.senders.known}` : '—'}</dd></div>
+      <div tabindex="0" title="How old the oldest of what nodes report is"><dt>Oldest numbers</dt><dd>${meta ? `${tenth(meta.oldest_node_age_ms / 1000)} s` : '—'}</dd></div>
+      <div tabindex="0" title="The node that answers"><dt>Answered by</dt><dd class="id">${meta?.node ?? '—'}</dd></div>
     </dl>
     ${table({
       id: 'members', caption: 'Nodes', query: v.queries.members, rows: v.rows('members'), context: v.now, vary: (r) => `${tenth(calls.get(r.key)?.calls_per_second)} ${Math.floor(deltaAge(r) / 100)} ${perSecond(flow(r, v.now).rateIn)} ${span(v.now - r.incarnation)}`,
@@ -70,7 +70,7 @@ export function draw(v) {
       empty: 'No region has been heard of.',
     })}
     ${table({
-      id: 'senders', caption: 'Senders', query: v.queries.senders, rows: v.found('senders'), context: v.now,
+      id: 'senders', caption: 'Senders', query: v.queries.senders, rows: v.found('senders', 'senders by name'), search: v.state.q, context: v.now,
       vary: (r) => `${age(r.last_seen_at, v.now)} ${tenth(r.calls_per_second)}`,
       columns: [
         { field: 'source_node', head: 'Sender', left: true, scope: true, text: (r) => r.source_node },

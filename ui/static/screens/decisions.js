@@ -36,7 +36,7 @@ export const decisionColumns = (v) => [
 export function draw(v) {
   const part = v.part('decisions');
   const s = v.state;
-  const rows = (part?.feed ?? []).filter((r) => v.matches(`${r.chain}/${r.provider_id}/${r.method}/${r.request_id ?? ''}`)).slice(0, 100);
+  const rows = v.sought(part?.feed ?? [], (r) => `${r.chain}/${r.provider_id}/${r.method}/${r.request_id ?? ''}`, 'decisions by chain/provider/method/request').slice(0, 100);
   const rate = v.rates;
   const change = (/** @type {string} */ name) => (/** @type {Event} */ e) => v.go({ [name]: /** @type {HTMLInputElement} */ (e.target).value.trim() });
   return html`<form class="filters" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>

@@ -1,8 +1,9 @@
 // Is anything wrong, where, since when: without a click.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
+import { colorsOf, lineColors } from '../colors.js';
 import { clock, fewCalls, hundredth, instant, look, span, stale, tenth, whole } from '../format.js';
-import { axis, lineColors, linesOf, marks, range, valuesAt } from '../models.js';
+import { axis, linesOf, marks, range, valuesAt } from '../models.js';
 import { basis, change, coverage, figure, sparkline } from '../pieces.js';
 import { remembered, tools } from '../table.js';
 import { query } from '../url.js';
@@ -50,8 +51,8 @@ function tiles(v) {
     ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0] ?? 0), opened, open ? 'bad' : ''],
   ];
   return html`<section class="tiles" aria-label="Totals">${list.map(([name, value, about, diff, spark, tone]) => html`
-    <div class="tile" title=${`${about}. ${basis(part?.meta)}`}><h2>${name}</h2><p class="value ${tone}">${value}</p>
-    <p class="change" title=${diff.title}>${diff.text}</p>${sparkline(spark)}${few && tone === 'few' ? html`<small class="few">n=${row?.samples}</small>` : nothing}</div>`)}
+    <div class="tile" tabindex="0" title=${`${about}. ${basis(part?.meta)}`}><h2>${name}</h2><p class="value ${tone}">${value}</p>
+    <p class="change" title=${diff.title}>${diff.text}</p>${sparkline(spark, name === 'Success')}${few && tone === 'few' ? html`<small class="few">n=${row?.samples}</small>` : nothing}</div>`)}
     <div class="under">${coverage(part?.meta)}</div></section>`;
 }
 
@@ -112,13 +113,13 @@ function attention(v) {
 /** @param {import('../app.js').View} v */
 function matrix(v) {
   const part = v.part('providers');
-  const rows = v.found('providers');
+  const rows = v.found('providers', 'providers of the matrix by chain/name');
   const chains = [...new Set(rows.map((r) => r.chain))].sort();
   const names = [...new Set(rows.map((r) => r.provider_id))].sort();
   const by = new Map(rows.map((r) => [r.key, r]));
   const under = basis(part?.meta);
   return html`<section class="matrix" id="matrix" aria-label="Chains and providers">
-    <div class="bar"><h2>Chains × providers <small>p95 ms</small></h2>${tools(v.queries.providers, 'providers')}</div>
+    <div class="bar"><h2>Chains × providers <small>p95 ms</small></h2>${tools(v.queries.providers, 'providers', { search: v.state.q })}</div>
     ${names.length === 0 ? html`<p class="quiet">${part ? 'No provider has been heard of.' : 'Waiting for the node…'}</p>` : html`
     <div class="scroll" tabindex="0" role="group" aria-label="Chains and providers, scrolls"><table>
     <thead><tr><th scope="col" class="text">Provider</th>${chains.map((c) => html`<th scope="col"><a href=${v.href({ view: 'chains', chain: c })}>${c}</a></th>`)}</tr></thead>
@@ -158,8 +159,9 @@ function charts(v) {
   const lines = linesOf(part, 'calls_per_second');
   const steps = axis(lines, part?.meta);
   const top = choose(lines);
+  const colors = colorsOf(top.map((l) => l.provider_id));
   /** @type {ChartLine[]} */
-  const traffic = top.map((l, i) => ({ label: l.provider_id, values: valuesAt(l, steps.at), color: lineColors[i] }));
+  const traffic = top.map((l) => ({ label: l.provider_id, values: valuesAt(l, steps.at), color: colors.get(l.provider_id) ?? '' }));
   const totals = v.part('totalLines');
   const when = axis(linesOf(totals, 'p50_latency_ms'), totals?.meta);
   const percentiles = ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(totals, `${p}_latency_ms`)[0], when.at), color: lineColors[i] }));

@@ -1,10 +1,11 @@
 // One provider on one chain: how slow, where, at what, and what its circuits did.
 
 import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
-import { age, clock, hundredth, instant, look, rateTone, span, tenth, whole } from '../format.js';
+import { colorsOf, lineColors } from '../colors.js';
+import { age, clock, fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
 import { heatModel } from '../heat.js';
-import { axis, lineColors, linesOf, marks, range, valuesAt } from '../models.js';
-import { badge, basis, circuits, columns, coverage, figure, percentile } from '../pieces.js';
+import { axis, linesOf, marks, range, valuesAt } from '../models.js';
+import { badge, basis, circuits, columns, coverage, figure, percentile, shareTone } from '../pieces.js';
 import { table, tools } from '../table.js';
 import { query } from '../url.js';
 import { decisionColumns } from './decisions.js';
@@ -47,8 +48,8 @@ function facts(v, row, meta) {
   /** @type {[string, any, string, string][]} */
   const list = [
     ['Calls/s', tenth(row.calls_per_second), `Calls per second: ${row.total_calls} calls`, ''],
-    ['Success', row.success_rate_pct === null ? '—' : `${hundredth(row.success_rate_pct)} %`, `Calls that did not fail: ${row.total_calls - row.error_count} of ${row.total_calls}`, rateTone(row.success_rate_pct)],
-    ['Availability', row.availability_pct === null ? '—' : `${hundredth(row.availability_pct)} %`, `Without the errors that are not the provider’s: ${row.provider_error_count} of ${row.error_count} are`, rateTone(row.availability_pct)],
+    ['Success', row.success_rate_pct === null ? '—' : `${hundredth(row.success_rate_pct)} %`, `Calls that did not fail: ${row.total_calls - row.error_count} of ${row.total_calls}`, shareTone(row.success_rate_pct, row.samples)],
+    ['Availability', row.availability_pct === null ? '—' : `${hundredth(row.availability_pct)} %`, `Without the errors that are not the provider’s: ${row.provider_error_count} of ${row.error_count} are`, shareTone(row.availability_pct, row.samples)],
     ['p50', percentile(row, 'p50_latency_ms'), `Median latency of successes, ms: ${row.p50_latency_ms}`, ''],
     ['p95', percentile(row, 'p95_latency_ms'), `95th percentile of the latency of successes, ms: ${row.p95_latency_ms}`, ''],
     ['p99', percentile(row, 'p99_latency_ms'), `99th percentile of the latency of successes, ms: ${row.p99_latency_ms}`, ''],
@@ -59,7 +60,7 @@ function facts(v, row, meta) {
     ['Lag', whole(row.block_lag_blocks), 'Blocks against the consensus; negative is behind', ''],
     ['Last call', age(row.last_seen_at, v.now), `Newest call: ${instant(row.last_seen_at)}`, ''],
   ];
-  return html`<dl class="facts">${list.map(([name, value, about, tone]) => html`<div title=${`${about}. ${under}`}><dt>${name}</dt><dd class=${tone}>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="facts">${list.map(([name, value, about, tone]) => html`<div tabindex="0" title=${`${about}. ${under}`}><dt>${name}</dt><dd class=${tone}>${value}</dd></div>`)}</dl>`;
 }
 
 /** @param {import('../app.js').View} v */
@@ -67,12 +68,13 @@ function charts(v) {
   const part = v.part('lines');
   const steps = axis(linesOf(part, 'p50_latency_ms'), part?.meta);
   const regional = linesOf(v.part('regionLines'), 'p95_latency_ms').sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, lineColors.length);
+  const colors = colorsOf(regional.map((l) => l.region));
   const when = axis(regional, v.part('regionLines')?.meta);
   const common = { marks: marks(v, false), range: range(part?.meta, v.now), text: tenth };
   /** @type {[ChartModel, string][]} */
   const models = [
     [{ ...common, name: 'Latency of successes, ms', ...steps, height: 190, lines: ['p50', 'p95', 'p99'].map((p, i) => ({ label: p, values: valuesAt(linesOf(part, `${p}_latency_ms`)[0], steps.at), color: lineColors[i] })) }, v.queries.lines],
-    [{ ...common, name: 'p95 by region, ms', ...when, height: 130, lines: regional.map((l, i) => ({ label: l.region, values: valuesAt(l, when.at), color: lineColors[i] })) }, v.queries.regionLines],
+    [{ ...common, name: 'p95 by region, ms', ...when, height: 130, lines: regional.map((l) => ({ label: l.region, values: valuesAt(l, when.at), color: colors.get(l.region) ?? '' })) }, v.queries.regionLines],
   ];
   return models.map(([m, q]) => figure(m, q));
 }
@@ -100,7 +102,7 @@ function regions(v, row) {
     id: 'regions', caption: 'By region', query: query(v.state, 'regions', { chain: v.state.chain, provider_id: v.state.provider }), rows, basis: basis(v.part('row')?.meta), context: v.now, vary: (r) => age(r.last_seen_at, v.now),
     columns: [
       { field: 'region', head: 'Region', left: true, scope: true, text: (r) => r.region }, c.rate, c.success, c.p50, c.p95,
-      { field: 'times', head: '× best', about: 'p95 against the fastest region', exact: (r) => `${r.p95_latency_ms} ms against ${fastest} ms`, text: (r) => (r.p95_latency_ms === null ? '—' : `${tenth(r.p95_latency_ms / fastest)}×`), tone: (r) => (r.p95_latency_ms > 3 * fastest ? 'warn' : '') },
+      { field: 'times', head: '× best', about: 'p95 against the fastest region', exact: (r) => `${r.p95_latency_ms} ms against ${fastest} ms`, text: (r) => (r.p95_latency_ms === null ? '—' : `${tenth(r.p95_latency_ms / fastest)}×`), tone: (r) => (r.samples >= fewCalls && r.p95_latency_ms > 3 * fastest ? 'warn' : '') },
       c.last,
     ],
     empty: 'No calls in the window.',
@@ -115,7 +117,7 @@ function methods(v, row) {
     columns: [
       { field: 'method', head: 'Method', left: true, scope: true, text: (r) => r.method }, columns.calls, columns.success,
       { field: 'avg_latency_ms', head: 'avg ms', about: 'Average latency of successes, ms', text: (r) => tenth(r.avg_latency_ms) },
-      { field: 'p95_latency_ms', head: 'p95 ms', about: '95th percentile of the latency of successes, ms', text: (r) => tenth(r.p95_latency_ms) },
+      { field: 'p95_latency_ms', head: 'p95 ms', about: '95th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p95_latency_ms') },
     ],
     empty: 'No calls in the window.',
   });

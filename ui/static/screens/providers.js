@@ -19,7 +19,7 @@ export function draw(v) {
   const c = columns;
   return html`${coverage(part?.meta)}${table({
     id: 'providers', caption: v.state.chain ? `Providers of ${v.state.chain}` : 'Providers', query: v.queries.providers, go: v.go, sort: v.state.sort, basis: basis(part?.meta), context: v.now,
-    rows: v.found('providers'),
+    rows: v.found('providers', 'providers by chain/name'), search: v.state.q,
     vary: (r) => `${age(r.last_seen_at, v.now)} ${Math.round(10 * (r.calls_per_second ?? 0))} ${v.base}`,
     columns: [...names(v), c.status, c.circuit, c.rate, c.calls, c.success, c.p50, c.p95, c.p99, c.lag, c.traffic, c.last],
     empty: part ? (v.state.q ? 'No provider matches the search.' : 'No provider has been heard of in the last hour.') : 'Waiting for the node…',

@@ -1,8 +1,8 @@
 // The node itself: what it uses, what its bounds are, who reads from it.
 
 import { html } from '../vendor/lit-html/lit-html.js';
+import { lineColors } from '../colors.js';
 import { age, bytes, clock, fixed, hundredth, instant, span, tenth, whole } from '../format.js';
-import { lineColors } from '../models.js';
 import { figure } from '../pieces.js';
 import { table } from '../table.js';
 
