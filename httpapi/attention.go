@@ -3,6 +3,7 @@ package httpapi
 // newAttentionSource lists what is wrong, worst first.
 func newAttentionSource(a *API, p *params) source {
 	attention := a.store.NewAttention(p.filter, p.window)
+	attention.PauseBy(p.pause)
 	c := listed(p, func(c *collection) meta {
 		at, alarms := attention.Refresh()
 		for i := range alarms {

@@ -45,6 +45,7 @@ type params struct {
 	parts       []*part // of topic, in a stream
 	compare     bool
 
+	pause     func() // of a view: called between pieces of a computation, may wait
 	canonical string // the query without what only says how to deliver it
 }
 

@@ -144,7 +144,7 @@ func (p *params) chartQuery() store.Query {
 	if len(by) == 0 {
 		by = []store.Dim{store.ProviderDim}
 	}
-	return store.Query{Filter: p.filter, By: by, Window: p.window}
+	return store.Query{Filter: p.filter, By: by, Window: p.window, Pause: p.pause}
 }
 
 func withStep(m meta, step time.Duration) meta {

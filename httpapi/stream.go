@@ -103,7 +103,7 @@ func (s *streams) list() []*subscriber {
 }
 
 // enter registers a subscriber and returns the view it reads.
-func (s *streams) enter(sub *subscriber, key string, build func() source) (*view, error) {
+func (s *streams) enter(sub *subscriber, key string, build func(pause func()) source) (*view, error) {
 	retry := func(code, detail string) error {
 		p := newProblem(code, detail)
 		p.retryAfter = 5 * time.Second
@@ -122,9 +122,10 @@ func (s *streams) enter(sub *subscriber, key string, build func() source) (*view
 	}
 	if v == nil {
 		v = &view{
-			key: key, path: sub.path, query: sub.query, interval: sub.interval, source: build(), instance: rand.Uint64() >> 1,
-			computed: &s.computed, turns: s.turns,
+			key: key, path: sub.path, query: sub.query, interval: sub.interval, instance: rand.Uint64() >> 1,
+			computed: &s.computed, turn: turn{slots: s.turns},
 		}
+		v.source = build(v.turn.pause)
 		v.pace = newPace(sub.interval, s.api.options.Heartbeat, v.seats.goRound)
 		s.views[key] = v
 	}
@@ -251,7 +252,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 	}
 	key := res.path + p.canonical + " " + p.interval.String()
 	sub.acks.attach(r, a.options.WriteTimeout)
-	v, err := a.streams.enter(sub, key, func() source { return res.source(a, p) })
+	v, err := a.streams.enter(sub, key, func(pause func()) source {
+		own := *p
+		own.pause = pause
+		return res.source(a, &own)
+	})
 	if err != nil {
 		a.fail(w, r, err)
 		return

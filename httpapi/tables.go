@@ -30,7 +30,7 @@ type tableSource struct {
 func newTableSource(a *API, p *params) source { return newTables(a, p) }
 
 func newTables(a *API, p *params) *tableSource {
-	q := store.Query{Filter: p.filter, By: p.by, Window: p.window, Compare: p.compare}
+	q := store.Query{Filter: p.filter, By: p.by, Window: p.window, Compare: p.compare, Pause: p.pause}
 	if slices.Equal(p.by, byProvider) {
 		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.regions, p.methods
 	}
@@ -119,7 +119,10 @@ func (t *tableSource) encode() {
 	if t.params.sort == "" && len(all) > t.params.limit { // they come by key: the rest need not be encoded
 		all, t.meta.truncated = all[:t.params.limit], true
 	}
-	for _, row := range all {
+	for i, row := range all {
+		if i&255 == 255 && t.params.pause != nil {
+			t.params.pause()
+		}
 		t.rows = append(t.rows, t.record(row))
 	}
 	if arrange(&t.rows, &t.spare, t.params, true) {

@@ -64,7 +64,9 @@ func newTopicSource(a *API, p *params) source {
 		t.add(name, newPart(a, p, resourceOfTopic(name)), nil)
 	}
 	for _, part := range p.parts {
-		t.add(part.name, part.res.source(a, part.params), new(meta))
+		own := *part.params
+		own.pause = p.pause
+		t.add(part.name, part.res.source(a, &own), new(meta))
 	}
 	return t
 }

@@ -22,7 +22,7 @@ type view struct {
 	pace     *pace
 	seats    seats
 	computed *atomic.Uint64
-	turns    chan struct{} // of all views: all compute at the same moments, and half of the processors are for everybody else
+	turn     turn
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
 	source   source
@@ -149,8 +149,8 @@ func (v *view) compute(slot int64, incarnation uint64) {
 	v.begun = true
 	v.slot = slot
 	v.computed.Add(1)
-	v.turns <- struct{}{}
-	defer func() { <-v.turns }()
+	v.turn.take()
+	defer v.turn.give()
 	v.snapshot = nil
 	m := v.source.refresh()
 	v.meta = appendMeta(nil, &m)

@@ -76,6 +76,9 @@ func (s *Store) NewAttention(f Filter, w Window) *Attention {
 	return &Attention{store: s, query: q, table: s.NewTable(q)}
 }
 
+// PauseBy sets what is called between pieces of the work, see [Query].
+func (a *Attention) PauseBy(pause func()) { a.query.Pause, a.table.query.Pause = pause, pause }
+
 // Refresh returns what is wrong now, worst first.
 func (a *Attention) Refresh() (Meta, []Alarm) {
 	a.table.Refresh()

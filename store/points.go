@@ -62,6 +62,7 @@ func (s *Store) eachSpread(
 	base := windowTier[q.Window]
 	for _, g := range groups {
 		for _, m := range g.members {
+			t.pause()
 			sh := &s.shards[shardOf(m.hash)]
 			sh.mu.Lock()
 			for _, r := range m.rows {

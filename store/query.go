@@ -63,6 +63,10 @@ type Query struct {
 	ExpandRegions, ExpandMethods bool
 	// Compare adds the figures of the time before the window, see previousSpan.
 	Compare bool
+
+	// Pause is called between pieces of the work, with no lock held, unless it is nil: for
+	// a caller that is not to keep a processor for long. A piece takes some ms at most.
+	Pause func()
 }
 
 // None is the value of a Micros that has no data.

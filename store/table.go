@@ -109,8 +109,10 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 		return nil, nil
 	}
 	for i := range s.shards {
+		t.pause()
 		t.collect(i, revision)
 	}
+	t.pause()
 	freshReports := t.noteReports()
 
 	for key, g := range t.groups {
@@ -131,8 +133,12 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 	clear(t.dirty)
 	t.dirty = t.dirty[:0]
 	t.sumScopes()
+	made := 0
 	for _, g := range t.groups {
 		if g.counted && (g.dirty || freshReports || t.moved(g)) {
+			if made++; made%groupsAtOnce == 0 {
+				t.pause()
+			}
 			if row := t.makeRow(g); g.row == nil || !sameRow(g.row, row) {
 				g.row = row
 				changed = append(changed, row)
@@ -145,6 +151,12 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 	}
 	t.cursor = revision
 	return changed, removed
+}
+
+func (t *Table) pause() {
+	if t.query.Pause != nil {
+		t.query.Pause()
+	}
 }
 
 // collect marks the groups whose series have changed in a shard.

@@ -53,6 +53,7 @@ func (t *Table) total(dirty []*group) {
 	for some := range slices.Chunk(dirty, groupsAtOnce) {
 		t.sumMembers(s, some)
 		for i, g := range some {
+			t.pause()
 			sum := &s.sums[i]
 			t.store.figures(&g.figures, &sum.cell, t.percent[:])
 			g.figures.LastSeenAt = sum.lastSeen
@@ -80,6 +81,9 @@ func (t *Table) sumMembers(s *summing, groups []*group) {
 			sh.mu.Lock()
 			t.sumRows(s, groups, some)
 			sh.mu.Unlock()
+		}
+		if len(s.tasks[i]) > 0 {
+			t.pause()
 		}
 		clear(s.tasks[i]) // series that are gone are not kept
 		s.tasks[i] = s.tasks[i][:0]
