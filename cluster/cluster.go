@@ -286,12 +286,14 @@ func (c *Cluster) untilTick() time.Duration {
 	c.mu.Lock()
 	length := c.wire.tickOf(c.protocol.size())
 	c.mu.Unlock()
-	return length - time.Duration(c.store.Now())*time.Millisecond%length
+	return length - time.Duration(c.store.Clock())*time.Millisecond%length
 }
 
 // tick closes a sequence and tells the members.
 func (c *Cluster) tick() {
-	c.store.Tick()
+	if step := c.store.Tick(); step != nil {
+		c.log.Warn("the wall clock stepped", "by", step.By)
+	}
 	c.logMembers()
 	c.mu.Lock()
 	defer c.mu.Unlock()

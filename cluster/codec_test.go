@@ -58,7 +58,7 @@ func encode(h *head, n *store.Notes, rows ...store.RowState) []byte {
 }
 
 var testHead = head{
-	id: store.OriginID{Node: "iad-1", Incarnation: 1_800_000_000_000}, sequence: 90, after: 87, wall: 1_800_000_045_123, digest: 1<<63 + 5, rows: true,
+	id: store.OriginID{Node: "iad-1", Incarnation: 1_800_000_000_000}, sequence: 90, after: 87, wall: 1_800_000_045_123, behind: 3_600_000, digest: 1<<63 + 5, rows: true,
 	part: 1, parts: 3,
 }
 

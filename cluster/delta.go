@@ -29,6 +29,7 @@ type head struct {
 	sequence uint64
 	after    uint64 // what follows builds on this sequence
 	wall     int64  // of the origin's clock, ms
+	behind   int64  // by how many ms its wall clock is behind that
 	digest   uint64 // of the origin, when the sequence was closed
 	rows     bool   // what has changed follows, and not only latest values
 	part     int    // from 0
@@ -46,6 +47,7 @@ func (h *head) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, h.sequence)
 	b = binary.AppendUvarint(b, h.sequence-h.after)
 	b = binary.AppendUvarint(b, uint64(h.wall))
+	b = binary.AppendUvarint(b, uint64(h.behind))
 	return binary.LittleEndian.AppendUint64(b, h.digest)
 }
 
@@ -66,6 +68,7 @@ func (r *reader) head() (h head, version byte) {
 	h.sequence = r.upTo(maxSequence)
 	h.after = h.sequence - r.upTo(h.sequence)
 	h.wall = r.millis()
+	h.behind = r.millis()
 	h.digest = r.fixed64()
 	if h.parts < 1 || h.parts > maxParts || h.part >= h.parts || h.sequence == 0 || h.id.Incarnation == 0 {
 		r.fail()

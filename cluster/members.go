@@ -79,7 +79,8 @@ func (p *protocol) members(now time.Duration) []store.Member {
 		if o != nil {
 			m.Sequence = o.mark
 			m.DeltaAgeMillis = max(now-o.markAt, 0).Milliseconds()
-			m.ClockSkewMillis = p.store.Skew(o.id).Milliseconds()
+			m.ClockSkewMillis = p.store.Skew(o.id).Milliseconds() - o.behind
+			m.ClockStep = o.step
 			m.Stale = now-o.headAt > p.overdue() || o.mark < o.head && now-o.markAt > p.overdue() || o.refused
 		}
 		if n.peer.state == "left" {

@@ -49,6 +49,9 @@ type origin struct {
 	is    uint64
 	clock uint64 // sequence at which the origin last told its clock
 
+	behind int64 // by how many ms its wall clock is behind its clock, and when that last changed
+	step   *store.ClockStep
+
 	// By how much its clock is ahead of this node's, in ms; since when less has been
 	// told, and the most of that.
 	fast, less int64
@@ -199,6 +202,7 @@ func (p *protocol) receive(now time.Duration, message []byte) {
 				o.node.gaps++
 			}
 			o.head, o.is = h.sequence, h.digest
+			o.follow(&h, p.store.Clock())
 		}
 	}
 	p.watchRival(now, o, &h)
@@ -328,7 +332,7 @@ func (p *protocol) setClock(o *origin, now time.Duration, sequence uint64, wall 
 	}
 	first := o.clock == 0
 	o.clock = sequence
-	fast := wall - p.store.Now()
+	fast := wall - p.store.Clock()
 	switch {
 	case first || fast >= o.fast:
 	case o.slower == 0:
@@ -342,7 +346,15 @@ func (p *protocol) setClock(o *origin, now time.Duration, sequence uint64, wall 
 		fast = o.less
 	}
 	o.fast, o.slower = fast, 0
-	p.store.SetClock(o.id, p.store.Now()+fast)
+	p.store.SetClock(o.id, p.store.Clock()+fast)
+}
+
+// follow takes note of a wall clock that was put back, or forward again.
+func (o *origin) follow(h *head, now int64) {
+	if by := o.behind - h.behind; by != 0 {
+		o.behind = h.behind
+		o.step = &store.ClockStep{By: time.Duration(by) * time.Millisecond, At: now}
+	}
 }
 
 // ticked takes note of the sequence that this node's store has just closed.

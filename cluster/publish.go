@@ -39,7 +39,7 @@ const (
 // publish returns the payloads of the events of the last tick.
 func (p *publisher) publish(b budget, headOnly bool) [][]byte {
 	h := head{
-		id: p.id, sequence: p.store.Sequence(), wall: p.store.Now(), digest: p.store.Digest(p.id), rows: true, parts: 1,
+		id: p.id, sequence: p.store.Sequence(), wall: p.store.Clock(), behind: p.store.Behind(), digest: p.store.Digest(p.id), rows: true, parts: 1,
 	}
 	p.tokens = min(p.tokens+b.parts, maxBurst*b.parts)
 	if !p.started {

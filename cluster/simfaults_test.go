@@ -15,6 +15,7 @@ func (s *simulation) bout() {
 	s.slow = []time.Duration{0, 200 * time.Millisecond, 1200 * time.Millisecond}[s.rng.IntN(3)]
 	for range s.rng.IntN(5) {
 		s.fault()
+		s.step()
 		s.runFor(s.between(100*time.Millisecond, 8*time.Second))
 		s.watch()
 	}
@@ -62,6 +63,21 @@ func (s *simulation) fault() {
 			s.after(time.Duration(i)*period, func() { s.part(n, i%2 == 0) })
 		}
 	}
+}
+
+// step puts a clock back, by itself and while other things go wrong. Cells stay where
+// they are on the store's own clock. (Put forward they age, and nothing is left to compare.)
+func (s *simulation) step() {
+	if s.steps == nil || s.steps.IntN(6) > 0 {
+		return
+	}
+	n := s.nodes[s.steps.IntN(len(s.nodes))]
+	if !n.up || n.frozen {
+		return
+	}
+	s.jumps++
+	n.checkpoint = nil // how old it is could not be told
+	n.offset -= []time.Duration{7 * time.Second, 90 * time.Second, time.Hour}[s.steps.IntN(3)]
 }
 
 // part cuts the nodes whose names come before that of n off the others, or ends that.

@@ -77,8 +77,9 @@ const (
 
 // Apply deduplicates validated events and counts them. The receipt's refusals
 // carry indexes into events and no lines; the only code here is too_many_series,
-// for what no cap leaves room for. When Apply returns, the events and all they
-// point to may be reused, and every read begun later sees them.
+// for what no cap leaves room for. Apply may change the instants of events. When it
+// returns, the events and all they point to may be reused, and every read begun later
+// sees them.
 func (s *Store) Apply(events []Event) Receipt { return s.ApplyPart(events, nil) }
 
 // ApplyPart is Apply for a part of a body; nil when the events are all of it.
@@ -86,6 +87,7 @@ func (s *Store) ApplyPart(events []Event, body *Body) Receipt {
 	b := s.applyScratch.Get().(*batch)
 	defer s.applyScratch.Put(b)
 	now := s.clock.now()
+	s.toOwnClock(events, now)
 	var receipt Receipt
 
 	s.prepare(b, events, now, &receipt)
@@ -106,6 +108,22 @@ func (s *Store) ApplyPart(events []Event, body *Body) Receipt {
 	s.accepted.Add(uint64(receipt.Accepted))
 	s.duplicates.Add(uint64(receipt.Duplicates))
 	return receipt
+}
+
+// toOwnClock has instants of events be of the store's clock.
+func (s *Store) toOwnClock(events []Event, now int64) {
+	behind := s.clock.behind.Load()
+	if behind == 0 {
+		return
+	}
+	const maxAhead = 5000 // as events are accepted; one that was under way while the wall stepped is no exception
+	for i := range events {
+		e := &events[i]
+		e.TS = min(e.TS+behind, now+maxAhead)
+		if e.SinceAt != 0 {
+			e.SinceAt = min(e.SinceAt+behind, e.TS)
+		}
+	}
 }
 
 // Admit reports whether the caps leave room for an event, for batches that are

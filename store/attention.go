@@ -50,7 +50,7 @@ var alarmRules = map[string]struct {
 	"rate_limited": {4, Warning}, "degraded": {5, Warning}, "recovering": {6, Warning}, "lagging": {7, Warning},
 	"heights_disagree": {7, Warning}, "unknown": {7, Warning},
 	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "sender_late": {10, Warning},
-	"overflow": {11, Warning}, "node_alone": {12, Warning}, "checkpoint_failing": {12, Warning}, "node_restarting": {13, Notice},
+	"overflow": {11, Warning}, "node_alone": {12, Warning}, "node_clock": {12, Warning}, "checkpoint_failing": {12, Warning}, "node_restarting": {13, Notice},
 }
 
 // Attention is what is wrong under a query's filter and window. It keeps a table
@@ -88,6 +88,7 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 	list = a.senders(list)
 	list = a.nodes(list, meta.At)
 	list = a.checkpointAlarm(list)
+	list = a.clocks(list)
 	list = a.heads(list)
 	if meta.OverflowCalls > 0 {
 		list = append(list, Alarm{Key: "profile/overflow", Rule: "overflow", Subject: "profile", Detail: fmt.Sprintf(
@@ -100,7 +101,7 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 		}
 	}
 	rate(list)
-	a.date(list, meta.At)
+	a.date(list, a.store.Clock())
 	known := len(list)
 	list = a.chains(list)
 	rate(list[known:])
@@ -210,7 +211,7 @@ func (a *Attention) chains(list []Alarm) []Alarm {
 // two providers disagree about it.
 func (a *Attention) heads(list []Alarm) []Alarm {
 	f := &a.query.Filter
-	now := a.store.Now()
+	now := a.store.Clock()
 	a.store.eachChain(f, func(c *chainReports, _ sightings) {
 		for region, h := range c.heads(now) {
 			if !matches(f[RegionDim], region) || !slices.ContainsFunc(h.seen, func(s headSeen) bool { return matches(f[ProviderDim], s.provider) }) {
@@ -225,7 +226,7 @@ func (a *Attention) heads(list []Alarm) []Alarm {
 				alarm.Detail = fmt.Sprintf("in %s %s is at %d and %s at %d: one of them is on another chain, or far behind", region, x.provider, x.height, y.provider, y.height)
 				list = append(list, alarm)
 			} else if since, usual, stalled := marks.stalled(h); stalled {
-				alarm.Key, alarm.Rule, alarm.SinceAt = key+"/stalled", "chain_stalled", since
+				alarm.Key, alarm.Rule, alarm.SinceAt = key+"/stalled", "chain_stalled", a.store.clock.shown(since)
 				alarm.Detail = fmt.Sprintf("in %s the height stands still at %d", region, h.height)
 				if usual > 0 {
 					alarm.Detail += "; it usually moves every " + (time.Duration(usual) * time.Millisecond).Round(100*time.Millisecond).String()
@@ -308,6 +309,33 @@ func (a *Attention) nodes(list []Alarm, now int64) []Alarm {
 	return list
 }
 
+// stepShown is for how long attention tells of a step of the wall clock, in ms: as long
+// as windows may show what was before it.
+const stepShown = 3_600_000
+
+// clocks adds an alarm for each node whose wall clock has just stepped.
+func (a *Attention) clocks(list []Alarm) []Alarm {
+	s := a.store
+	for _, m := range s.Members() {
+		step := m.ClockStep
+		if m.Name == s.options.Node {
+			step = s.ClockStep()
+		}
+		if step == nil || s.Clock()-step.At > stepShown || !matches(a.query.Filter[NodeDim], m.Name) {
+			continue
+		}
+		by, way := step.By, "forward"
+		if by < 0 {
+			by, way = -by, "back"
+		}
+		list = append(list, Alarm{
+			Key: "node/" + m.Name + "/clock", Rule: "node_clock", Subject: "node", Node: m.Name, SinceAt: s.clock.shown(step.At),
+			Detail: "its wall clock was put " + way + " by " + by.Round(time.Millisecond).String() + "; windows go on, and what it shows is by the new time",
+		})
+	}
+	return list
+}
+
 // onsetsAtOnce is how many series a refresh looks through for onsets: the others are
 // looked through by later ones, and until then count from when they were noticed.
 const onsetsAtOnce = 2000
@@ -378,13 +406,20 @@ func (s *Store) excess(c *cell, status Status) float64 {
 func (a *Attention) date(list []Alarm, now int64) {
 	e := &a.store.episodes
 	scope := strings.Join(a.query.Filter[ProfileDim], ",")
-	undated := e.find(list, scope, now)
-	if len(undated) == 0 {
-		return
+	var noticed []*Alarm
+	for i := range list {
+		if list[i].SinceAt == 0 {
+			noticed = append(noticed, &list[i])
+		}
 	}
-	slices.SortStableFunc(undated, func(x, y *Alarm) int { return cmp.Compare(x.Rank, y.Rank) })
-	for alarm, at := range a.onsets(undated) {
-		e.begin(alarm, scope, at)
+	if undated := e.find(noticed, scope, now); len(undated) > 0 {
+		slices.SortStableFunc(undated, func(x, y *Alarm) int { return cmp.Compare(x.Rank, y.Rank) })
+		for alarm, at := range a.onsets(undated) {
+			e.begin(alarm, scope, at)
+		}
+	}
+	for _, alarm := range noticed {
+		alarm.SinceAt = a.store.clock.shown(alarm.SinceAt)
 	}
 }
 
@@ -412,7 +447,7 @@ func (a *Alarm) episode(scope string) string { return scope + "/" + a.Rule + "/"
 
 // find fills in since when as far as it is known, and returns the alarms of which
 // calls may tell more.
-func (e *episodes) find(list []Alarm, scope string, now int64) (undated []*Alarm) {
+func (e *episodes) find(list []*Alarm, scope string, now int64) (undated []*Alarm) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.known == nil {
@@ -426,11 +461,7 @@ func (e *episodes) find(list []Alarm, scope string, now int64) (undated []*Alarm
 			}
 		}
 	}
-	for i := range list {
-		a := &list[i]
-		if a.SinceAt > 0 {
-			continue
-		}
+	for _, a := range list {
 		key := a.episode(scope)
 		k := e.known[key]
 		if k == nil || now-k.seen > episodeKept {

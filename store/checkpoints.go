@@ -21,7 +21,7 @@ type checkpoints struct {
 // and else why it was not.
 func (s *Store) CheckpointMade(reason string) {
 	c := &s.checkpoints
-	now := s.Now()
+	now := s.Clock()
 	c.mu.Lock()
 	before := c.Reason
 	c.Reason = reason
@@ -45,7 +45,9 @@ func (s *Store) CheckpointMade(reason string) {
 func (s *Store) Checkpoints() Checkpoints {
 	s.checkpoints.mu.Lock()
 	defer s.checkpoints.mu.Unlock()
-	return s.checkpoints.Checkpoints
+	c := s.checkpoints.Checkpoints
+	c.WrittenAt, c.FailingSince = s.clock.shown(c.WrittenAt), s.clock.shown(c.FailingSince)
+	return c
 }
 
 // checkpointAlarm tells of checkpoints that cannot be written.

@@ -238,9 +238,10 @@ func (q *DecisionQuery) found(d *DecisionRecord) (attempt, ok bool) {
 	})
 }
 
-// reached reports whether a decision is in the part of the order that is asked for.
-func (q *DecisionQuery) reached(d *DecisionRecord) bool {
-	return d.Seq > q.AfterSeq && (q.BeforeTS == 0 && q.BeforeSeq == 0 || d.TS < q.BeforeTS || d.TS == q.BeforeTS && d.Seq < q.BeforeSeq)
+// reached reports whether a decision, whose ts readers have as ts, is in the part of the
+// order that is asked for.
+func (q *DecisionQuery) reached(d *DecisionRecord, ts int64) bool {
+	return d.Seq > q.AfterSeq && (q.BeforeTS == 0 && q.BeforeSeq == 0 || ts < q.BeforeTS || ts == q.BeforeTS && d.Seq < q.BeforeSeq)
 }
 
 // alone reports whether no other node is known.
@@ -261,9 +262,10 @@ func (s *Store) Decisions(q DecisionQuery) Decisions {
 		}
 		page.ByRegion[d.Region]++
 		page.ByNode[d.Node]++
-		if q.reached(d) {
+		if ts := s.clock.shown(d.TS); q.reached(d, ts) {
 			page.Rows = append(page.Rows, *d)
-			page.Rows[len(page.Rows)-1].ByAttempt = attempt
+			row := &page.Rows[len(page.Rows)-1]
+			row.TS, row.ByAttempt = ts, attempt
 		}
 	}
 	everything := s.alone() || q.RequestID != ""

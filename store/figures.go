@@ -42,7 +42,7 @@ func (s *Store) Meta(profiles []string, w Window) Meta {
 
 func (s *Store) meta(profiles []string, w Window, revision uint64, now int64) Meta {
 	m := Meta{
-		Node: s.options.Node, Incarnation: s.options.Incarnation, Revision: revision, At: now, Window: w,
+		Node: s.options.Node, Incarnation: s.options.Incarnation, Revision: revision, At: s.clock.shown(now), Window: w,
 	}
 	m.NodesReporting, m.NodesKnown, m.OldestNodeAgeMillis = s.coverage()
 	m.CoveredMillis = s.covered(profiles, w, now)

@@ -70,7 +70,7 @@ func (s *Store) SetMembers(list []Member) {
 // sameState reports whether two views of a member differ in figures only.
 func (m *Member) sameState(o *Member) bool {
 	return m.Name == o.Name && m.State == o.State && m.Stale == o.Stale && m.Restarting == o.Restarting &&
-		m.Incarnation == o.Incarnation && m.Region == o.Region && m.HTTPAddr == o.HTTPAddr && m.Reporting == o.Reporting && m.Alone == o.Alone
+		m.Incarnation == o.Incarnation && m.Region == o.Region && m.HTTPAddr == o.HTTPAddr && m.Reporting == o.Reporting && m.Alone == o.Alone && m.ClockStep == o.ClockStep
 }
 
 // coverage says how many nodes report out of how many are known, and how old the

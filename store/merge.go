@@ -435,15 +435,16 @@ func (s *Store) SetClock(id OriginID, wall int64) {
 	}
 }
 
-// Skew is by how much an origin's clock is ahead of this node's, in whole seconds;
-// 0 when it is less than delays can explain.
+// Skew is by how much an origin's clock is ahead of what time it is here, in whole
+// seconds but for this node's own; 0 when it is less than delays can explain.
 func (s *Store) Skew(id OriginID) time.Duration {
+	skew := time.Duration(s.clock.behind.Load()) * time.Millisecond
 	s.originsMu.Lock()
 	defer s.originsMu.Unlock()
 	if o := s.origins[id]; o != nil {
-		return time.Duration(o.skew.Load()) * time.Second
+		skew += time.Duration(o.skew.Load()) * time.Second
 	}
-	return 0
+	return skew
 }
 
 // Origins lists the runs of nodes that the store holds anything of.

@@ -34,6 +34,13 @@ func (p *spread) at(instant int64) *cell {
 	return &p.cells[min(i, int64(len(p.cells)-1))]
 }
 
+// shown is when a step began as readers have it. A wall clock that is behind the store's
+// moves steps by whole ones, so that they stay where steps begin, and none is to come.
+func (p *spread) shown(s *Store, i int) int64 {
+	behind := s.clock.behind.Load()
+	return p.first + int64(i)*p.step - (behind+p.step-1)/p.step*p.step
+}
+
 // eachSpread sums the members of every group of a query that is wanted by step and
 // calls do with the result, in the order of the groups' keys. wanted may be nil: all are.
 func (s *Store) eachSpread(
@@ -113,7 +120,7 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 		g := SeriesGroup{Key: key, Dims: dims, Points: make([]Point, len(p.cells))}
 		for i := range p.cells {
 			point := &g.Points[i]
-			point.At = p.first + int64(i)*p.step
+			point.At = p.shown(s, i)
 			point.CoveredMillis = covered[i]
 			point.Known = covered[i] > 0 || i == len(covered)-1
 			if !point.Known && !p.cells[i].empty() { // moved here from the step beside it, see spreadInto
@@ -159,7 +166,7 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 		}
 		s.eachSpread(q, wanted, nil, func(_ string, dims [NumDims]string, p *spread) {
 			for i := range p.cells {
-				calls[place{dims[ChainDim], p.first + int64(i)*p.step}] += p.cells[i].calls
+				calls[place{dims[ChainDim], p.shown(s, i)}] += p.cells[i].calls
 			}
 		})
 	}
@@ -184,7 +191,7 @@ func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time
 		g := HistogramGroup{Key: key, Dims: dims}
 		for i := range p.cells {
 			if p.cells[i].hasSuccess() {
-				g.Points = append(g.Points, HistogramPoint{At: p.first + int64(i)*p.step, Buckets: p.cells[i].successes.buckets()})
+				g.Points = append(g.Points, HistogramPoint{At: p.shown(s, i), Buckets: p.cells[i].successes.buckets()})
 			}
 		}
 		list = append(list, g)

@@ -109,7 +109,7 @@ func (s *Store) report(b *batch, events []Event, now int64) {
 			}
 		}
 		r.profile.feed.seen.Add(r.said.decisions)
-		r.sender.add(&r.said, now)
+		r.sender.add(&r.said, now, s.clock.shown(now))
 	}
 	for _, o := range b.offers {
 		if b.verdicts[o.event] == accepted {

@@ -362,6 +362,7 @@ type Member struct {
 	DivergenceTotal        uint64
 	BytesIn, BytesOut      uint64
 	ClockSkewMillis        int64
+	ClockStep              *ClockStep // the last time that its wall clock was put back or forward, as far as it told
 }
 
 // Usage is what the store holds, against what it may hold.

@@ -55,7 +55,11 @@ func (n *rateNode) tell(to *rateNode) {
 func (n *rateNode) give(to *rateNode) {
 	id := OriginID{n.Node(), n.Incarnation()}
 	n.Tick()
-	to.SetClock(id, n.Now())
+	to.SetClock(id, n.Clock())
+	n.merge(to, id)
+}
+
+func (n *rateNode) merge(to *rateNode, id OriginID) {
 	n.Changed(id, 0, AllTiers, func(r *RowState) bool {
 		if err := to.Merge(id, r); err != nil {
 			n.t.Fatal(err)

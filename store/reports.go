@@ -53,7 +53,7 @@ func (s *Store) Circuits(f Filter) []CircuitReport {
 			}
 			row, o := a.now, a.origin
 			row.Stale = !senders.trusted(key.sender, now) || o.silent.Load()
-			row.SinceAt, row.LastSeenAt = o.local(row.SinceAt), o.local(row.LastSeenAt)
+			row.SinceAt, row.LastSeenAt = s.shown(o, row.SinceAt), s.shown(o, row.LastSeenAt)
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
 			list = append(list, row)
 		}
@@ -75,7 +75,7 @@ func (s *Store) Blocks(f Filter) []BlockReport {
 			}
 			row := a.now
 			row.Stale = !a.fresh(now, heightFresh)
-			row.LastSeenAt = a.origin.local(row.LastSeenAt)
+			row.LastSeenAt = s.shown(a.origin, row.LastSeenAt)
 			if seen := headOf(a, key.provider); !row.Stale {
 				row.LagBlocks, _, row.HasLag = c.lag(key.region, heads[key.region], &seen)
 			}
@@ -99,7 +99,7 @@ func (s *Store) Healths(f Filter) []HealthReport {
 			}
 			row := a.now
 			row.Stale = !a.fresh(now, healthFresh)
-			row.LastSeenAt = a.origin.local(row.LastSeenAt)
+			row.LastSeenAt = s.shown(a.origin, row.LastSeenAt)
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
 			list = append(list, row)
 		}
@@ -120,7 +120,7 @@ func (s *Store) CircuitChanges(f Filter) []CircuitChange {
 			c := r.CircuitChange
 			key := reportKey{provider: c.ProviderID, region: c.Region, transport: c.Transport}
 			if matches(f[ChainDim], c.Chain) && f.takes(&key, true) && matches(f[NodeDim], r.origin.name) {
-				c.At = r.origin.local(c.At)
+				c.At = s.shown(r.origin, c.At)
 				c.Key = reportName(&f, c.Profile, r.origin.name, strconv.FormatUint(c.Seq, 10))
 				list = append(list, c)
 			}

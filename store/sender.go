@@ -175,7 +175,8 @@ func (p *profile) sender(name, region string, now int64) *sender {
 	return s
 }
 
-func (s *sender) add(b *senderBatch, now int64) {
+// add takes note of a batch that came at now, at which the wall clock had another time.
+func (s *sender) add(b *senderBatch, now, wall int64) {
 	if b.events == 0 {
 		return
 	}
@@ -190,7 +191,7 @@ func (s *sender) add(b *senderBatch, now int64) {
 	s.stage = 0
 	if b.sent {
 		s.hasClock = true
-		s.lateness, s.offset = now-b.oldest, now-b.newest
+		s.lateness, s.offset = wall-b.oldest, wall-b.newest
 	}
 }
 
@@ -366,6 +367,7 @@ func (s *Store) Senders(f Filter) []Sender {
 	}
 	list := make([]Sender, 0, len(found))
 	for _, d := range found {
+		d.LastSeenAt = s.clock.shown(d.LastSeenAt)
 		if d.CallsPerSecond = 0; covered > 0 {
 			d.CallsPerSecond = float64(d.Calls) * 1000 / float64(covered)
 		}

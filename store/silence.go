@@ -33,6 +33,7 @@ type silences struct {
 // silenced says what stale circuits, heights and health last said that was bad. Of what
 // there are fresh reports of, providerState leaves them out.
 func (c *chainReports) silenced(f *Filter, now int64, senders sightings, at func(key *reportKey) *silences) {
+	s := c.profile.store
 	for key, r := range c.circuits {
 		a := r.pick(f[NodeDim])
 		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || senders.trusted(key.sender, now) && !a.origin.silent.Load() {
@@ -43,12 +44,12 @@ func (c *chainReports) silenced(f *Filter, now int64, senders sightings, at func
 			was = StatusCircuitOpen
 		}
 		at(&key).circuit[key.transport].keep(silence{
-			a.origin.local(a.now.LastSeenAt), was, key.transport.String() + " circuit " + a.now.State.String(),
+			s.shown(a.origin, a.now.LastSeenAt), was, key.transport.String() + " circuit " + a.now.State.String(),
 		})
 	}
 	for key, r := range c.heights {
 		if a := r.pick(f[NodeDim]); a != nil && a.detail != "" && f.takes(&key, false) {
-			at(&key).height.keep(silence{a.origin.local(a.now.LastSeenAt), a.wrong, a.detail})
+			at(&key).height.keep(silence{s.shown(a.origin, a.now.LastSeenAt), a.wrong, a.detail})
 		}
 	}
 	for key, r := range c.healths {
@@ -56,7 +57,7 @@ func (c *chainReports) silenced(f *Filter, now int64, senders sightings, at func
 		if a == nil || !f.takes(&key, true) || a.fresh(now, healthFresh) || a.now.Status < Degraded && a.now.ConsecutiveFailures < degradedFailures {
 			continue
 		}
-		at(&key).health.keep(silence{a.origin.local(a.now.LastSeenAt), StatusDegraded, "reported " + a.now.Status.String()})
+		at(&key).health.keep(silence{s.shown(a.origin, a.now.LastSeenAt), StatusDegraded, "reported " + a.now.Status.String()})
 	}
 }
 

@@ -168,9 +168,28 @@ func (s *Store) Chains() *Chains { return s.chains }
 // Incarnation names this run of the node.
 func (s *Store) Incarnation() uint64 { return s.options.Incarnation }
 
-// Now is the store's clock in ms since the epoch. It does not jump with the wall
-// clock, see clock.go.
-func (s *Store) Now() int64 { return s.clock.now() }
+// Now is what time it is, in ms since the epoch, as events and readers have it. It
+// jumps with the wall clock once that is believed, see clock.go.
+func (s *Store) Now() int64 { return s.clock.shown(s.clock.now()) }
+
+// Clock is the store's own clock in ms since the epoch, which does not go back. Cells
+// are of its steps, and other nodes are told it.
+func (s *Store) Clock() int64 { return s.clock.now() }
+
+// shown is an instant of an origin's clock as readers have it; 0, which is none, stays.
+func (s *Store) shown(o *origin, at int64) int64 {
+	if at == 0 {
+		return 0
+	}
+	return s.clock.shown(o.local(at))
+}
+
+// Behind is by how many ms the wall clock is behind Clock.
+func (s *Store) Behind() int64 { return s.clock.behind.Load() }
+
+// ClockStep returns the last step of the wall clock that was believed, nil when there
+// was none.
+func (s *Store) ClockStep() *ClockStep { return s.clock.last.Load() }
 
 // Revision is the number of the store's last change. Whatever has fallen due by
 // now, such as the expiry of a cell, is done first and counts as a change. The
@@ -208,10 +227,12 @@ func (s *Store) advance(second int64) {
 
 // Tick closes a sequence: cells that changed are packed and stamped with it,
 // closed steps are summed into coarser ones, what has aged out is dropped. It
-// wants to be called every half second, by one goroutine; reads do not depend on it.
-func (s *Store) Tick() {
+// wants to be called every half second, by one goroutine; reads do not depend on it. It
+// returns the step of the wall clock that has just been believed, mostly nil.
+func (s *Store) Tick() (stepped *ClockStep) {
 	if step := s.clock.check(); step != 0 {
 		s.stepClock(step)
+		stepped = s.ClockStep()
 	}
 	at := s.clock.now()
 	s.advance(at / 1000)
@@ -226,27 +247,36 @@ func (s *Store) Tick() {
 	s.collectRetired()
 	s.closeNotes(uint32(sequence), at)
 	s.sequence.Store(sequence)
+	return stepped
 }
 
 // stepClock has the clock follow the wall by some ms. The clocks of other nodes have
-// not moved, and must not seem to be ahead for a moment: their cells would age out.
+// not moved, and must not seem to be ahead for a moment: their cells would age out. All
+// that readers see has other times.
 func (s *Store) stepClock(step int64) {
-	others := func() {
+	if forward := s.clock.moves(step); forward > 0 {
 		s.originsMu.Lock()
-		defer s.originsMu.Unlock()
 		for _, o := range s.origins {
 			if o != s.self {
-				o.skew.Add(-step / 1000)
+				o.skew.Add(-forward / 1000)
 			}
 		}
-	}
-	if step > 0 {
-		others()
-		s.clock.step(step)
-		return
+		s.originsMu.Unlock()
 	}
 	s.clock.step(step)
-	others()
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for m := sh.oldest; m != nil; {
+			next := m.next
+			sh.touch(m) // which may put it at the end, where it is left alone the next time
+			m = next
+		}
+		sh.mu.Unlock()
+	}
+	for _, p := range s.allProfiles() {
+		p.reportsRevision.Store(s.revision.Add(1))
+	}
 }
 
 // allProfiles lists the profiles in no order.

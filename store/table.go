@@ -479,7 +479,7 @@ func (t *Table) totalBefore(g *group) {
 	}
 	g.before = new(Figures)
 	t.store.figures(g.before, &t.part, t.percent[:])
-	g.before.LastSeenAt = g.figures.LastSeenAt
+	g.before.LastSeenAt = t.store.clock.shown(g.figures.LastSeenAt)
 	t.part.reset()
 }
 
@@ -516,7 +516,7 @@ func (t *Table) split(g *group, d Dim) []Row {
 		row.Dims[d] = value
 		lastSeen := t.addMembers(&t.part, g, members)
 		t.store.figures(&row.Figures, &t.part, t.percent[:])
-		row.LastSeenAt = lastSeen
+		row.LastSeenAt = t.store.clock.shown(lastSeen)
 		t.part.reset()
 		rows = append(rows, row)
 	}
@@ -554,6 +554,7 @@ func (t *Table) moved(g *group) bool {
 // makeRow makes the row of a group from its sums, the scopes and the reports.
 func (t *Table) makeRow(g *group) *Row {
 	row := &Row{Key: g.key, Dims: g.dims, Figures: g.figures}
+	row.LastSeenAt = t.store.clock.shown(g.figures.LastSeenAt)
 	row.ScopeCalls = t.scopes[g.scope]
 	row.Previous = t.previousOf(g)
 	if t.query.ExpandRegions {

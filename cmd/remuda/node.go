@@ -311,7 +311,9 @@ func (n *node) ticks(ctx context.Context) error {
 	for {
 		select {
 		case <-ticker.C:
-			n.store.Tick()
+			if step := n.store.Tick(); step != nil {
+				n.log.Warn("the wall clock stepped", "by", step.By)
+			}
 		case <-ctx.Done():
 			return nil
 		}
