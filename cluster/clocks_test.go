@@ -76,6 +76,9 @@ func TestClockPutBack(t *testing.T) {
 	offset = 0
 	w.want("pulls once it was put back", run(240), 0)
 	w.want("skew", w.store.Skew(a.id), time.Hour)
+	m := w.member("a")
+	w.want("step that was told", m.ClockStep.By.Round(time.Second), -time.Hour)
+	w.want("skew of its wall clock", m.ClockSkewMillis/1000, int64(0))
 	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
 	w.want("calls", w.calls(), uint64(5*440))
 }
