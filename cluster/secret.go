@@ -24,9 +24,8 @@ import (
 // all are accepted, so that it can be changed node by node.
 //
 // A request carries a nonce and a MAC of itself; its answer is sealed with the
-// nonce, so that an old answer is none to a new request. Requests only read, or
-// tell what somebody has: an old one that is repeated says nothing that was not true
-// once, and is no sign of life.
+// nonce, so that an old answer is none to a new request. A request is answered once:
+// calls.go. Requests only read, or tell what somebody has.
 type secrets []secretKeys
 
 type secretKeys struct {

@@ -148,7 +148,7 @@ func checkReach(o *Options, keys secrets) error {
 	}
 	for _, seed := range o.Join {
 		h, _, _ := net.SplitHostPort(seed)
-		ips, err := lookup(context.Background(), h)
+		ips, err := o.lookup(context.Background(), h)
 		if err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !ip.Unmap().IsLoopback() }) {
 			return fmt.Errorf("members would be told to reach this node at %s, and %s is another machine: "+
 				"give --gossip an address of the network, or --advertise", told, seed)
