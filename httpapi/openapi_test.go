@@ -113,7 +113,7 @@ func TestDocumentedColumns(t *testing.T) {
 	schemas := map[string]string{
 		"/providers": "Provider", "/attention": "Alarm", "/circuits": "Circuit", "/circuits/changes": "CircuitChange", "/blocks": "Block",
 		"/provider_health": "ProviderHealth", "/senders": "Sender", "/decisions": "Decision", "/rank": "Rank", "/cluster": "Member",
-		"/limits": "Limit", "/runtime": "RuntimeValue", "/subscribers": "Subscriber", "/stats": "Row", "/chains": "Row",
+		"/limits": "LimitRow", "/runtime": "RuntimeValue", "/subscribers": "Subscriber", "/stats": "Row", "/chains": "Row",
 	}
 	for _, res := range resources {
 		name := schemas[res.path]
@@ -133,8 +133,8 @@ func TestDocumentedColumns(t *testing.T) {
 		}
 	}
 	for _, metric := range seriesMetrics {
-		if doc.Components.Schemas["Figures"].Properties[metric] == nil {
-			t.Errorf("Figures has no %s", metric)
+		if doc.Components.Schemas["PreviousFigures"].Properties[metric] == nil {
+			t.Errorf("PreviousFigures has no %s", metric)
 		}
 	}
 }

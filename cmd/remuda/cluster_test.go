@@ -413,7 +413,15 @@ func privileged(t *testing.T) {
 // does not let pass.
 func command(t *testing.T, name string, args ...string) {
 	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
+	commandIn(t, "", name, args...)
+}
+
+// commandIn is command in a directory.
+func commandIn(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return
 	}
