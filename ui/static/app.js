@@ -9,6 +9,7 @@ import { Feed } from './feed.js';
 import { switchZone } from './format.js';
 import { announce, freshness } from './fresh.js';
 import { header } from './header.js';
+import { keepingFocus } from './hold.js';
 import './heat.js';
 import { keep, recall } from './kept.js';
 import * as keys from './keys.js';
@@ -190,7 +191,7 @@ function refresh() {
 function draw() {
   const v = new View(state, queries);
   const profiles = v.part('profiles');
-  const empty = profiles?.meta && profiles.rows.size === 0;
+  const empty = profiles?.meta && profiles.rows.size === 0 && !v.part('attention')?.meta?.judged?.providers; // who makes no calls may report circuits
   const screen = empty && state.view !== 'system' && state.view !== 'cluster' ? tryIt : screens[state.view];
   const alarms = [...feed.parts.get(queries.attention)?.rows.values() ?? earlier.get('attention')?.rows.values() ?? []]; // live, paused or not
   const name = typeof screen.title === 'string' ? screen.title : screen.title(state);
@@ -199,7 +200,7 @@ function draw() {
   render(header(v, { name, alarms: alarms.length, paused: held !== null, search, pause, theme, zone: changeZone, help: showKeys }), $('header'));
   const samples = state.profile === tryIt.profile ? html`<p class="quiet">Profile ${tryIt.profile}: samples that a page like this one sent, no real calls.</p>` : nothing;
   const drawn = screen.draw(v);
-  render([samples, sought(v), drawn], $('main'));
+  keepingFocus(() => render([samples, sought(v), drawn], $('main')));
   $('main').classList.toggle('before', v.waits);
   if (!v.waits) earlier = new Map();
   announce(alarms, feed.status.ever);

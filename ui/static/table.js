@@ -3,6 +3,8 @@
 
 import { html, noChange, nothing } from './vendor/lit-html/lit-html.js';
 import { zone } from './format.js';
+import { places } from './hold.js';
+import { read } from './url.js';
 
 /** @type {WeakMap<object, { on: string, drawn: any }>} what was drawn of a row, and what it depended on */
 const memory = new WeakMap();
@@ -31,9 +33,6 @@ function isRecent(id, on) {
   return false;
 }
 
-/** @type {Map<string, { sort: string, keys: string[] }>} the order that each table shows */
-const orders = new Map();
-
 /** @param {any} a @param {any} b null last either way */
 function compare(a, b, down = false) {
   const x = a ?? null;
@@ -43,28 +42,13 @@ function compare(a, b, down = false) {
   return down ? -order : order;
 }
 
-/** The rows in the order they are shown. @param {string} id @param {Row[]} rows @param {Column[]} columns @param {string} sort */
-function arrange(id, rows, columns, sort) {
+/** @param {Row[]} rows @param {Column[]} columns @param {string} sort */
+function sorted(rows, columns, sort) {
   const field = sort.replace(/^-/, '');
   const column = columns.find((c) => c.field === field);
-  const value = column?.value ?? ((/** @type {Row} */ row) => row[field]);
-  const sorted = column
-    ? [...rows].sort((a, b) => compare(value(a), value(b), sort.startsWith('-')) || compare(a.key, b.key))
-    : rows;
-  const last = orders.get(id);
-  const before = last?.sort === sort ? last.keys : null;
-  const frame = document.getElementById(`table-${id}`);
-  const held = before && frame && (frame.querySelector('tbody:hover') || (document.activeElement?.closest('tbody') && frame.contains(document.activeElement)));
-  if (!held) {
-    orders.set(id, { sort, keys: sorted.map((row) => row.key) });
-    return sorted;
-  }
-  const by = new Map(sorted.map((row) => [row.key, row]));
-  const stay = before.filter((key) => by.has(key));
-  const known = new Set(stay);
-  const order = [...stay, ...sorted.filter((row) => !known.has(row.key)).map((row) => row.key)];
-  orders.set(id, { sort, keys: order });
-  return order.map((key) => /** @type {Row} */ (by.get(key)));
+  if (!column) return rows;
+  const value = column.value ?? ((/** @type {Row} */ row) => row[field]);
+  return [...rows].sort((a, b) => compare(value(a), value(b), sort.startsWith('-')) || compare(a.key, b.key));
 }
 
 /**
@@ -76,12 +60,12 @@ function arrange(id, rows, columns, sort) {
  * @param {(row: Row) => Cell} [o.vary] what of the context shows in a row: without a change of it, of the row
  *   and of basis a row is not drawn anew
  * @param {string} [o.basis] what titles of numbers say about window and coverage
- * @param {string} [o.empty]
+ * @param {string} [o.empty] @param {boolean} [o.feed] new rows come first, and wait while somebody is at one
  */
 export function table(o) {
   const sort = o.sort ?? '';
   if (o.rows.length > large && isRecent(o.id, `${o.query} ${sort} ${o.rows.length}`)) return noChange;
-  const rows = o.go ? arrange(o.id, o.rows, o.columns, sort) : o.rows;
+  const { rows, gone, waiting } = places(o.id, `${o.query} ${sort} ${read().q}`, o.go ? sorted(o.rows, o.columns, sort) : o.rows, o.feed);
   const head = (/** @type {Column} */ c) => {
     const sorted = sort === c.field ? 'ascending' : sort === `-${c.field}` ? 'descending' : undefined;
     const next = sort === `-${c.field}` ? c.field : sort === c.field ? '' : `-${c.field}`;
@@ -90,10 +74,10 @@ export function table(o) {
       ${o.go && c.sort !== false ? html`<button type="button" @click=${() => o.go?.({ sort: next })}>${c.head}${mark}</button>` : c.head}</th>`;
   };
   return html`<section class="table" aria-label=${o.caption}>
-    <div class="bar"><h2>${o.caption} <small>${rows.length}</small></h2>${tools(o.query, o.id, { shown: o.shown, sort: sortsAlike(o.rows[0], sort) ? sort : '', search: o.search })}</div>
+    <div class="bar"><h2>${o.caption} <small>${rows.length - gone.size}${waiting ? ` · ${waiting} newer wait` : ''}</small></h2>${tools(o.query, o.id, { shown: o.shown, sort: sortsAlike(o.rows[0], sort) ? sort : '', search: o.search })}</div>
     <div class="scroll" id="table-${o.id}" tabindex="0" role="group" aria-label=${`${o.caption}, scrolls`}>
     <table><thead><tr>${o.columns.map(head)}</tr></thead>
-    <tbody>${rows.map((row) => remembered(row, `${o.id} ${o.basis} ${o.vary?.(row)}`, () => html`<tr data-key=${row.key}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
+    <tbody data-list=${o.id}>${rows.map((row) => remembered(row, `${o.id} ${o.basis} ${o.vary?.(row)} ${gone.has(row.key)}`, () => html`<tr data-key=${row.key} class=${gone.has(row.key) ? 'gone' : ''}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
     ${rows.length === 0 ? html`<p class="quiet">${o.empty ?? 'No rows.'}</p>` : nothing}</div></section>`;
 }
 

@@ -48,19 +48,9 @@ export function draw(v) {
       <p class="quiet" title="Counts are never sampled, only this feed is. Errors and failovers have room of their own in it.">${rate ? `${tenth(rate.shown)}/s of ${tenth(rate.seen)}/s shown` : ''}</p>
     </form>
     ${table({
-      id: 'decisions', caption: 'Decisions', query: v.queries.decisions, rows: held(rows), columns: decisionColumns(v), context: v.now, vary: (r) => `${age(r.ts, v.now)} ${v.base}`,
+      id: 'decisions', caption: 'Decisions', query: v.queries.decisions, rows, feed: true, columns: decisionColumns(v), context: v.now, vary: (r) => `${age(r.ts, v.now)} ${v.base}`,
       empty: part ? 'None in the feed.' : 'Waiting for the node…',
     })}`;
-}
-
-/** @type {Row[] | null} what is shown while the pointer or the focus is on it */
-let shown = null;
-
-/** The feed does not move under the pointer or the focus. @param {Row[]} rows */
-function held(rows) {
-  const body = document.querySelector('#table-decisions tbody');
-  if (!shown || !body || !(body.matches(':hover') || body.contains(document.activeElement)) || document.querySelector('dialog[open]')) shown = rows;
-  return shown;
 }
 
 /** The whole decision, for the dialog. @param {Row} row */

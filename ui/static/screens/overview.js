@@ -3,6 +3,7 @@
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { colorsOf, lineColors } from '../colors.js';
 import { clock, fewCalls, hundredth, instant, look, span, stale, tenth, whole } from '../format.js';
+import { places } from '../hold.js';
 import { axis, linesOf, marks, range, valuesAt } from '../models.js';
 import { basis, change, coverage, figure, sparkline } from '../pieces.js';
 import { remembered, tools } from '../table.js';
@@ -94,20 +95,20 @@ const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) 
 /** @param {import('../app.js').View} v */
 function attention(v) {
   const part = v.part('attention');
-  const rows = worstFirst(v.rows('attention'));
   const q = v.queries.attention;
+  const { rows, gone } = places('attention', q, worstFirst(v.rows('attention')));
   return html`<section class="attention" id="attention" aria-label="Attention">
-    <div class="bar"><h2>Attention <small>${part ? rows.length : ''}</small></h2>${tools(q, 'attention')}</div>
-    ${!part ? html`<p class="quiet">Waiting for the node…</p>`
+    <div class="bar"><h2>Attention <small>${part ? rows.length - gone.size : ''}</small></h2>${tools(q, 'attention')}</div>
+    <div class="box">${!part ? html`<p class="quiet">Waiting for the node…</p>`
       : rows.length === 0 ? html`<p class="calm"><span class="good" aria-hidden="true">✓</span> Nothing is wrong by the rules. <span class="quiet">Nodes ${part.meta?.coverage.nodes.reporting}/${part.meta?.coverage.nodes.known}, senders ${part.meta?.coverage.senders.reporting}/${part.meta?.coverage.senders.known} reporting.</span></p>`
-        : html`<ol>${rows.map((r) => {
+        : html`<ol data-list="attention">${rows.map((r) => {
           const [glyph, word, tone] = look(r.severity);
-          return html`<li data-key=${r.key}><a href=${v.href(target(r))} title=${`Rule ${r.rule}, since ${instant(r.since_at)}`}>
+          return html`<li data-key=${r.key} class=${gone.has(r.key) ? 'gone' : ''}><a href=${v.href(target(r))} title=${`Rule ${r.rule}, since ${instant(r.since_at)}`}>
             <span class="badge ${tone}"><span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span>
             <span class="what"><b>${subjects[r.subject](r)}</b> <span class=${tone}>${r.rule.replaceAll('_', ' ')}</span></span>
-            <span class="since">${span(v.now - r.since_at)}</span>
+            <span class="since">${gone.has(r.key) ? 'over' : span(v.now - r.since_at)}</span>
             <span class="detail quiet">${r.detail}</span> <time class="quiet">${clock(r.since_at)}</time></a></li>`;
-        })}</ol>`}</section>`;
+        })}</ol>`}</div></section>`;
 }
 
 /** @param {import('../app.js').View} v */
@@ -123,7 +124,7 @@ function matrix(v) {
     ${names.length === 0 ? html`<p class="quiet">${part ? 'No provider has been heard of.' : 'Waiting for the node…'}</p>` : html`
     <div class="scroll" tabindex="0" role="group" aria-label="Chains and providers, scrolls"><table>
     <thead><tr><th scope="col" class="text">Provider</th>${chains.map((c) => html`<th scope="col"><a href=${v.href({ view: 'chains', chain: c })}>${c}</a></th>`)}</tr></thead>
-    <tbody>${names.map((n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => {
+    <tbody data-list="matrix">${names.map((n) => html`<tr><th scope="row" class="text" title=${n}>${n}</th>${chains.map((c) => {
       const r = by.get(`${c}/${n}`);
       return r ? remembered(r, `matrix ${under} ${v.base} ${stale(r.last_seen_at, v.now)}`, () => matrixCell(v, r, under)) : html`<td class="absent"><span class="hidden">not used</span></td>`;
     })}</tr>`)}</tbody></table></div>`}</section>`;

@@ -174,7 +174,7 @@ function laneRect(p, from, to) {
 function decisions(v) {
   const part = v.part('decisions');
   return table({
-    id: 'decisions', caption: 'Last decisions', query: v.queries.decisions, rows: (part?.feed ?? []).slice(0, 20), columns: decisionColumns(v).filter((c) => !['chain', 'provider_id'].includes(c.field)), context: v.now,
+    id: 'decisions', caption: 'Last decisions', feed: true, query: v.queries.decisions, rows: (part?.feed ?? []).slice(0, 20), columns: decisionColumns(v).filter((c) => !['chain', 'provider_id'].includes(c.field)), context: v.now,
     vary: (r) => age(r.ts, v.now), empty: 'None in the feed.',
   });
 }
