@@ -275,11 +275,13 @@ addEventListener('beforeprint', () => {
   onScreen = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = 'light';
   repaint();
+  draw();
 });
 addEventListener('afterprint', () => {
   if (onScreen) document.documentElement.dataset.theme = onScreen;
   else delete document.documentElement.dataset.theme;
   repaint();
+  refresh();
 });
 
 tips.listen();

@@ -4,6 +4,7 @@
 import { html, noChange, nothing } from './vendor/lit-html/lit-html.js';
 import { zone } from './format.js';
 import { places } from './hold.js';
+import { inSight, large, sight } from './sight.js';
 import { read } from './url.js';
 
 /** @type {WeakMap<object, { on: string, drawn: any }>} what was drawn of a row, and what it depended on */
@@ -17,8 +18,7 @@ export function remembered(row, on, draw) {
   return m.drawn;
 }
 
-/** A table of more rows than this is drawn once a second at most: painting it is most of the work of the page. */
-const large = 100;
+/** A large table is drawn once a second at most: painting it is most of the work of the page. */
 const drawEvery = 900; // ms
 
 /** @type {Map<string, { on: string, at: number }>} when the large tables were drawn, and for what */
@@ -64,7 +64,8 @@ function sorted(rows, columns, sort) {
  */
 export function table(o) {
   const sort = o.sort ?? '';
-  if (o.rows.length > large && isRecent(o.id, `${o.query} ${sort} ${o.rows.length}`)) return noChange;
+  const inView = sight(o.id, o.rows.length);
+  if (o.rows.length > large && isRecent(o.id, `${o.query} ${sort} ${o.rows.length} ${inView}`)) return noChange;
   const { rows, gone, waiting } = places(o.id, `${o.query} ${sort} ${read().q}`, o.go ? sorted(o.rows, o.columns, sort) : o.rows, o.feed);
   const head = (/** @type {Column} */ c) => {
     const sorted = sort === c.field ? 'ascending' : sort === `-${c.field}` ? 'descending' : undefined;
@@ -73,11 +74,13 @@ export function table(o) {
     return html`<th scope="col" class=${classes(c)} title=${c.about ?? ''} aria-sort=${sorted ?? (o.go ? 'none' : nothing)}>
       ${o.go && c.sort !== false ? html`<button type="button" @click=${() => o.go?.({ sort: next })}>${c.head}${mark}</button>` : c.head}</th>`;
   };
+  const drawRow = (/** @type {Row} */ row, /** @type {any} */ place) => remembered(row, `${o.id} ${o.basis} ${o.vary?.(row)} ${gone.has(row.key)} ${String(place)}`,
+    () => html`<tr data-key=${row.key} class=${gone.has(row.key) ? 'gone' : ''} aria-rowindex=${place}>${o.columns.map((c) => cell(c, row, o))}</tr>`);
   return html`<section class="table" aria-label=${o.caption}>
     <div class="bar"><h2>${o.caption} <small>${rows.length - gone.size}${waiting ? ` · ${waiting} newer wait` : ''}</small></h2>${tools(o.query, o.id, { shown: o.shown, sort: sortsAlike(o.rows[0], sort) ? sort : '', search: o.search })}</div>
     <div class="scroll" id="table-${o.id}" tabindex="0" role="group" aria-label=${`${o.caption}, scrolls`}>
-    <table><thead><tr>${o.columns.map(head)}</tr></thead>
-    <tbody data-list=${o.id}>${rows.map((row) => remembered(row, `${o.id} ${o.basis} ${o.vary?.(row)} ${gone.has(row.key)}`, () => html`<tr data-key=${row.key} class=${gone.has(row.key) ? 'gone' : ''}>${o.columns.map((c) => cell(c, row, o))}</tr>`))}</tbody></table>
+    <table aria-rowcount=${rows.length > large ? rows.length + 1 : nothing}><thead><tr>${o.columns.map(head)}</tr></thead>
+    <tbody data-list=${o.id}>${inSight(o.id, rows).map((at) => ('gap' in at ? html`<tr class="gap" aria-hidden="true"><td colspan=${o.columns.length} height=${at.gap}></td></tr>` : drawRow(at.row, rows.length > large ? at.index + 2 : nothing)))}</tbody></table>
     ${rows.length === 0 ? html`<p class="quiet">${o.empty ?? 'No rows.'}</p>` : nothing}</div></section>`;
 }
 
