@@ -28,7 +28,7 @@ func everything() *store.Notes {
 			To: store.CircuitOpen, Reason: "x", At: 5, Seq: 77,
 		}}},
 		Senders: []store.Stamped[store.Sender]{{Stamp: 5, Value: store.Sender{
-			Profile: "default", SourceNode: "gw@1", Region: "r", FirstSeenAt: 1, LastSeenAt: 2, Calls: 3, CallsPerSecond: 4.125, HasClock: true,
+			Profile: "default", SourceNode: "gw@1", Region: "r", RejectedAt: 1, LastSeenAt: 2, Calls: 3, Rejected: 4, Fault: store.FaultOf("missing", "chain"), HasClock: true,
 			LatenessMillis: -5, OffsetMillis: 6,
 		}}},
 		Tallies: []store.Stamped[store.Tally]{{Stamp: 4, Value: store.Tally{Profile: "default", Seen: 1, Shown: 2, Overflow: 3}}},

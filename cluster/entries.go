@@ -208,9 +208,9 @@ func appendSender(b []byte, c *store.Stamped[store.Sender]) []byte {
 	v := &c.Value
 	b = binary.AppendUvarint(append(b, entrySender), c.Stamp)
 	b = appendStrings(b, v.Profile, v.SourceNode, v.Region)
-	b = appendInstants(b, v.FirstSeenAt, v.LastSeenAt)
+	b = appendInstants(b, v.RejectedAt, v.LastSeenAt)
 	b = binary.AppendUvarint(b, v.Calls)
-	b = binary.AppendUvarint(b, uint64(max(v.CallsPerSecond, 0)*1000+0.5))
+	b = binary.AppendUvarint(b, min(v.Rejected, 1<<37-1)<<16|uint64(v.Fault))
 	b = appendBool(b, v.HasClock)
 	return binary.AppendVarint(binary.AppendVarint(b, v.LatenessMillis), v.OffsetMillis)
 }
@@ -219,9 +219,11 @@ func (r *reader) sender() (c store.Stamped[store.Sender]) {
 	v := &c.Value
 	c.Stamp = r.upTo(maxSequence)
 	r.ids(&v.Profile, &v.SourceNode, &v.Region)
-	v.FirstSeenAt, v.LastSeenAt = r.millis(), r.millis()
+	v.RejectedAt, v.LastSeenAt = r.millis(), r.millis()
 	v.Calls = r.upTo(1 << 53)
-	v.CallsPerSecond = float64(r.upTo(1<<53)) / 1000
+	if rejected := r.upTo(1 << 53); v.RejectedAt > 0 {
+		v.Rejected, v.Fault = rejected>>16, store.Fault(rejected&0xffff)
+	}
 	v.HasClock = r.bool()
 	v.LatenessMillis, v.OffsetMillis = r.int(), r.int()
 	return c

@@ -86,6 +86,7 @@ type API struct {
 	metrics  http.Handler
 	exposed  *exposed
 	ingest   ingestStats
+	refused  refusedLog
 	draining atomic.Bool
 }
 

@@ -148,6 +148,10 @@ func newSenderSource(a *API, p *params) source {
 				r.null("lateness_ms")
 				r.null("clock_offset_ms")
 			}
+			r.count("rejected", row.Rejected)
+			r.instant("rejected_at", row.RejectedAt)
+			r.textOrNull("rejected_code", row.Fault.Code())
+			r.textOrNull("rejected_field", row.Fault.Field())
 		}
 		return m
 	})

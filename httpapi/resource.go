@@ -62,6 +62,7 @@ var (
 	}
 	senderColumns = []string{
 		"key", "profile", "source_node", "region", "last_seen_at", "reporting", "calls_per_second", "total_calls", "lateness_ms", "clock_offset_ms",
+		"rejected", "rejected_at", "rejected_code", "rejected_field",
 	}
 	decisionColumns = []string{
 		"key", "ts", "request_id", "event_id", "profile", "node", "source_node", "region", "chain", "method", "strategy", "provider_id",

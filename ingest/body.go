@@ -94,6 +94,8 @@ type work struct {
 	counted bool // apply events, do not only judge them
 	partial bool // events that were judged had to make room for others
 	alike   store.Body
+	refused []store.Refused // by sender
+	lastFault
 	receipt store.Receipt
 	lineAt  int // lineNo is the line of this offset
 	lineNo  int
@@ -104,7 +106,7 @@ func (g *Ingester) newWork() *work {
 	w.inflated = buffer{memory: &g.memory, allowed: turnMemory}
 	w.decoder = decoder{
 		node: g.options.Store.Node(), region: g.options.Store.Region(), chains: g.options.Store.Chains(), seed: g.seed,
-		shape: new(shape), spare: new(shape),
+		shape: new(shape), spare: new(shape), event: new(store.Event),
 	}
 	return w
 }
@@ -131,6 +133,7 @@ func (w *work) release() {
 // events there are.
 func (w *work) ingest(f form, strict bool) (store.Receipt, error) {
 	now := w.ingester.options.Store.Now() // one for all: judged again, an event is judged alike
+	defer func() { w.ingester.options.Store.NoteRefused(w.refused) }()
 	w.strict = strict
 	w.counted = f == lines && !strict
 	w.alike.Reset()
@@ -156,7 +159,7 @@ func (w *work) ingest(f form, strict bool) (store.Receipt, error) {
 func (w *work) pass(f form, now int64) error {
 	w.reset(w.body, now)
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
-	w.receipt = store.Receipt{}
+	w.receipt, w.refused = store.Receipt{}, w.refused[:0]
 	w.partial = false
 	w.next, w.lineAt, w.lineNo = 0, 0, 1
 	if f == document {
@@ -180,7 +183,7 @@ func (w *work) lines(pos int) {
 				pos += len(byteOrderMark)
 				continue
 			}
-			w.mark()
+			w.nothing()
 			pos = w.fail("not a JSON object")
 		} else {
 			pos = w.object(w.slot(), pos)
@@ -270,7 +273,7 @@ func (w *work) element(pos int) int {
 		}
 		return end
 	}
-	w.mark()
+	w.nothing()
 	end := w.skip(pos, 1)
 	if end > 0 {
 		w.refuse(pos, fault{field: fieldWhole, code: "wrong_type", detail: "must be an object"})
@@ -279,6 +282,7 @@ func (w *work) element(pos int) int {
 }
 
 func (w *work) malformed(pos int, detail string) error {
+	w.blame("malformed_body", "")
 	return &Error{code: "malformed_body", detail: fmt.Sprintf("line %d: %s", w.line(min(pos, len(w.data))), detail)}
 }
 
@@ -325,10 +329,15 @@ func (w *work) tooLong(begin int) {
 
 func (w *work) refuse(begin int, f fault) {
 	w.receipt.Rejected++
+	name := ""
+	if f.field < numFields {
+		name = fieldNames[f.field]
+	}
+	sender := w.blame(f.code, name)
 	if len(w.receipt.Refusals) < store.MaxListedRefusals {
-		r := store.Refusal{Line: w.line(begin), Index: w.next, Field: f.path, Code: f.code, Detail: f.detail}
-		if r.Field == "" && f.field < numFields {
-			r.Field = fieldNames[f.field]
+		r := store.Refusal{Line: w.line(begin), Index: w.next, Field: f.path, Code: f.code, Detail: f.detail, Sender: sender}
+		if r.Field == "" {
+			r.Field = name
 		}
 		r.Detail, r.Field = strings.Clone(r.Detail), strings.Clone(r.Field) // they outlive the body
 		w.receipt.Refusals = append(w.receipt.Refusals, r)

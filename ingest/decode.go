@@ -111,6 +111,7 @@ type fault struct {
 // reset prepares for a new body, and lets go of the one before.
 func (d *decoder) reset(data []byte, now int64) {
 	d.data, d.now = data, now
+	d.nfaults, d.members = 0, members{}
 	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
 	d.forget()
 	clear(d.ids[:])

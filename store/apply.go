@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 )
 
 // batch is the scratch memory of one Apply. The calls of a batch are sorted by
@@ -154,7 +155,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 		r.end = i + 1
 		if r.profile == nil || e.Kind != Decision && !r.profile.hasRoom(e) {
 			b.verdicts = append(b.verdicts, refused)
-			s.refuse(i, r.profile, receipt)
+			s.refuse(i, e, r, now, receipt)
 			continue
 		}
 		b.verdicts = append(b.verdicts, accepted)
@@ -248,16 +249,19 @@ func (s *Store) newRun(b *batch, e *Event, now int64) *run {
 	return &b.runs[len(b.runs)-1]
 }
 
-func (s *Store) refuse(index int, p *profile, receipt *Receipt) {
+func (s *Store) refuse(index int, e *Event, r *run, now int64, receipt *Receipt) {
 	receipt.Rejected++
+	if r.profile != nil {
+		r.sender.refuse(1, FaultOf("too_many_series", ""), now)
+	}
 	if len(receipt.Refusals) == MaxListedRefusals {
 		return
 	}
 	detail := fmt.Sprintf("this node holds %d latest values, as many as it may", s.options.MaxLatestValues)
-	if p == nil {
+	if r.profile == nil {
 		detail = fmt.Sprintf("this node holds %d profiles, as many as it may", maxProfiles)
 	}
-	receipt.Refusals = append(receipt.Refusals, Refusal{Index: index, Code: "too_many_series", Detail: detail})
+	receipt.Refusals = append(receipt.Refusals, Refusal{Index: index, Code: "too_many_series", Detail: detail, Sender: strings.Clone(e.SourceNode)})
 }
 
 // deduplicate marks the events whose identity was seen before, in this body or

@@ -50,6 +50,7 @@ var alarmRules = map[string]struct {
 	"rate_limited": {4, Warning}, "degraded": {5, Warning}, "recovering": {6, Warning}, "lagging": {7, Warning},
 	"heights_disagree": {7, Warning}, "unknown": {7, Warning},
 	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "sender_late": {10, Warning},
+	"events_refused": {10, Warning},
 	"overflow": {11, Warning}, "node_alone": {12, Warning}, "node_clock": {12, Warning}, "checkpoint_failing": {12, Warning}, "node_restarting": {13, Notice},
 }
 
@@ -85,7 +86,7 @@ func (a *Attention) Refresh() (Meta, []Alarm) {
 	meta := a.table.Meta()
 	var list []Alarm
 	list = a.providers(list)
-	list = a.senders(list)
+	list = a.senders(list, meta.At)
 	list = a.nodes(list, meta.At)
 	list = a.checkpointAlarm(list)
 	list = a.clocks(list)
@@ -238,14 +239,18 @@ func (a *Attention) heads(list []Alarm) []Alarm {
 	return list
 }
 
-func (a *Attention) senders(list []Alarm) []Alarm {
+func (a *Attention) senders(list []Alarm, now int64) []Alarm {
 	f := &a.query.Filter
 	if len(f[ChainDim])+len(f[ProviderDim]) > 0 {
 		return list // they are of no chain
 	}
 	for _, s := range a.store.Senders(*f) {
 		alarm := Alarm{Key: "sender/" + s.Key, Subject: "sender", Profile: s.Profile, Sender: s.SourceNode}
+		if refused, ok := s.refused(now); ok {
+			list = append(list, refused)
+		}
 		switch {
+		case s.LastSeenAt == 0:
 		case !s.Reporting:
 			alarm.Rule, alarm.SinceAt = "sender_silent", s.LastSeenAt
 			alarm.Detail = "no events from a sender in " + s.Region

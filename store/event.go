@@ -170,6 +170,7 @@ type Refusal struct {
 	Line   int    // from 1; for bodies that are one JSON array or object, the line the event begins on
 	Index  int    // from 0, among the events of the body
 	Field  string // "" when the whole event is at fault
+	Sender string // its source_node, as far as that could be read
 	Code   string // one of the documented codes
 	Detail string // a sentence for people
 }

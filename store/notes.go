@@ -264,7 +264,7 @@ func (m *noteMerger) sender(p *profile, n *Stamped[Sender]) {
 		m.full = true
 		return
 	case !known:
-		if m.store.clock.now()-m.origin.local(n.Value.LastSeenAt) > senderKnown {
+		if m.store.clock.now()-n.Value.heard(m.origin) > senderKnown {
 			return
 		}
 		m.store.senderCount.Add(1)

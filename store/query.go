@@ -214,9 +214,8 @@ type CircuitChange struct {
 // Sender is a gateway process that reports.
 type Sender struct {
 	Key, Profile, SourceNode, Region string
-	LastSeenAt                       int64
+	LastSeenAt                       int64 // 0 when all it sent was refused
 	Reporting                        bool
-	FirstSeenAt                      int64
 	Calls                            uint64  // by weight, of the last minute by their ts
 	CallsPerSecond                   float64 // Calls over the covered seconds of that minute
 	// LatenessMillis is how old the events of the sender's last batch were at
@@ -226,6 +225,11 @@ type Sender struct {
 	HasClock       bool
 	LatenessMillis int64
 	OffsetMillis   int64
+	// Rejected counts its events that were refused since it is known; of the last when
+	// (0: there is none) and why.
+	Rejected   uint64
+	RejectedAt int64
+	Fault      Fault
 }
 
 // DecisionRecord is a decision kept for the feed.

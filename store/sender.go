@@ -17,15 +17,16 @@ const (
 type sender struct {
 	name string
 
-	mu       sync.Mutex
-	region   string
-	lastSeen int64 // arrival of its last event, ms
-	first    int64
-	calls    secondCounts
-	hasClock bool
-	lateness int64
-	offset   int64
-	stage    int // 0 reporting, 1 silent, 2 no longer trusted; as of the last expiry
+	mu        sync.Mutex
+	region    string
+	lastSeen  int64 // arrival of its last event that was taken, ms; 0: none was
+	first     int64
+	calls     secondCounts
+	hasClock  bool
+	lateness  int64
+	offset    int64
+	rejection rejection
+	stage     int // 0 reporting, 1 silent, 2 no longer trusted; as of the last expiry
 
 	closed   Sender // what others know
 	closedAt int64
@@ -56,7 +57,8 @@ func (p *profile) closeSenders(now int64, stamp uint32) {
 		if now-s.closedAt >= gap {
 			d := s.describe(p.name, now)
 			// The rate over the minute falls when nothing comes; others can tell how.
-			if s.stamp == 0 || d.LastSeenAt != s.closed.LastSeenAt || d.Calls != s.closed.Calls || d.Region != s.closed.Region {
+			if s.stamp == 0 || d.LastSeenAt != s.closed.LastSeenAt || d.Calls != s.closed.Calls || d.Region != s.closed.Region ||
+				d.RejectedAt != s.closed.RejectedAt || d.Rejected != s.closed.Rejected {
 				s.closed, s.closedAt, s.stamp = d, now, stamp
 			}
 		}
@@ -206,7 +208,9 @@ func (p *profile) sightings() sightings {
 		seen[name] = s.seen()
 	}
 	for key, s := range p.away {
-		seen[key.name] = max(seen[key.name], key.origin.local(s.LastSeenAt))
+		if s.LastSeenAt > 0 {
+			seen[key.name] = max(seen[key.name], key.origin.local(s.LastSeenAt))
+		}
 	}
 	return seen
 }
@@ -235,7 +239,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		s.mu.Lock()
 		age := now - s.lastSeen
 		switch {
-		case age > senderKnown:
+		case now-s.heard() > senderKnown:
 			gone = append(gone, name)
 		case age > senderTrusted && s.stage < 2:
 			s.stage, changed, silenced = 2, true, true
@@ -248,7 +252,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 	for key, s := range p.away {
 		age := now - key.origin.local(s.LastSeenAt)
 		switch {
-		case age > senderKnown:
+		case now-s.heard(key.origin) > senderKnown:
 			goneAway = append(goneAway, key)
 		case age > senderTrusted && s.stage < 2:
 			changed, silenced = true, true
@@ -278,7 +282,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 	if len(gone) > 0 {
 		p.mu.Lock()
 		for _, name := range gone {
-			if s := p.senders[name]; s != nil && now-s.seen() > senderKnown {
+			if s := p.senders[name]; s != nil && now-s.lastHeard() > senderKnown {
 				delete(p.senders, name)
 				p.store.senderCount.Add(-1)
 			}
@@ -292,6 +296,12 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 	return silenced || len(gone)+len(goneAway) > 0
 }
 
+func (s *sender) lastHeard() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard()
+}
+
 func (s *sender) seen() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -301,6 +311,9 @@ func (s *sender) seen() int64 {
 // senderCoverage counts the senders of a profile, over all nodes.
 func (p *profile) senderCoverage(now int64) (reporting, known int) {
 	for _, at := range p.sightings() {
+		if at == 0 {
+			continue // all it sent was refused
+		}
 		known++
 		if now-at <= senderReporting {
 			reporting++
@@ -326,7 +339,12 @@ func (s *Store) Senders(f Filter) []Sender {
 		if !matches(f[NodeDim], o.name) || !matches(f[RegionDim], d.Region) {
 			return
 		}
-		d.LastSeenAt = o.local(d.LastSeenAt)
+		if d.LastSeenAt > 0 {
+			d.LastSeenAt = o.local(d.LastSeenAt)
+		}
+		if d.RejectedAt > 0 {
+			d.RejectedAt = o.local(d.RejectedAt)
+		}
 		d.Reporting = now-d.LastSeenAt <= senderReporting
 		if !d.Reporting {
 			d.Calls = 0
@@ -343,8 +361,10 @@ func (s *Store) Senders(f Filter) []Sender {
 			return
 		}
 		d.Calls += old.Calls
+		d.addRejected(old)
 		if old.LastSeenAt > d.LastSeenAt {
 			old.Calls = d.Calls
+			old.Rejected, old.RejectedAt, old.Fault = d.Rejected, d.RejectedAt, d.Fault
 			return
 		}
 		*old = d
@@ -394,6 +414,7 @@ func (s *sender) describe(profile string, now int64) Sender {
 		Profile: profile, SourceNode: s.name, Region: s.region,
 		LastSeenAt: s.lastSeen, Reporting: now-s.lastSeen <= senderReporting,
 		Calls: s.calls.sum(now / 1000), HasClock: s.hasClock, LatenessMillis: s.lateness, OffsetMillis: s.offset,
+		Rejected: s.rejection.events, RejectedAt: s.rejection.at, Fault: s.rejection.fault,
 	}
 }
 

@@ -1,0 +1,82 @@
+package ingest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"remuda/store"
+)
+
+// TestFieldsOfFaults: the store can tell every field and every code that an event may
+// be refused for.
+func TestFieldsOfFaults(t *testing.T) {
+	for _, name := range fieldNames {
+		if f := store.FaultOf("missing", name); f.Field() != name {
+			t.Errorf("%s is told as %q", name, f.Field())
+		}
+	}
+	for code := range map[string]bool{
+		"malformed": true, "missing": true, "wrong_type": true, "empty": true, "too_long": true, "bad_character": true, "negative": true,
+		"not_finite": true, "out_of_range": true, "duplicate_name": true, "unknown_value": true, "unknown_type": true, "too_old": true,
+		"too_many_series": true, "wrong_unit": true, "malformed_body": true,
+	} {
+		if f := store.FaultOf(code, ""); f.Code() != code {
+			t.Errorf("%s is told as %q", code, f.Code())
+		}
+	}
+}
+
+// TestRefusedAreBounded: the senders of one body that are told apart are bounded, and
+// the sum is right all the same. Judged twice, a body is told of once.
+func TestRefusedAreBounded(t *testing.T) {
+	for _, contentType := range []string{"application/x-ndjson", "application/json"} {
+		g := newIngester(t, nil)
+		g.chunk = 2
+		var events []string
+		for i := range 3 * maxRefused {
+			events = append(events, fmt.Sprintf(`{"source_node":"gw-%d","\u0063hain":"b"}`, i), decisionWith(`,"source_node":"good"`))
+		}
+		body := strings.Join(events, "\n")
+		if contentType == "application/json" {
+			body = "[" + strings.Join(events, ",") + "]"
+		}
+		if r, err := post(g, contentType, "", strings.NewReader(body), false); err != nil || r.Rejected != 3*maxRefused || r.Accepted != 3*maxRefused {
+			t.Fatalf("%s: %+v, %v", contentType, r, err)
+		}
+		list := g.options.Store.Senders(store.Filter{store.ProfileDim: {"default"}})
+		sum := uint64(0)
+		for _, s := range list {
+			sum += s.Rejected
+		}
+		if len(list) != maxRefused+1 || sum != 3*maxRefused {
+			t.Errorf("%s: %d senders, %d events", contentType, len(list), sum)
+		}
+		if i := slices.IndexFunc(list, func(s store.Sender) bool { return s.SourceNode == "good" }); list[i].Rejected != 0 {
+			t.Errorf("%s: %+v", contentType, list[i])
+		}
+	}
+}
+
+// TestNobodysFault: what is not of an event that was read is not of the one before it,
+// in this body or another.
+func TestNobodysFault(t *testing.T) {
+	g := newIngester(t, nil)
+	w := g.newWork()
+	good := decisionWith(`,"source_node":"gw-1"`)
+	for _, body := range []string{good + "\nx", "", "[" + good + ",7]", "x"} {
+		w.body = []byte(body)
+		form := lines
+		if body == "" || body[0] == '[' {
+			form = document
+		}
+		_, _ = w.ingest(form, false) // the empty one is malformed
+		w.release()
+	}
+	for _, s := range g.options.Store.Senders(store.Filter{}) {
+		if want := map[string]uint64{"gw-1": 0, "n1": 4}[s.SourceNode]; s.Rejected != want {
+			t.Errorf("%s: %d refused, want %d", s.SourceNode, s.Rejected, want)
+		}
+	}
+}
