@@ -21,7 +21,7 @@ func TestRefusedLeaveATrace(t *testing.T) {
 	n := newTestNode(t, func(o *httpapi.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	gw := `,"source_node":"gw-1","source_region":"eu-west-1"`
 	n.post(http.StatusAccepted, decision("base", "p", gw),
-		decision("base", "p", gw+`,"weight":0`),             // good but for one field
+		decision("base", "p", gw+`,"weight":0`),              // good but for one field
 		`{"source_node":"gw-1","chain":"base"}`,              // something missing
 		decision("base", "p", gw+`,"weight":1} garbage`),     // good, and garbage behind it: nobody's
 		`{"source_node":"gw-1","chain":"ba`,                  // cut off behind its name
