@@ -100,7 +100,7 @@ func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
 	began := time.Now()
 	receipt, err := a.ingester.Ingest(r, strict)
 	a.ingest.note(&receipt, err, r.ContentLength, time.Since(began))
-	a.refused.note(a.log, a.store.Now(), &receipt, err)
+	a.refused.note(a.log, a.store, &receipt, err)
 	switch {
 	case err != nil && a.posts.context.Err() != nil:
 		return receipt, shuttingDown()

@@ -18,8 +18,8 @@ type refusedLog struct {
 
 const refusedLogPause = 60_000 // ms
 
-// note takes note of a body. Its own clock is the store's, in ms.
-func (l *refusedLog) note(log *slog.Logger, now int64, r *store.Receipt, err error) {
+// note takes note of a body, by the store's clock.
+func (l *refusedLog) note(log *slog.Logger, s *store.Store, r *store.Receipt, err error) {
 	var c coded
 	example := store.Refusal{}
 	refused := uint64(r.Rejected)
@@ -31,6 +31,7 @@ func (l *refusedLog) note(log *slog.Logger, now int64, r *store.Receipt, err err
 	default:
 		return
 	}
+	now := s.Now()
 	l.mu.Lock()
 	l.events += refused
 	events := l.events
