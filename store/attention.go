@@ -51,7 +51,7 @@ var alarmRules = map[string]struct {
 	"heights_disagree": {7, Warning}, "unknown": {7, Warning},
 	"node_stale": {8, Warning}, "sender_silent": {9, Warning}, "sender_clock": {10, Warning}, "sender_late": {10, Warning},
 	"events_refused": {10, Warning},
-	"overflow": {11, Warning}, "node_alone": {12, Warning}, "node_clock": {12, Warning}, "checkpoint_failing": {12, Warning}, "node_restarting": {13, Notice},
+	"overflow":       {11, Warning}, "node_alone": {12, Warning}, "node_clock": {12, Warning}, "checkpoint_failing": {12, Warning}, "node_restarting": {13, Notice},
 }
 
 // Attention is what is wrong under a query's filter and window. It keeps a table
