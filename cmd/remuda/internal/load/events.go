@@ -104,7 +104,8 @@ func (g *generator) batch(dst []byte, n uint64, node int, at time.Time, since ti
 	failing := p.OutageEvery > 0 && since%p.OutageEvery >= p.OutageEvery-p.OutageFor
 	errorShare, failoverShare := share(p.ErrorPct), share(p.FailoverPct)
 	g.lines = g.lines[:0]
-	for range p.Batch {
+	repeated, invalid = p.extra(p.RepeatPct, n), p.extra(p.InvalidPct, n)
+	for i := range p.Batch {
 		g.lines = append(g.lines, len(dst))
 		r := g.random.Uint64()
 		// The product of two uniform numbers: some series have much, some little.
@@ -121,6 +122,10 @@ func (g *generator) batch(dst []byte, n uint64, node int, at time.Time, since ti
 		binary.BigEndian.PutUint64(g.id[:], r)
 		binary.BigEndian.PutUint64(g.id[8:], n*uint64(p.Batch)+uint64(len(g.lines)))
 		dst = hex.AppendEncode(dst, g.id[:])
+		if i < repeated { // without this two equal lines of a body are two events
+			dst = append(dst, `","event_id":"`...)
+			dst = hex.AppendEncode(dst, g.id[:])
+		}
 		dst = append(dst, '"')
 		dst = append(dst, g.source[node][k]...)
 		dst = appendMillis(dst, micros+3400)
@@ -150,7 +155,6 @@ func (g *generator) batch(dst []byte, n uint64, node int, at time.Time, since ti
 		dst = append(dst, "}\n"...)
 	}
 	g.lines = append(g.lines, len(dst))
-	repeated, invalid = p.extra(p.RepeatPct, n), p.extra(p.InvalidPct, n)
 	for i := range repeated {
 		dst = append(dst, dst[g.lines[i]:g.lines[i+1]]...)
 	}
