@@ -75,7 +75,7 @@ func readLines(ctx context.Context, in io.Reader) *lineReader {
 func (l *lineReader) give(ctx context.Context, next line) bool {
 	select {
 	case l.lines <- next:
-		return true
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}
