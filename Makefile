@@ -5,6 +5,7 @@
 GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GOTESTSUM     := gotest.tools/gotestsum@v1.13.0
 BENCHSTAT     := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 BIN      := $(CURDIR)/.bin
@@ -15,7 +16,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo cluster soak test check types screenshots fmt bench bench-peers fuzz clean help
+.PHONY: run build demo cluster soak test check types node_modules screenshots fmt bench bench-peers fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)
@@ -36,13 +37,17 @@ cluster: build ## three nodes on this machine, for play: http://127.0.0.1:7400, 
 soak: ## a million simulated seconds of clusters with faults, an hour or two
 	go test ./cluster -count=1 -run TestSimulation -timeout 6h -sim.seconds=1000000
 
-test: ## all tests, with the race detector, in a random order; browser tests where there is a Chromium
-ifeq ($(RACE),)
-	@echo '*** no C compiler: the race detector is off ***'
-	@test -z "$$CI" || { echo 'it must not be off in CI'; exit 1; }
-endif
-	go test $(RACE) -shuffle=on -timeout 10m ./...
-	cd ui/browser && go test -count=1 -timeout 8m ./... # what it tests is another module
+# Tests that miss something skip, and fail in CI. The last lines of a run name them.
+test: $(BIN)/gotestsum ## all tests, with the race detector, in a random order; what could not be tested is said at the end
+	@$(MAKE) --no-print-directory node_modules || echo '*** npm ci failed ***' >&2
+	@status=0; $(BIN)/gotestsum --format standard-quiet --raw-command -- $(TESTS) || status=$$?; \
+	if [ -z '$(RACE)' ]; then \
+	  echo '*** NO RACE DETECTOR: there is no C compiler ***'; test -z "$$CI" || status=1; \
+	fi; exit $$status
+
+# The browser tests are another module.
+TESTS = sh -c 'go test -json $(RACE) -shuffle=on -timeout 10m ./...; status=$$?; \
+	cd ui/browser && go test -json -count=1 -timeout 8m -skip "^TestScreenshots$$" ./... && exit $$status'
 
 check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, lint, vulnerabilities, tidiness
 	@test -z "$$($(BIN)/gofumpt -l .)" || { $(BIN)/gofumpt -d .; exit 1; }
@@ -56,12 +61,13 @@ check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, li
 	  *'fetching vulnerabilities'*) echo '*** vulnerabilities NOT checked: their database cannot be reached ***' ;; \
 	  *) exit $$status ;; esac
 
-types: ## check the types of the dashboard; needs node and npm
-	@if command -v npm >/dev/null; then \
-	  cd ui && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent; } && node_modules/.bin/tsc -p .; \
-	else \
+types: node_modules ## check the types of the dashboard; needs node and npm
+	@if command -v npm >/dev/null; then cd ui && node_modules/.bin/tsc -p .; else \
 	  echo '*** types of the dashboard NOT checked: there is no npm ***'; test -z "$$CI"; \
 	fi
+
+node_modules: # of the dashboard's checks, if there is an npm
+	@cd ui && if command -v npm >/dev/null && ! [ node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --silent; fi
 
 screenshots: ## the pictures of README and docs, from the browser test
 	mkdir -p docs/pictures
@@ -99,4 +105,5 @@ endef
 $(eval $(call tool,gofumpt,$(GOFUMPT)))
 $(eval $(call tool,golangci-lint,$(GOLANGCI_LINT)))
 $(eval $(call tool,govulncheck,$(GOVULNCHECK)))
+$(eval $(call tool,gotestsum,$(GOTESTSUM)))
 $(eval $(call tool,benchstat,$(BENCHSTAT)))

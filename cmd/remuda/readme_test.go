@@ -15,7 +15,7 @@ func TestReadme(t *testing.T) {
 		if os.Getenv("CI") != "" {
 			t.Fatal("there is no curl, and in CI there must be")
 		}
-		t.Skip("*** README NOT TESTED: there is no curl ***")
+		t.Skip("README NOT TESTED: there is no curl")
 	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

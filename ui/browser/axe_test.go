@@ -16,7 +16,7 @@ func axe(t *testing.T) string {
 		if os.Getenv("CI") != "" {
 			t.Fatal("there is no axe-core, and in CI there must be: run npm ci in ui/")
 		}
-		t.Skip("*** NO ACCESSIBILITY TEST: run npm ci in ui/ ***")
+		t.Skip("NO ACCESSIBILITY TEST: run npm ci in ui/")
 	}
 	return string(script)
 }

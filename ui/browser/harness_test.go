@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,11 +45,11 @@ func TestMain(m *testing.M) {
 			}
 		}
 		if chromium == "" {
-			fmt.Println("*** NO BROWSER TESTS: install Chromium (Debian: apt-get install chromium) ***")
-			if os.Getenv("CI") != "" {
-				return 1
+			flag.Parse()
+			if err := flag.Set("test.run", "^TestThereIsABrowser$"); err != nil {
+				panic(err)
 			}
-			return 0
+			return m.Run()
 		}
 		dir, err := os.MkdirTemp("", "remuda-browser")
 		if err != nil {
@@ -75,6 +76,18 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
+}
+
+// TestThereIsABrowser says so when there is none: no other test runs then.
+func TestThereIsABrowser(t *testing.T) {
+	const reason = "NO BROWSER TESTS: install Chromium (Debian: apt-get install chromium)"
+	switch {
+	case driver != nil:
+	case os.Getenv("CI") != "":
+		t.Fatal(reason)
+	default:
+		t.Skip(reason)
+	}
 }
 
 // node is the program, running.
