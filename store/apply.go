@@ -100,7 +100,7 @@ func (s *Store) ApplyPart(events []Event, body *Body) Receipt {
 		}
 	}
 	s.count(b, now/1000)
-	s.report(b, events, now)
+	s.report(b, events, now, s.numbered(body))
 	for _, p := range b.acquired {
 		p.release()
 	}

@@ -6,6 +6,7 @@ package store
 // zero value is ready. It belongs to one goroutine, and holds eight bytes an event; some
 // more once anything in the body was seen before.
 type Body struct {
+	number  uint64            // of all bodies of the store; 0 until its first part is applied
 	hashes  []uint64          // of identities, in the order of the events
 	counted int               // how many of hashes are in times
 	times   map[uint64]uint64 // how often each occurred; made when first asked for
@@ -23,7 +24,18 @@ func (y *Body) Reset() {
 		y.hashes = nil
 	}
 	clear(y.times)
-	y.hashes, y.counted = y.hashes[:0], 0
+	y.hashes, y.counted, y.number = y.hashes[:0], 0, 0
+}
+
+// numbered returns the number of a body, the next when it has none; y may be nil.
+func (s *Store) numbered(y *Body) uint64 {
+	if y == nil {
+		return s.bodies.Add(1)
+	}
+	if y.number == 0 {
+		y.number = s.bodies.Add(1)
+	}
+	return y.number
 }
 
 // nth notes that an identity occurs, and returns how often it has before.

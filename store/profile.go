@@ -86,7 +86,7 @@ func (p *profile) tallies(nodes []string) (seen, shown, overflow uint64) {
 
 // report does for events what is not counting: who sent them, the feed, latest
 // values. A sender whose events were all duplicates is alive all the same.
-func (s *Store) report(b *batch, events []Event, now int64) {
+func (s *Store) report(b *batch, events []Event, now int64, body uint64) {
 	begin := 0
 	for i := range b.runs {
 		r := &b.runs[i]
@@ -109,7 +109,7 @@ func (s *Store) report(b *batch, events []Event, now int64) {
 			}
 		}
 		r.profile.feed.seen.Add(r.said.decisions)
-		r.sender.add(&r.said, now, s.clock.shown(now))
+		r.sender.add(&r.said, body, now, s.clock.shown(now))
 	}
 	for _, o := range b.offers {
 		if b.verdicts[o.event] == accepted {

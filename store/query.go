@@ -218,7 +218,7 @@ type Sender struct {
 	Reporting                        bool
 	Calls                            uint64  // by weight, of the last minute by their ts
 	CallsPerSecond                   float64 // Calls over the covered seconds of that minute
-	// LatenessMillis is how old the events of the sender's last batch were at
+	// LatenessMillis is how old the events of the sender's last body were at
 	// arrival, at most; OffsetMillis is arrival minus ts of its newest event, so
 	// a clock that is ahead makes it negative. Both only with HasClock: a batch had
 	// events with a ts, circuits aside.

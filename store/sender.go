@@ -23,6 +23,7 @@ type sender struct {
 	first     int64
 	calls     secondCounts
 	hasClock  bool
+	body      uint64 // the last whose events had a ts, which lateness and offset are of
 	lateness  int64
 	offset    int64
 	rejection rejection
@@ -177,8 +178,9 @@ func (p *profile) sender(name, region string, now int64) *sender {
 	return s
 }
 
-// add takes note of a batch that came at now, at which the wall clock had another time.
-func (s *sender) add(b *senderBatch, now, wall int64) {
+// add takes note of a part of a body that came at now, at which the wall clock had a
+// time of its own.
+func (s *sender) add(b *senderBatch, body uint64, now, wall int64) {
 	if b.events == 0 {
 		return
 	}
@@ -192,8 +194,11 @@ func (s *sender) add(b *senderBatch, now, wall int64) {
 	}
 	s.stage = 0
 	if b.sent {
-		s.hasClock = true
-		s.lateness, s.offset = wall-b.oldest, wall-b.newest
+		lateness, offset := wall-b.oldest, wall-b.newest
+		if s.hasClock && s.body == body {
+			lateness, offset = max(lateness, s.lateness), min(offset, s.offset)
+		}
+		s.hasClock, s.body, s.lateness, s.offset = true, body, lateness, offset
 	}
 }
 

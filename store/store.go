@@ -76,6 +76,7 @@ type Store struct {
 	dedup        *dedup
 	accepted     atomic.Uint64 // events
 	duplicates   atomic.Uint64
+	bodies       atomic.Uint64
 	overflow     atomic.Uint64
 	feedSequence atomic.Uint64
 	seriesCount  atomic.Int64
