@@ -28,15 +28,16 @@ func (p *protocol) setPeers(list []peer) {
 }
 
 // known reports whether a node counts in the coverage: a member that did not leave,
-// or one that is gone and whose cells are still in windows.
-func (p *protocol) known(n *node) bool {
+// or one that is gone and was heard of in the last hour, or whose cells are still in
+// windows.
+func (p *protocol) known(n *node, now time.Duration) bool {
 	switch n.peer.state {
 	case "alive", "leaving":
 		return true
 	case "left":
 		return false
 	}
-	return p.holds(n)
+	return now-n.heardAt < time.Hour || p.holds(n)
 }
 
 func (p *protocol) holds(n *node) bool {
@@ -54,7 +55,7 @@ func (p *protocol) members(now time.Duration) []store.Member {
 	list := make([]store.Member, 0, len(p.nodes))
 	for _, n := range p.sorted() {
 		m := store.Member{
-			Name: n.name, Region: n.peer.region, HTTPAddr: n.peer.httpAddr, State: n.peer.state, Known: p.known(n),
+			Name: n.name, Region: n.peer.region, HTTPAddr: n.peer.httpAddr, State: n.peer.state, Known: p.known(n, now),
 			GapsTotal: n.gaps, PullsTotal: n.pulls, DivergenceTotal: n.divergence, BytesIn: n.bytesIn, BytesOut: n.bytesOut,
 		}
 		if m.State == "" {

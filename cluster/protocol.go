@@ -99,6 +99,7 @@ type node struct {
 	deaf      bool // the last request to it had no answer
 	greeted   uint64
 	lastAsked time.Duration
+	heardAt   time.Duration // when a head of any of its runs last came
 
 	gaps, pulls, inline, pulled, divergence uint64
 	bytesIn, bytesOut                       uint64
@@ -147,7 +148,7 @@ func newProtocol(st *store.Store, tick func(int) time.Duration, seed uint64) *pr
 func (p *protocol) node(name string) *node {
 	n := p.nodes[name]
 	if n == nil {
-		n = &node{name: name, lastAsked: never}
+		n = &node{name: name, lastAsked: never, heardAt: never}
 		p.nodes[name] = n
 	}
 	return n
@@ -286,7 +287,10 @@ func derived(s *store.RowState) bool {
 	return s.Even || slices.ContainsFunc(s.Cells, func(c store.CellState) bool { return c.Summed })
 }
 
-func (o *origin) heard(now time.Duration) { o.headAt = max(o.headAt, now) }
+func (o *origin) heard(now time.Duration) {
+	o.headAt = max(o.headAt, now)
+	o.node.heardAt = max(o.node.heardAt, now)
+}
 
 func (o *origin) gotPart(h *head) {
 	if o.part.sequence != h.sequence || o.part.after != h.after {

@@ -550,6 +550,13 @@ func TestR8(t *testing.T) {
 	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}})
 	w.want("after a minute", state(), "stale true reporting false silent true known true")
 	w.want("calls", w.calls(), uint64(10))
+	b := w.node("b", 1)
+	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}, {name: "b", incarnation: 1, state: "alive"}})
+	w.receive(b.tick(0, wide))
+	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}, {name: "b", incarnation: 1, state: "failed"}})
+	w.now += 2 * time.Minute
+	w.p.forget(w.now)
+	w.want("one that failed before it counted anything is known", w.member("b").Known, true)
 	w.now += 2 * time.Hour
 	w.store.Tick()
 	w.p.forget(w.now)
