@@ -392,7 +392,7 @@ func (s *Store) Senders(f Filter) []Sender {
 	}
 	list := make([]Sender, 0, len(found))
 	for _, d := range found {
-		d.LastSeenAt = s.clock.shown(d.LastSeenAt)
+		d.LastSeenAt, d.RejectedAt = s.clock.shown(d.LastSeenAt), s.clock.shown(d.RejectedAt)
 		if d.CallsPerSecond = 0; covered > 0 {
 			d.CallsPerSecond = float64(d.Calls) * 1000 / float64(covered)
 		}
