@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"encoding/binary"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"remuda/store"
@@ -273,14 +275,14 @@ func (r *reader) decision() (d store.Stamped[store.DecisionRecord]) {
 	v.TS = r.millis()
 	v.RequestID, v.EventID = r.text(), r.text()
 	r.ids(&v.Profile, &v.SourceNode, &v.Region, &v.Chain, &v.Method, &v.Strategy, &v.ProviderID)
-	v.ErrorCategory, v.ErrorCode = r.text(), r.text()
+	v.ErrorCategory, v.ErrorCode = r.category(), r.text()
 	v.Transport = store.Transport(r.enum(numTransports))
 	v.RequestOrigin = store.RequestOrigin(r.enum(numRequestOrigins))
 	v.Failed, v.HasUpstream = r.bool(), r.bool()
 	v.FailoverCount, v.Weight = uint32(r.upTo(1<<32-1)), uint32(r.upTo(1<<32-1))
 	v.DurationMicros, v.UpstreamMicros = r.upTo(1<<53), r.upTo(1<<53)
 	for range r.upTo(maxAttempts) {
-		a := store.Attempt{ProviderID: r.id(), ErrorCategory: r.text(), ErrorCode: r.text()}
+		a := store.Attempt{ProviderID: r.id(), ErrorCategory: r.category(), ErrorCode: r.text()}
 		a.Transport = store.Transport(r.enum(numTransports))
 		a.DurationMicros = r.upTo(1 << 53)
 		v.Attempts = append(v.Attempts, a)
@@ -329,33 +331,32 @@ func (r *reader) ids(to ...*string) {
 	}
 }
 
-// id is a string as ids are: not empty, of the characters that ids have.
+// id is a string that is judged as the ids of events are.
 func (r *reader) id() string {
-	s := r.bytes(128)
-	if len(s) == 0 {
-		r.fail()
-	}
-	for _, c := range s {
-		if c <= ' ' || c >= 0x7f || c == '/' || c == ',' {
-			r.fail()
-			return ""
-		}
-	}
-	return string(s)
-}
-
-// text is free text.
-func (r *reader) text() string {
-	s := r.bytes(512)
-	for _, c := range s {
-		if c < ' ' {
-			r.fail()
-			return ""
-		}
-	}
-	if !utf8.Valid(s) {
+	s := string(r.bytes(128))
+	if !store.ValidName(s) {
 		r.fail()
 		return ""
 	}
-	return string(s)
+	return s
+}
+
+// category is an id, or nothing.
+func (r *reader) category() string {
+	s := string(r.bytes(128))
+	if s != "" && !store.ValidName(s) {
+		r.fail()
+		return ""
+	}
+	return s
+}
+
+// text is free text, judged as that of events is.
+func (r *reader) text() string {
+	s := string(r.bytes(512))
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		r.fail()
+		return ""
+	}
+	return s
 }

@@ -489,7 +489,7 @@ func checkKey(key string) (profile string, err error) {
 		if dims[i] != 0 {
 			continue
 		}
-		if i == begin || i-begin > maxID {
+		if !ValidName(dims[begin:i]) {
 			return "", ErrDamaged
 		}
 		if n == 0 {

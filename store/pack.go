@@ -264,7 +264,12 @@ func (u *unpacker) categories(c *cell, names *categories) {
 				u.bad = true
 				return
 			}
-			id = names.id(string(u.rest[:size]))
+			name := string(u.rest[:size])
+			if !ValidName(name) {
+				u.bad = true
+				return
+			}
+			id = names.id(name)
 			u.rest = u.rest[size:]
 		case k <= uint64(len(knownCategories)):
 			id = categoryID(k - 1)

@@ -171,7 +171,7 @@ func TestGapMergesNothing(t *testing.T) {
 	})
 	p.same("after all was told")
 
-	p.count(p.now[0], "a new one")
+	p.count(p.now[0], "a-new-one")
 	if err := p.tell(); !errors.Is(err, ErrGap) {
 		t.Errorf("a new row whose only cell is too old: %v, want %v", err, ErrGap)
 	}
