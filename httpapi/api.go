@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,7 @@ type Options struct {
 	MaxViews       int           // different queries that are streamed; default 1,000
 	MaxExposed     int           // label sets of calls in the exposition; default 2,500
 	CacheBytes     int64         // of rendered bodies; default 32 MiB
+	ReadMemory     int64         // bytes that reads and streams may hold; default 256 MiB
 	MaxConnections int           // as the listener enforces it, for /limits
 }
 
@@ -78,6 +80,7 @@ type API struct {
 	direct   map[string]http.HandlerFunc // GETs of paths without parameters, which need no router
 	queries  queries
 	bodies   *bodyCache
+	reads    *reads
 	streams  *streams
 	posts    *posts
 	front    *front                   // nil: connections stay with the server
@@ -105,11 +108,12 @@ func New(o Options) (*API, error) {
 	defaultTo(&o.MaxViews, 1000)
 	defaultTo(&o.MaxExposed, 2500)
 	defaultTo(&o.CacheBytes, 32<<20)
+	defaultTo(&o.ReadMemory, 256<<20)
 	bodies, err := newBodyCache(o.CacheBytes)
 	if err != nil {
 		return nil, err
 	}
-	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, posts: newPosts(), exposed: newExposed(o.MaxExposed)}
+	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, reads: newReads(o.ReadMemory, max(runtime.GOMAXPROCS(0)/2, 1)), posts: newPosts(), exposed: newExposed(o.MaxExposed)}
 	a.queries.chains = o.Store.Chains()
 	if a.streams, err = newStreams(a); err != nil {
 		bodies.close()

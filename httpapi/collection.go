@@ -16,6 +16,7 @@ import (
 type collection struct {
 	list   func(c *collection) meta // fills rows
 	params *params
+	size   share
 
 	rows    []*record // as of the last refresh, sorted and cut
 	spare   []*record
@@ -37,9 +38,15 @@ func (c *collection) add(key string) *record {
 		r = new(record)
 	}
 	r.reset(key)
+	if n := len(c.rows) + 1; n*recordSize > int(c.size.size) && !c.size.is(int64(n)*recordSize) {
+		c.spare = append(c.spare, r) // filled, and not used
+		return r
+	}
 	c.rows = append(c.rows, r)
 	return r
 }
+
+func (c *collection) lease(l *lease) { c.size.lease = l }
 
 // clear empties the rows and keeps their memory.
 func (c *collection) clear() {

@@ -30,6 +30,8 @@ type body struct {
 	zipped  []byte   // made when the first client takes it
 	rows    int      // -1 when there are no rows to count
 	etag    []string // of what is fleeting, as the header has it
+	wide    *wide    // nil unless it is one of very many rows; then there is nothing else
+	err     error    // why there is none
 }
 
 func newBodyCache(size int64) (*bodyCache, error) {
@@ -54,6 +56,10 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	h["Cache-Control"] = cacheAskFirst
 	if res.fleeting {
 		b := a.rendered(res, p, format)
+		if b.err != nil {
+			a.fail(w, r, b.err)
+			return
+		}
 		h["Etag"] = b.etag
 		if headers.Matches(r.Header, b.etag[0]) || headers.MatchesAny(r.Header) {
 			notModified(w)
@@ -73,9 +79,18 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	if !ok {
 		b = a.bodies.flights.do(tag.flight, func() *body {
 			b := a.rendered(res, p, format)
-			a.bodies.cache.Set(tag.key, b, int64(len(b.plain)+len(tag.key)))
+			if b.wide == nil && b.err == nil {
+				a.bodies.cache.Set(tag.key, b, int64(len(b.plain)+len(tag.key)))
+			}
 			return b
 		})
+	}
+	if b.wide != nil {
+		defer b.wide.release()
+	}
+	if b.err != nil {
+		a.fail(w, r, b.err)
+		return
 	}
 	if b.rows == 0 && (res == providerResource && !a.providerKnown(p) || res == decisionResource) {
 		h.Del("ETag")
@@ -84,6 +99,10 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	}
 	if star {
 		notModified(w)
+		return
+	}
+	if b.wide != nil {
+		a.writeWide(w, r, res, b.wide, format)
 		return
 	}
 	a.write(w, r, b)
@@ -105,9 +124,24 @@ func (a *API) providerKnown(p *params) bool {
 
 // rendered computes an answer now.
 func (a *API) rendered(res *resource, p *params, format string) *body {
-	src := res.source(a, p)
+	l := a.reads.lease()
+	src := a.newLeased(res, p, l)
+	if t, ok := src.(*tableSource); ok {
+		t.once = true
+	}
 	m := src.refresh()
 	b := &body{rows: -1}
+	if t, ok := src.(*tableSource); ok && l.err == nil && format != "table" {
+		if rows := t.arranged(); len(rows) > wideRows {
+			b.rows, b.wide = len(rows), newWide(t, rows, l)
+			b.wide.readers.Store(1)
+			return b
+		}
+	}
+	defer l.end()
+	if l.err != nil {
+		return &body{err: l.err}
+	}
 	if rows, ok := src.(recorder); ok {
 		b.rows = len(rows.records())
 		if res.fleeting {
@@ -117,6 +151,9 @@ func (a *API) rendered(res *resource, p *params, format string) *body {
 	if t, ok := src.(*tableSource); ok {
 		t.encode()
 		m.truncated = t.meta.truncated
+	}
+	if l.err != nil {
+		return &body{err: l.err}
 	}
 	b.plain = render(res, p, src, &m, format)
 	b.length = []string{strconv.Itoa(len(b.plain))}
@@ -160,8 +197,9 @@ type flight struct {
 }
 
 type computation struct {
-	done chan struct{}
-	body *body
+	done    chan struct{}
+	body    *body
+	waiting int32 // who waits for it besides the one that computes
 }
 
 func (f *flights) do(key string, compute func() *body) *body {
@@ -177,6 +215,7 @@ func (f *flights) do(key string, compute func() *body) *body {
 	// One is under way that began before this request came.
 	if fl.next != nil {
 		next := fl.next
+		next.waiting++
 		f.mu.Unlock()
 		<-next.done
 		if next.body != nil {
@@ -203,6 +242,9 @@ func (f *flights) run(key string, fl *flight, own *computation, compute func() *
 		f.mu.Lock()
 		if fl.next == nil && f.byKey[key] == fl {
 			delete(f.byKey, key)
+		}
+		if own.body != nil && own.body.wide != nil {
+			own.body.wide.readers.Add(own.waiting) // nobody has it yet, and nobody comes
 		}
 		f.mu.Unlock()
 		close(own.done)

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -91,19 +90,8 @@ func cellText(r *record, column string) string {
 }
 
 func renderCSV(res *resource, p *params, rows []*record) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	w.UseCRLF = true // RFC 4180
-	columns := columnsOf(res, p)
-	_ = w.Write(columns) // a bytes.Buffer takes everything
-	line := make([]string, len(columns))
-	for _, r := range rows {
-		for i, c := range columns {
-			line[i] = spreadsheetSafe(cellText(r, c))
-		}
-		_ = w.Write(line)
-	}
-	w.Flush()
+	var b bytes.Buffer // takes everything
+	writeCSV(&b, res, p, slices.Values(rows))
 	return b.Bytes()
 }
 

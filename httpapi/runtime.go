@@ -135,6 +135,8 @@ func newLimitSource(a *API, p *params) source {
 		add("subscribers", int64(a.options.MaxSubscribers), int64(a.streams.count()), "streams", "beyond it 503 with Retry-After")
 		add("views", int64(a.options.MaxViews), int64(a.streams.viewCount()), "views", "different queries that are streamed; beyond it 503 with Retry-After")
 		add("exposed_label_sets", int64(a.options.MaxExposed), int64(a.exposed.count()), "sets", "of calls, as of the last scrape of /metrics; beyond it they are added up as __other__")
+		add("read_memory", a.reads.limit, a.reads.use(), "bytes", "rows and texts of reads under way, tables and frames of streams; beyond it 503 with Retry-After")
+		add("wide_reads", int64(cap(a.reads.turns)), int64(len(a.reads.turns)), "reads", "that need more than a MiB, computed at a time; others wait a second, then 503 with Retry-After")
 		add("cache", a.options.CacheBytes, none, "bytes", "rendered answers")
 		add("write_timeout", a.options.WriteTimeout.Milliseconds(), none, "ms", "a stream whose reader takes longer to acknowledge a frame is cut")
 		if a.options.MaxConnections > 0 {

@@ -18,6 +18,7 @@ const maxSeriesPoints = 200_000
 // of points by key, encoded one by one, so that a delta can replace those that
 // changed.
 type chartSource struct {
+	size     share
 	params   *params
 	member   string // of the document: series or histograms
 	list     func(c *chartSource) meta
@@ -92,8 +93,18 @@ func (c *chartSource) refresh() meta {
 	slices.Sort(c.removed) // a key goes with all its metrics
 	c.removed = slices.Compact(c.removed)
 	c.before = now
+	points := 0
+	for i := range c.groups {
+		points += len(c.groups[i].points)
+	}
+	c.size.is(int64(points)*pointSize + int64(len(c.snapshot)+len(c.upsert)))
 	return m
 }
+
+func (c *chartSource) lease(l *lease) { c.size.lease = l }
+
+// pointSize is what a point takes besides its text, twice: in memory and in frames, bytes.
+const pointSize = 120
 
 // append appends the group with all points, or those of some indexes.
 func (g *chartGroup) append(dst []byte, only []int) []byte {

@@ -103,7 +103,7 @@ func (s *streams) list() []*subscriber {
 }
 
 // enter registers a subscriber and returns the view it reads.
-func (s *streams) enter(sub *subscriber, key string, build func(pause func()) source) (*view, error) {
+func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l *lease) source) (*view, error) {
 	retry := func(code, detail string) error {
 		p := newProblem(code, detail)
 		p.retryAfter = 5 * time.Second
@@ -112,6 +112,9 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func()) so
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.views[key]
+	if v != nil && v.refused.Load() {
+		v = nil // those who read it are told
+	}
 	switch {
 	case s.ended:
 		return nil, retry("shutting_down", "this node is shutting down")
@@ -121,11 +124,12 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func()) so
 		return nil, retry("too_many_views", "this node streams as many different queries as it may")
 	}
 	if v == nil {
+		l := s.api.reads.lease()
 		v = &view{
-			key: key, path: sub.path, query: sub.query, interval: sub.interval, instance: rand.Uint64() >> 1,
-			computed: &s.computed, turn: turn{slots: s.turns},
+			lease: l, frames: share{lease: l}, key: key, path: sub.path, query: sub.query, interval: sub.interval,
+			instance: rand.Uint64() >> 1, computed: &s.computed, turn: turn{slots: s.turns},
 		}
-		v.source = build(v.turn.pause)
+		v.source = build(v.turn.pause, l)
 		v.pace = newPace(sub.interval, s.api.options.Heartbeat, v.seats.goRound)
 		s.views[key] = v
 	}
@@ -160,9 +164,13 @@ func (s *streams) leave(sub *subscriber, v *view) {
 func (s *streams) drop(v *view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.readers == 0 && s.views[v.key] == v {
+	if v.readers > 0 {
+		return
+	}
+	if s.views[v.key] == v {
 		delete(s.views, v.key)
 	}
+	v.lease.end()
 }
 
 // shutdown tells every stream to say bye and waits for them.
@@ -252,12 +260,17 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 	}
 	key := res.path + p.canonical + " " + p.interval.String()
 	sub.acks.attach(r, a.options.WriteTimeout)
-	v, err := a.streams.enter(sub, key, func(pause func()) source {
+	v, err := a.streams.enter(sub, key, func(pause func(), l *lease) source {
 		own := *p
 		own.pause = pause
-		return res.source(a, &own)
+		return a.newLeased(res, &own, l)
 	})
 	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if err := v.prepare(time.Now(), a.store.Incarnation()); err != nil {
+		a.streams.leave(sub, v)
 		a.fail(w, r, err)
 		return
 	}
@@ -306,6 +319,9 @@ type feeder struct {
 	due    []*frame
 	zip    *zipping // nil unless the reader takes gzip
 }
+
+// errNoMemory ends a stream whose view reads have no memory for any more.
+var errNoMemory = errors.New("no memory for the view")
 
 // errDone ends a stream that has had all the frames it asked for.
 var errDone = errors.New("done")
@@ -385,13 +401,19 @@ func (f *feeder) judge(out sink, err error) (end bool, _ error) {
 	if errors.Is(err, errDone) {
 		return true, out.bye("done", f.cursor)
 	}
+	if errors.Is(err, errNoMemory) {
+		return true, out.bye("overloaded", f.cursor)
+	}
 	return false, err
 }
 
 // send writes what the reader has not seen.
 func (f *feeder) send(out sink, now time.Time, most int) error {
 	var snapshot *frame
-	f.due, snapshot = f.view.next(f.due[:0], f.seen, most, now, f.api.store.Incarnation())
+	var err error
+	if f.due, snapshot, err = f.view.next(f.due[:0], f.seen, most, now, f.api.store.Incarnation()); err != nil {
+		return errNoMemory
+	}
 	if snapshot != nil {
 		f.sub.snapshots.Add(1)
 		return f.write(out, "snapshot", snapshot)

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -11,7 +13,8 @@ import (
 // tableSource is the rows of a store.Table. As long as the limit cuts nothing, a
 // refresh costs what changed; otherwise all rows are encoded to see which stay.
 type tableSource struct {
-	table   *store.Table
+	table   *sharedTable
+	size    share
 	params  *params
 	by      []store.Dim
 	meta    meta
@@ -24,6 +27,7 @@ type tableSource struct {
 	cut     bool              // the limit cut rows at the last refresh
 	loose   bool              // upsert's records are in no other list
 	divisor int               // see divisorOf
+	once    bool              // nobody asks what changed: it is refreshed once
 	stable  []byte
 }
 
@@ -34,17 +38,61 @@ func newTables(a *API, p *params) *tableSource {
 	if slices.Equal(p.by, byProvider) {
 		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.regions, p.methods
 	}
-	return &tableSource{table: a.store.NewTable(q), params: p, by: p.by, hashes: make(map[string]uint64)}
+	t := &tableSource{table: newSharedTable(a.store, q), params: p, by: p.by, hashes: make(map[string]uint64)}
+	return t
+}
+
+func (t *tableSource) lease(l *lease) {
+	t.size.lease, t.table.size.lease = l, l
+}
+
+// sharedTable is a table, which topics that differ only in what they make of its rows share.
+type sharedTable struct {
+	*store.Table
+	query   store.Query
+	size    share
+	round   *int // of whoever has several topics; nil: every refresh is one
+	done    int  // the newest
+	changed []*store.Row
+	removed []string
+}
+
+func newSharedTable(s *store.Store, q store.Query) *sharedTable {
+	t := &sharedTable{query: q}
+	q.Grow = func(bytes int64) bool { return t.size.is(bytes) }
+	t.Table = s.NewTable(q)
+	return t
+}
+
+// refresh is that of the table, once a round.
+func (t *sharedTable) refresh() (changed []*store.Row, removed []string) {
+	if t.round == nil || *t.round != t.done {
+		t.changed, t.removed = t.Refresh()
+		t.size.is(t.Size())
+	}
+	if t.round != nil {
+		t.done = *t.round
+	}
+	return t.changed, t.removed
+}
+
+// id is the same for tables with the same rows.
+func (t *sharedTable) id() string {
+	q := &t.query
+	return fmt.Sprintf("%q %v %v %t %t %t %t", q.Filter, q.By, q.Window, q.Providers, q.ExpandRegions, q.ExpandMethods, q.Compare)
 }
 
 func (t *tableSource) refresh() meta {
-	changed, removed := t.table.Refresh()
+	changed, removed := t.table.refresh()
 	t.meta = meta{Meta: t.table.Meta()}
 	t.encoded = false
 	if t.loose {
 		t.spare = append(t.spare, t.upsert...)
 	}
 	t.upsert, t.removed = t.upsert[:0], t.removed[:0]
+	if t.once || t.table.Stopped() {
+		return t.meta
+	}
 	all := t.table.Rows()
 	if d := divisorOf(t.meta.CoveredMillis, t.params.window); d != t.divisor {
 		t.divisor, changed = d, all
@@ -61,6 +109,9 @@ func (t *tableSource) refresh() meta {
 		}
 	}
 	for _, row := range changed {
+		if !t.hold(len(t.upsert) + 1) {
+			return t.meta
+		}
 		r := t.record(row)
 		if t.differs(r) {
 			t.upsert = append(t.upsert, r)
@@ -115,19 +166,53 @@ func (t *tableSource) encode() {
 	t.encoded = true
 	t.spare = append(t.spare, t.rows...)
 	t.rows = t.rows[:0]
-	all := t.table.Rows()
-	if t.params.sort == "" && len(all) > t.params.limit { // they come by key: the rest need not be encoded
-		all, t.meta.truncated = all[:t.params.limit], true
-	}
-	for i, row := range all {
+	for i, row := range t.arranged() {
 		if i&255 == 255 && t.params.pause != nil {
 			t.params.pause()
 		}
+		if !t.hold(len(t.rows) + 1) {
+			return
+		}
 		t.rows = append(t.rows, t.record(row))
 	}
-	if arrange(&t.rows, &t.spare, t.params, true) {
-		t.meta.truncated = true
+}
+
+// hold says that so many rows are encoded, and reports whether they may be.
+func (t *tableSource) hold(rows int) bool {
+	return rows*recordSize <= int(t.size.size) || t.size.is(int64(max(rows, len(t.spare)))*recordSize)
+}
+
+// arranged returns the rows sorted as asked and cut to the limit.
+func (t *tableSource) arranged() []*store.Row {
+	all := t.table.Rows() // by key
+	if t.params.sort != "" {
+		all = t.sorted(all)
 	}
+	if len(all) > t.params.limit {
+		all, t.meta.truncated = all[:t.params.limit], true
+	}
+	return all
+}
+
+// sorted returns rows by the value of a column, and then by key. Only the values are kept
+// of what is encoded for it.
+func (t *tableSource) sorted(rows []*store.Row) []*store.Row {
+	type valued struct {
+		row   *store.Row
+		value []byte
+	}
+	list := make([]valued, len(rows))
+	var r record
+	for i, row := range rows {
+		t.fill(&r, row)
+		list[i] = valued{row, bytes.Clone(r.find(t.params.sort))}
+	}
+	slices.SortStableFunc(list, func(a, b valued) int { return compareValues(a.value, b.value, t.params.descend) })
+	sorted := make([]*store.Row, len(list))
+	for i := range list {
+		sorted[i] = list[i].row
+	}
+	return sorted
 }
 
 func (t *tableSource) records() []*record {
@@ -151,6 +236,12 @@ func (t *tableSource) record(row *store.Row) *record {
 	} else {
 		r = new(record)
 	}
+	t.fill(r, row)
+	return r
+}
+
+// fill makes a record the one of a row.
+func (t *tableSource) fill(r *record, row *store.Row) {
 	r.reset(row.Key)
 	for _, d := range t.by {
 		r.text(d.String(), row.Dims[d])
@@ -170,7 +261,6 @@ func (t *tableSource) record(row *store.Row) *record {
 	if t.params.methods && row.Provider != nil {
 		r.value("methods", func(dst []byte) []byte { return appendMethods(dst, row.Methods) })
 	}
-	return r
 }
 
 // figures adds what a group of calls adds up to.

@@ -10,6 +10,8 @@ import (
 // topicSource joins several sources into one, so that a frame shows all of them
 // as of one moment.
 type topicSource struct {
+	size  share
+	round int
 	names []string
 	parts []source
 	// metas are those of the parts that have a query of their own, and so metadata
@@ -71,6 +73,25 @@ func newTopicSource(a *API, p *params) source {
 	return t
 }
 
+// lease accounts for the parts. Those with the same rows get one table.
+func (t *topicSource) lease(l *lease) {
+	t.size.lease = l
+	tables := make(map[string]*sharedTable)
+	for _, part := range t.parts {
+		if s, ok := part.(*tableSource); ok {
+			id := s.table.id()
+			if tables[id] == nil {
+				tables[id] = s.table
+				s.table.round = &t.round
+			}
+			s.table = tables[id]
+		}
+		if s, ok := part.(leased); ok {
+			s.lease(l)
+		}
+	}
+}
+
 func (t *topicSource) add(name string, s source, m *meta) {
 	t.names, t.parts, t.metas = append(t.names, name), append(t.parts, s), append(t.metas, m)
 }
@@ -93,8 +114,12 @@ func newPart(a *API, p *params, res *resource) source {
 
 func (t *topicSource) refresh() meta {
 	var m meta
+	t.round++
 	for i, part := range t.parts {
 		of := part.refresh()
+		if t.size.lease != nil && t.size.lease.err != nil {
+			return m
+		}
 		if t.metas[i] != nil {
 			*t.metas[i] = of
 		}
@@ -129,7 +154,11 @@ func (t *topicSource) append(dst []byte, content func(s source, dst []byte) []by
 			dst = append(appendMeta(dst, m), ',')
 		}
 		dst = append(content(part, dst), '}')
+		if !t.size.is(2 * int64(len(dst))) { // it grows by doubling
+			break
+		}
 	}
+	t.size.is(0) // it is a frame's from now on
 	return append(dst, '}')
 }
 

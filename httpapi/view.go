@@ -26,6 +26,9 @@ type view struct {
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
 	source   source
+	lease    *lease // of all that is below
+	frames   share
+	refused  atomic.Bool // there is no memory for it
 	instance uint64
 	slot     int64    // the multiple of the interval that the newest frame belongs to
 	meta     []byte   // `"meta":{…}` of the newest frame
@@ -115,26 +118,78 @@ func (v *view) place(cursor string, incarnation uint64) (sequence uint64, ok boo
 // seen a frame still needs: the deltas after it, appended to dst, or a snapshot when
 // it has seen none, too old a one, or is further behind than most, or is late and a snapshot
 // is shorter.
-func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnation uint64) (deltas []*frame, snapshot *frame) {
+//
+// The error is that there is no memory for the view, which is its end.
+func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnation uint64) (deltas []*frame, snapshot *frame, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if slot := now.UnixNano() / int64(v.interval); slot > v.slot || !v.begun {
 		v.compute(slot, incarnation)
 	}
+	if v.lease.err != nil {
+		return nil, nil, v.giveUp()
+	}
 	newest := v.deltas[len(v.deltas)-1].sequence
 	oldest := v.deltas[0].sequence
 	if seen > 0 && seen <= newest && seen+1 >= oldest && newest-seen <= uint64(most) {
 		if due := v.deltas[seen+1-oldest:]; most != maxBehindLive || len(due) < 2 || v.sum(due) <= v.whole {
-			return append(dst, due...), nil
+			return append(dst, due...), nil, nil
 		}
 	}
+	if v.makeSnapshot(); v.lease.err != nil {
+		return nil, nil, v.giveUp()
+	}
+	return dst, v.snapshot, nil
+}
+
+// makeSnapshot makes the newest frame whole unless it is there.
+func (v *view) makeSnapshot() {
 	if v.snapshot == nil {
+		newest := v.deltas[len(v.deltas)-1].sequence
 		v.snapshot = newFrame("snapshot", newest, v.deltas[len(v.deltas)-1].cursor, v.whole+1024, func(dst []byte) []byte {
 			return append(v.source.appendSnapshot(v.appendMeta(dst)), '}')
 		})
 		v.whole = max(v.whole, len(v.snapshot.data))
+		v.account()
 	}
-	return dst, v.snapshot
+}
+
+// prepare makes the first frame of a view, which may take long and much memory, and in
+// which wide ones take turns. It reports why there is none.
+func (v *view) prepare(now time.Time, incarnation uint64) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.begun {
+		v.compute(now.UnixNano()/int64(v.interval), incarnation)
+		if v.lease.err == nil {
+			v.makeSnapshot()
+		}
+		v.lease.trim()
+	}
+	if v.lease.err != nil {
+		return v.giveUp()
+	}
+	return nil
+}
+
+// giveUp lets go of all that a view holds for which there is no memory.
+func (v *view) giveUp() error {
+	v.refused.Store(true)
+	v.source, v.deltas, v.snapshot = nil, nil, nil
+	v.lease.end()
+	return v.lease.err
+}
+
+// account says what the frames that are kept take.
+func (v *view) account() {
+	bytes := v.held
+	if v.snapshot != nil {
+		bytes += len(v.snapshot.data)
+	}
+	v.frames.is(int64(bytes) * 5 / 4) // with what they are once compressed
+	if v.lease.settled {
+		v.lease.trim()
+	}
 }
 
 func (v *view) sum(list []*frame) (bytes int) {
@@ -146,23 +201,36 @@ func (v *view) sum(list []*frame) (bytes int) {
 
 // compute makes the next frame.
 func (v *view) compute(slot int64, incarnation uint64) {
-	v.begun = true
+	if v.refused.Load() {
+		return
+	}
 	v.slot = slot
 	v.computed.Add(1)
-	v.turn.take()
-	defer v.turn.give()
+	if v.begun { // the first time a lease has turns of its own
+		v.turn.take()
+		defer v.turn.give()
+	}
+	v.begun = true
 	v.snapshot = nil
 	m := v.source.refresh()
+	if v.lease.err != nil {
+		return
+	}
 	v.meta = appendMeta(nil, &m)
 	sequence, room := uint64(1), 1024
 	if n := len(v.deltas); n > 0 {
 		sequence = v.deltas[n-1].sequence + 1
 		room = len(v.deltas[n-1].data) + 256 // what deltas of this view usually take
 	}
+	if sequence == 1 { // there is nothing that it could be the way from
+		v.keep(&frame{sequence: 1, cursor: cursorOf(incarnation, v.instance, 1)})
+		return
+	}
 	f := newFrame("delta", sequence, cursorOf(incarnation, v.instance, sequence), room, func(dst []byte) []byte {
 		return append(v.source.appendDelta(v.appendMeta(dst)), '}')
 	})
 	v.keep(f)
+	v.account()
 }
 
 // keep adds a delta to those that are kept, and lets the oldest go: together they are

@@ -67,6 +67,10 @@ type Query struct {
 	// Pause is called between pieces of the work, with no lock held, unless it is nil: for
 	// a caller that is not to keep a processor for long. A piece takes some ms at most.
 	Pause func()
+
+	// Grow is asked while a table is brought up to date, under no lock, whether it may take
+	// about so many bytes. If not, Refresh stops. Nil is always yes.
+	Grow func(bytes int64) bool
 }
 
 // None is the value of a Micros that has no data.

@@ -27,6 +27,9 @@ type Table struct {
 	previousScopes map[string]uint64
 	byKey          []*Row // all rows, by key; nil when it has to be made
 
+	enrolled int  // series in members
+	stopped  bool // Grow said no
+
 	dirty   []*group // to be summed
 	key     []byte   // of a group, in the making
 	part    cell
@@ -81,6 +84,21 @@ func (t *Table) membersOf(key string) int {
 	return 0
 }
 
+// Size is about how many bytes the table takes, its rows included.
+func (t *Table) Size() int64 {
+	return int64(t.enrolled)*memberSize + int64(len(t.groups))*groupSize
+}
+
+// What a series of a table takes, and a group with its row, bytes, as TestTableSize measures
+
+const (
+	memberSize = 90
+	groupSize  = 1300
+)
+
+// Stopped reports whether Query.Grow has refused the table: it must not be used any more.
+func (t *Table) Stopped() bool { return t.stopped }
+
 // Rows returns all rows as of the last refresh, by key. The rows are immutable;
 // the slice is valid until the next refresh.
 func (t *Table) Rows() []*Row {
@@ -111,6 +129,10 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 	for i := range s.shards {
 		t.pause()
 		t.collect(i, revision)
+		if t.query.Grow != nil && !t.query.Grow(t.Size()) {
+			t.stopped = true
+			return nil, nil
+		}
 	}
 	t.pause()
 	freshReports := t.noteReports()
@@ -183,6 +205,8 @@ func (t *Table) enroll(i int, sh *shard) {
 		known = make(map[*series][]*group)
 		t.members[i] = known
 	}
+	before := len(known)
+	defer func() { t.enrolled += len(known) - before }()
 	if sh.structure > t.cursor {
 		for s, groups := range known {
 			if s.gone {

@@ -43,13 +43,16 @@ func limitMemory(log *slog.Logger) {
 const (
 	defaultCacheBytes = 32 << 20
 	defaultDedupBytes = 64 << 20
+	defaultReadMemory = 256 << 20
 	defaultMaxSeries  = 100_000
 
 	cacheShare  = 16      // of the limit: a sixteenth
 	dedupShare  = 4       // a quarter
+	readShare   = 4       // the same
 	seriesBytes = 8 << 10 // of the limit for each series
 	leastCache  = 1 << 20 // however small the limit
 	leastDedup  = 1 << 20 // the same
+	leastRead   = 1 << 20 // the same
 	leastSeries = 1000    // the same
 )
 
@@ -58,6 +61,9 @@ const (
 func (f *nodeFlags) fitMemory(limit int64) (cacheBytes int64) {
 	if f.DedupBytes == 0 {
 		f.DedupBytes = size(min(max(limit/dedupShare, leastDedup), defaultDedupBytes))
+	}
+	if f.ReadMemory == 0 {
+		f.ReadMemory = size(min(max(limit/readShare, leastRead), defaultReadMemory))
 	}
 	if f.MaxSeries == 0 {
 		f.MaxSeries = int(min(max(limit/seriesBytes, leastSeries), defaultMaxSeries))

@@ -102,6 +102,7 @@ func (f *nodeFlags) validateLimits() error {
 		{"--max-inflated", int64(f.MaxInflated), 1 << 10, true},
 		{"--max-line", int64(f.MaxLine), 256, true},
 		{"--max-in-flight", int64(f.MaxInFlight), 1 << 20, true},
+		{"--read-memory", int64(f.ReadMemory), 1 << 20, true},
 		{"--max-subscribers", int64(f.MaxSubscribers), 1, true},
 		{"--max-views", int64(f.MaxViews), 1, true},
 		{"--max-exposed", int64(f.MaxExposed), 1, true},
@@ -168,8 +169,9 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	}
 	options := httpapi.Options{
 		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: hosts,
-		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, MaxConnections: f.MaxConnections,
-		MaxExposed: f.MaxExposed, CacheBytes: cacheBytes,
+		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, ReadMemory: int64(f.ReadMemory),
+		MaxConnections: f.MaxConnections,
+		MaxExposed:     f.MaxExposed, CacheBytes: cacheBytes,
 	}
 	if n.cluster != nil {
 		options.Cluster = n.cluster

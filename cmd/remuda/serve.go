@@ -44,6 +44,7 @@ type nodeFlags struct {
 	MaxInFlight         size              `help:"Memory that bodies of events may hold (default: a sixth of the memory limit, at most 256MiB)."`
 	MaxSubscribers      int               `default:"20000" help:"Open streams."`
 	MaxViews            int               `default:"1000" help:"Different queries that are streamed."`
+	ReadMemory          size              `help:"Memory that reads and streams may hold (default: a quarter of the memory limit; 256MiB without one)."`
 	MaxConnections      int               `default:"30000" help:"Open connections."`
 	MaxExposed          int               `default:"2500" help:"Label sets of calls in /metrics; the rest is added up as __other__."`
 	WriteTimeout        time.Duration     `default:"10s" help:"How long a reader of a stream may take to take and acknowledge a frame."`

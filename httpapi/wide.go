@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"bufio"
+	"encoding/csv"
+	"io"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/gzip"
+
+	"remuda/headers"
+	"remuda/store"
+)
+
+// wide is an answer of so many rows that it is not kept as text: whoever asked for it
+// writes it row by row, and what is held meanwhile is the rows.
+type wide struct {
+	rows    []*store.Row
+	from    *tableSource // of which only what makes a record of a row is left
+	lease   *lease
+	readers atomic.Int32 // that have not written it yet
+}
+
+const (
+	wideRows = 1000     // rows up to which an answer is kept as text
+	rowSize  = 700      // bytes of a row without its table
+	pieces   = 32 << 10 // bytes that are written at a time
+)
+
+// newWide lets go of what an answer does not need any more.
+func newWide(t *tableSource, rows []*store.Row, l *lease) *wide {
+	t.table.size.is(int64(len(rows)) * rowSize)
+	l.trim()
+	return &wide{rows: rows, from: &tableSource{params: t.params, by: t.by, meta: t.meta}, lease: l}
+}
+
+// release notes that a reader has it.
+func (b *wide) release() {
+	if b.readers.Add(-1) == 0 {
+		b.lease.end()
+	}
+}
+
+// each calls yield with each row as a record, which is valid until the next.
+func (b *wide) each(yield func(*record) bool) {
+	var r record
+	for _, row := range b.rows {
+		if b.from.fill(&r, row); !yield(&r) {
+			return
+		}
+	}
+}
+
+// writeWide writes such an answer.
+func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b *wide, format string) {
+	var out io.Writer = w
+	zip := headers.TakesGzip(r.Header)
+	if zip {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if zip {
+		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is valid
+		defer func() { _ = z.Close() }()               // an error here is the client's going away, as below
+		out = z
+	}
+	buffered := bufio.NewWriterSize(out, pieces)
+	defer func() { _ = buffered.Flush() }()
+	p := b.from.params
+	switch format {
+	case "csv":
+		writeCSV(buffered, res, p, b.each)
+	case "ndjson":
+		for r := range b.each {
+			if _, err := buffered.Write(append(r.appendEvent(buffered.AvailableBuffer(), p.fields), '\n')); err != nil {
+				return
+			}
+		}
+	default:
+		_, _ = buffered.Write(append(appendMeta([]byte{'{'}, &b.from.meta), `,"rows":[`...))
+		first := true
+		for r := range b.each {
+			line := buffered.AvailableBuffer()
+			if !first {
+				line = append(line, ',')
+			}
+			first = false
+			if _, err := buffered.Write(r.appendJSON(line, p.fields)); err != nil {
+				return
+			}
+		}
+		_, _ = buffered.WriteString("]}\n")
+	}
+}
+
+// writeCSV writes rows as CSV, and ends when nobody takes it.
+func writeCSV(out io.Writer, res *resource, p *params, rows func(yield func(*record) bool)) {
+	w := csv.NewWriter(out)
+	w.UseCRLF = true // RFC 4180
+	columns := columnsOf(res, p)
+	_ = w.Write(columns) // it fails when a row does
+	line := make([]string, len(columns))
+	for r := range rows {
+		for i, c := range columns {
+			line[i] = spreadsheetSafe(cellText(r, c))
+		}
+		if w.Write(line) != nil {
+			return
+		}
+	}
+	w.Flush()
+}
