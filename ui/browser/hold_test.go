@@ -89,7 +89,7 @@ func TestDecisionsStay(t *testing.T) {
 	if got := eval[string](p, focused); got != eval[string](p, `document.querySelector('#table-decisions tbody tr:nth-child(4)').dataset.key`) {
 		t.Errorf("the next is %s", got)
 	}
-	p.key("\x1b")
+	p.key("\x1b", "\x1b") // the button's title, then the focus
 	p.hover("footer")
 	p.shows("the feed goes on", `document.querySelector('#table-decisions tbody tr')?.innerText.includes('third')`)
 	// A filter is not held: what it leaves out goes, whoever points at it.
