@@ -7,6 +7,7 @@ interface Meta {
   coverage: { nodes: Coverage; senders: Coverage };
   oldest_node_age_ms: number; overflow_calls: number; truncated: boolean;
   step_ms?: number; seen?: number; shown?: number;
+  sample?: { by_region: Record<string, number>; by_node: Record<string, number> };
   judged?: { providers: number; unknown: number };
 }
 

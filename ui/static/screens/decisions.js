@@ -2,7 +2,7 @@
 // whole decision.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
-import { age, instant, moment, tenth, whole } from '../format.js';
+import { age, instant, look, moment, tenth, whole } from '../format.js';
 import { badge } from '../pieces.js';
 import { table } from '../table.js';
 import { query } from '../url.js';
@@ -18,10 +18,23 @@ export const queries = (s) => ({ decisions: query(s, 'decisions', { ...filters(s
 /** What the URL names a decision by: its request, which others can find too, if it has one. @param {Row} r */
 export const named = (r) => r.request_id ?? r.key;
 
+/** A decision that was looked for by a provider which failed before another one was called. @param {Row} r */
+const failedTry = (r) => html`<span class="badge warn" title=${`Tried, and failed, before the final call to ${r.provider_id}`}><span aria-hidden="true">↷</span> failed try</span> <small class="quiet">then ${look(r.result)[1]}</small>`;
+
+/** Of whom the feed is a sample: how many decisions are from where. @param {Meta | null | undefined} meta */
+function sample(meta) {
+  const { by_region: regions, by_node: nodes } = meta?.sample ?? {};
+  if (!regions || !nodes) return nothing;
+  const most = 6;
+  const list = (/** @type {Record<string, number>} */ by) => Object.entries(by).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([name, n]) => `${name} ${whole(n)}`);
+  const few = (/** @type {string[]} */ all) => (all.length ? all.slice(0, most).join(', ') + (all.length > most ? ` and ${all.length - most} more` : '') : 'none');
+  return html`<p class="quiet" title=${`Regions: ${list(regions).join(', ')}. Nodes: ${list(nodes).join(', ')}`}>Sample by region: ${few(list(regions))} · by node: ${few(list(nodes))}</p>`;
+}
+
 /** @param {import('../app.js').View} v @returns {Column[]} */
 export const decisionColumns = (v) => [
   { field: 'ts', head: 'Time', left: true, scope: true, text: (r) => html`<button type="button" class="row link" aria-haspopup="dialog" @click=${() => v.go({ id: named(r) })} title=${instant(r.ts)}>${moment(r.ts)}</button>` },
-  { field: 'result', head: 'Result', left: true, text: (r) => badge(r.result, r.error_category ?? '') },
+  { field: 'result', head: 'Result', left: true, text: (r) => (r.found_by === 'attempts' ? failedTry(r) : badge(r.result, r.error_category ?? '')) },
   { field: 'chain', head: 'Chain', left: true, text: (r) => r.chain },
   { field: 'provider_id', head: 'Provider', left: true, text: (r) => html`<a href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })}>${r.provider_id}</a>` },
   { field: 'method', head: 'Method', left: true, text: (r) => r.method },
@@ -46,6 +59,7 @@ export function draw(v) {
       <label>Provider <input .value=${s.provider} @change=${change('provider')} placeholder="any" size="16" spellcheck="false" autocomplete="off"></label>
       <label>At least, ms <input .value=${s.min} @change=${change('min')} placeholder="0" size="6" inputmode="decimal" autocomplete="off"></label>
       <p class="quiet" title="Counts are never sampled, only this feed is. Errors and failovers have room of their own in it.">${rate ? `${tenth(rate.shown)}/s of ${tenth(rate.seen)}/s shown` : ''}</p>
+      ${sample(part?.meta)}
     </form>
     ${table({
       id: 'decisions', caption: 'Decisions', query: v.queries.decisions, rows, feed: true, columns: decisionColumns(v), context: v.now, vary: (r) => `${age(r.ts, v.now)} ${v.base}`,

@@ -92,6 +92,15 @@ const severities = ['critical', 'warning', 'notice'];
 /** Worst first, as the server orders them. @param {Row[]} rows */
 const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.rank - b.rank || a.since_at - b.since_at || (a.key < b.key ? -1 : 1));
 
+/** No alarm: good news only where there is data that could have raised one. @param {Meta} meta @param {import('../url.js').State} s */
+function calm(meta, s) {
+  const { providers, unknown } = meta.judged ?? { providers: 0, unknown: 0 };
+  const { nodes, senders } = meta.coverage;
+  const cover = html`<span class="quiet">Nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known} reporting.</span>`;
+  if (!providers) return html`<p class="none nodata"><span aria-hidden="true">?</span> ${unknown ? `Of ${whole(unknown)} providers nothing is known in this window` : `There is no data of the profile ${s.profile}${s.region ? ` in ${s.region}` : ''}`}, so nothing can be said. ${cover}</p>`;
+  return html`<p class="calm"><span class="good" aria-hidden="true">✓</span> Nothing is wrong by the rules with ${whole(providers)} provider${providers > 1 ? 's' : ''}${unknown ? `; of ${whole(unknown)} others nothing is known` : ''}. ${cover}</p>`;
+}
+
 /** @param {import('../app.js').View} v */
 function attention(v) {
   const part = v.part('attention');
@@ -100,12 +109,12 @@ function attention(v) {
   return html`<section class="attention" id="attention" aria-label="Attention">
     <div class="bar"><h2>Attention <small>${part ? rows.length - gone.size : ''}</small></h2>${tools(q, 'attention')}</div>
     <div class="box">${!part ? html`<p class="quiet">Waiting for the node…</p>`
-      : rows.length === 0 ? html`<p class="calm"><span class="good" aria-hidden="true">✓</span> Nothing is wrong by the rules. <span class="quiet">Nodes ${part.meta?.coverage.nodes.reporting}/${part.meta?.coverage.nodes.known}, senders ${part.meta?.coverage.senders.reporting}/${part.meta?.coverage.senders.known} reporting.</span></p>`
+      : rows.length === 0 ? calm(/** @type {Meta} */ (part.meta), v.state)
         : html`<ol data-list="attention">${rows.map((r) => {
           const [glyph, word, tone] = look(r.severity);
           return html`<li data-key=${r.key} class=${gone.has(r.key) ? 'gone' : ''}><a href=${v.href(target(r))} title=${`Rule ${r.rule}, since ${instant(r.since_at)}`}>
             <span class="badge ${tone}"><span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span>
-            <span class="what"><b>${subjects[r.subject](r)}</b> <span class=${tone}>${r.rule.replaceAll('_', ' ')}</span></span>
+            <span class="what"><b>${subjects[r.subject]?.(r) ?? r.key}</b> <span class=${tone}>${r.rule.replaceAll('_', ' ')}</span></span>
             <span class="since">${gone.has(r.key) ? 'over' : span(v.now - r.since_at)}</span>
             <span class="detail quiet">${r.detail}</span> <time class="quiet">${clock(r.since_at)}</time></a></li>`;
         })}</ol>`}</div></section>`;
