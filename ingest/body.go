@@ -307,7 +307,7 @@ func (w *work) take(begin, end int) {
 		w.refuse(begin, f)
 		return
 	}
-	if w.strict && !w.counted && !w.ingester.options.Store.Admit(w.event) {
+	if w.strict && !w.counted && !w.ingester.options.Store.Admit(w.event, &w.alike) {
 		w.refuse(begin, fault{field: fieldWhole, code: "too_many_series", detail: "this node has no room for it"})
 		return
 	}

@@ -26,6 +26,7 @@ type batch struct {
 	lastGate   int
 	offers     []offer // decisions for the feed, unless they are duplicates
 	body       Body    // of a batch that is all of its body
+	places     places
 }
 
 // touch is one call on its way to its series. It holds all that is needed there,
@@ -101,6 +102,7 @@ func (s *Store) ApplyPart(events []Event, body *Body) Receipt {
 	}
 	s.count(b, now/1000)
 	s.report(b, events, now, s.numbered(body))
+	s.freePlaces(&b.places)
 	for _, p := range b.acquired {
 		p.release()
 	}
@@ -127,17 +129,6 @@ func (s *Store) toOwnClock(events []Event, now int64) {
 	}
 }
 
-// Admit reports whether the caps leave room for an event, for batches that are
-// to be counted whole or not at all.
-func (s *Store) Admit(e *Event) bool {
-	p := s.acquireProfile(e.Profile)
-	if p == nil {
-		return false
-	}
-	defer p.release()
-	return e.Kind == Decision || p.hasRoom(e)
-}
-
 // prepare does all that needs no lock of a shard: it refuses what no cap leaves
 // room for (before deduplication, lest a refused event be remembered as seen),
 // computes identities and makes the touches.
@@ -153,7 +144,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 			r = s.newRun(b, e, now)
 		}
 		r.end = i + 1
-		if r.profile == nil || e.Kind != Decision && !r.profile.hasRoom(e) {
+		if r.profile == nil || e.Kind != Decision && !s.room(&b.places, r.profile, e, len(events)-i) {
 			b.verdicts = append(b.verdicts, refused)
 			s.refuse(i, e, r, now, receipt)
 			continue

@@ -10,6 +10,8 @@ type Body struct {
 	hashes  []uint64          // of identities, in the order of the events
 	counted int               // how many of hashes are in times
 	times   map[uint64]uint64 // how often each occurred; made when first asked for
+
+	fresh map[valueKey]struct{} // latest values that were admitted, see Store.Admit
 }
 
 // keptHashes is for how many events memory is kept for the next body.
@@ -24,6 +26,7 @@ func (y *Body) Reset() {
 		y.hashes = nil
 	}
 	clear(y.times)
+	y.fresh = nil
 	y.hashes, y.counted, y.number = y.hashes[:0], 0, 0
 }
 

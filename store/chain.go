@@ -70,22 +70,6 @@ func (k reportKey) clone() reportKey {
 	return reportKey{provider: strings.Clone(k.provider), region: strings.Clone(k.region), sender: strings.Clone(k.sender), transport: k.transport}
 }
 
-// hasRoom reports whether the cap on latest values leaves room for an event.
-func (p *profile) hasRoom(e *Event) bool {
-	if p.store.latestCount.Load() < int64(p.store.options.MaxLatestValues) {
-		return true
-	}
-	p.mu.RLock()
-	c := p.chains[e.Chain]
-	p.mu.RUnlock()
-	if c == nil {
-		return false
-	}
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.has(e)
-}
-
 // withChain calls do with a chain's reports under its mutex, and counts what it
 // did as a change.
 func (p *profile) withChain(name string, do func(c *chainReports)) {

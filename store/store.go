@@ -81,6 +81,7 @@ type Store struct {
 	feedSequence atomic.Uint64
 	seriesCount  atomic.Int64
 	latestCount  atomic.Int64
+	placesTaken  atomic.Int64 // of latest values, by batches that have not put theirs yet
 	headMarks    atomic.Int64 // kept of all chains, see height.go
 	senderCount  atomic.Int64
 	applyScratch sync.Pool
