@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -80,6 +81,12 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 	r.Body = serverBody{r.Body, from}
 	receipt, err := a.ingestPost(r, strict)
 	if err != nil {
+		var c coded
+		if errors.As(err, &c) && c.Code() == "overloaded" {
+			// A sender that is still writing when its connection is closed does not read
+			// when it is to come again.
+			_, _ = io.Copy(io.Discard, r.Body) // as far as it comes
+		}
 		a.fail(w, r, err)
 		return
 	}

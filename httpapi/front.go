@@ -30,8 +30,9 @@ func (a *API) Listener(l net.Listener) net.Listener {
 }
 
 func (f *front) acceptAll() {
-	const least, most = 5 * time.Millisecond, time.Second
+	const least, most, sayAgain = 5 * time.Millisecond, time.Second, 10 * time.Second
 	pause := least
+	failures, said := 0, time.Time{}
 	for {
 		conn, err := f.Listener.Accept()
 		switch {
@@ -40,7 +41,11 @@ func (f *front) acceptAll() {
 			p := newPoster(f.api, conn)
 			f.running.Go(p.begin)
 		case passing(err):
-			f.api.log.Warn("a connection could not be accepted", "error", err, "again_in", pause)
+			failures++
+			if now := time.Now(); now.Sub(said) >= sayAgain {
+				f.api.log.Warn("connections cannot be accepted; they wait", "error", err, "failures", failures)
+				said = now
+			}
 			select {
 			case <-time.After(pause):
 			case <-f.ended:

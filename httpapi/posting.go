@@ -212,13 +212,13 @@ func (b *framedBody) Interrupt() { _ = b.poster.conn.SetReadDeadline(time.Now())
 // refuse answers with an error. What is left of the body is in the way of the next
 // post: a little is read away, and with more the connection ends.
 func (p *poster) refuse(err error) bool {
-	const little, patience = 256 << 10, 500 * time.Millisecond
+	const little, patience = 256 << 10, 5 * time.Second
 	var c coded
 	if errors.As(err, &c) && c.Code() == "canceled" {
 		return false // nobody is there to be told
 	}
 	if p.body.N > 0 && p.body.N <= little {
-		p.readAway(p.body.N) // as far as it comes
+		p.readAway()
 	}
 	p.out = p.api.refusal(p.out[:0], p.request, err, p.body.N > 0)
 	if !p.write(p.out) {
@@ -229,29 +229,28 @@ func (p *poster) refuse(err error) bool {
 	}
 	// A connection that is closed with something unread is reset, and the answer with it.
 	if c, ok := p.conn.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil && p.conn.SetReadDeadline(time.Now().Add(patience)) == nil {
-		p.readAway(p.body.N) // as far as it comes
+		p.readAway()
 	}
 	return false
 }
 
 var scratches = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// readAway reads up to n bytes of the body.
-func (p *poster) readAway(n int64) {
-	into := scratches.Get().(*[32 << 10]byte)
-	defer scratches.Put(into)
-	for n > 0 {
-		some := into[:min(n, int64(len(into)))]
-		if p.socket != nil && p.reader.Buffered() == 0 { // without a copy, what is there
-			away := int64(discard(p.socket, some))
-			p.body.N -= away
-			if n -= away; n == 0 {
-				return
-			}
-			some = some[:min(n, int64(len(some)))]
+// readAway reads the rest of the body away, as far as it comes. While it waits it holds
+// no more than the reader.
+func (p *poster) readAway() {
+	for p.body.N > 0 {
+		away := min(p.body.N, int64(p.reader.Buffered()))
+		_, _ = p.reader.Discard(int(away)) // they are there
+		if away == 0 && p.socket != nil {
+			into := scratches.Get().(*[32 << 10]byte)
+			away = int64(discard(p.socket, into[:min(p.body.N, int64(len(into)))]))
+			scratches.Put(into)
 		}
-		read, err := p.body.Read(some)
-		if n -= int64(read); err != nil {
+		if p.body.N -= away; away > 0 {
+			continue
+		}
+		if _, err := p.reader.Peek(1); err != nil {
 			return
 		}
 	}

@@ -1,9 +1,15 @@
 package httpapi
 
 import (
+	"bytes"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,3 +92,37 @@ func (takesAll) Ingest(r *http.Request, _ bool) (store.Receipt, error) {
 func (takesAll) InFlight() (now, limit int64)             { return 0, 0 }
 func (takesAll) Waiting() (now int, most time.Duration)   { return 0, 0 }
 func (takesAll) Limits() (body, inflated int64, line int) { return 1 << 20, 1 << 20, 1 << 16 }
+
+// failingListener fails with what passes, a while, and then for good.
+type failingListener struct {
+	net.Listener
+	fails int
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	if l.fails--; l.fails < 0 {
+		return nil, net.ErrClosed
+	}
+	return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+}
+
+func (l *failingListener) Close() error { return nil }
+
+// TestFailedAccepts: without descriptors a node tries again, says so every ten seconds
+// and ends only when its listener does.
+func TestFailedAccepts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		a := &API{posts: newPosts(), ingester: takesAll{}, log: slog.New(slog.NewTextHandler(&said, nil))}
+		began := time.Now()
+		f := a.Listener(&failingListener{fails: 60})
+		if _, err := f.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		a.front.running.Wait()
+		lines := strings.Count(said.String(), "\n")
+		if took := time.Since(began); took < 45*time.Second || lines < int(took/(10*time.Second)) || lines > int(took/(10*time.Second))+1 {
+			t.Errorf("%d lines in %v: %s", lines, took, said.String())
+		}
+	})
+}

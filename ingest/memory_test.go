@@ -106,9 +106,11 @@ func TestSlowBodies(t *testing.T) {
 		if receipt, err := g.Ingest(request(io.NopCloser(strings.NewReader(fast)), int64(len(fast))), false); err != nil || receipt.Accepted+receipt.Duplicates != 10_000 {
 			t.Errorf("a body that comes fast: %+v %v", receipt, err)
 		}
+		g.memory.mu.Lock()
 		for c := g.memory.coming.Front(); c != nil; c = c.Next() {
 			c.Value.(*coming).interrupt()
 		}
+		g.memory.mu.Unlock()
 		synctest.Wait()
 		if now, _ := g.InFlight(); now != 0 || g.memory.coming.Len() != 0 {
 			t.Errorf("%d bytes are still in flight", now)

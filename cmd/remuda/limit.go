@@ -3,7 +3,31 @@ package main
 import (
 	"net"
 	"sync"
+	"syscall"
 )
+
+// otherDescriptors are for what is no connection of clients: files, gossip, pulls. A
+// checkpoint is written also when clients have all the others.
+const otherDescriptors = 128
+
+// descriptorLimit is how many files and sockets this process may have open: the
+// runtime has raised it as far as it may. 0 is unknown.
+func descriptorLimit() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return limit.Cur
+}
+
+// connectionsWithin is how many connections there may be so that descriptors do not run
+// out.
+func connectionsWithin(descriptors uint64, wanted int) int {
+	if descriptors == 0 || uint64(wanted)+otherDescriptors <= descriptors {
+		return wanted
+	}
+	return int(max(descriptors, otherDescriptors+1) - otherDescriptors)
+}
 
 // limitListener accepts so many connections at a time; more wait in the kernel's
 // queue. Its connections are TCP connections in every respect but Close: streams write

@@ -57,3 +57,18 @@ func TestLimit(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+// TestConnectionsWithin: descriptors bound the connections, and some are left over.
+func TestConnectionsWithin(t *testing.T) {
+	for _, c := range []struct {
+		descriptors  uint64
+		wanted, want int
+	}{
+		{0, 30_000, 30_000}, {1 << 20, 30_000, 30_000}, {30_000 + otherDescriptors, 30_000, 30_000},
+		{20_000, 30_000, 20_000 - otherDescriptors}, {10, 30_000, 1}, {1024, 100, 100},
+	} {
+		if got := connectionsWithin(c.descriptors, c.wanted); got != c.want {
+			t.Errorf("%d connections of %d with %d descriptors, want %d", got, c.wanted, c.descriptors, c.want)
+		}
+	}
+}

@@ -140,7 +140,12 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err != nil {
 		return nil, fmt.Errorf("--http: %w", err)
 	}
-	n.listener = limit(listener.(*net.TCPListener), f.MaxConnections) // it was asked for TCP
+	connections := connectionsWithin(descriptorLimit(), f.MaxConnections)
+	if connections < f.MaxConnections {
+		log.Warn("descriptors do not suffice for --max-connections; see ulimit -n, or LimitNOFILE",
+			"max_connections", f.MaxConnections, "descriptors", descriptorLimit(), "connections", connections)
+	}
+	n.listener = limit(listener.(*net.TCPListener), connections) // it was asked for TCP
 	if f.PeerHTTP != "" {
 		members, err := net.Listen("tcp", f.PeerHTTP)
 		if err != nil {
@@ -170,7 +175,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	options := httpapi.Options{
 		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: hosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, ReadMemory: int64(f.ReadMemory),
-		MaxConnections: f.MaxConnections,
+		MaxConnections: connections,
 		MaxExposed:     f.MaxExposed, CacheBytes: cacheBytes,
 	}
 	if n.cluster != nil {
