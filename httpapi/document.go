@@ -125,7 +125,9 @@ func (a *API) providerKnown(p *params) bool {
 // rendered computes an answer now.
 func (a *API) rendered(res *resource, p *params, format string) *body {
 	l := a.reads.lease()
-	src := a.newLeased(res, p, l)
+	own := *p
+	own.pause = l.pause
+	src := a.newLeased(res, &own, l)
 	if t, ok := src.(*tableSource); ok {
 		t.once = true
 	}

@@ -11,8 +11,8 @@ import (
 //
 // A read that needs little takes it, and may have the last of it. One that turns out to be
 // wide waits for its turn, as few are computed at a time, so that posts hardly notice, and
-// for half of the memory at most; streams that run may have three quarters, so that what
-// comes new does not end them. Who has waited for patience, or finds too many waiting, is
+// for three quarters of the memory at most; streams that run may have seven eighths, so that
+// what comes new does not end them. Who has waited for patience, or finds too many waiting, is
 // refused and told to come again; so is who would not fit.
 type reads struct {
 	limit int64         // bytes
@@ -49,13 +49,29 @@ func (b *reads) use() int64 {
 type lease struct {
 	reads   *reads
 	need    int64
-	held    int64 // at least need
-	turn    bool  // it has one
-	settled bool  // it needs none any more
-	err     error // why it was refused; from then on it is
+	held    int64     // at least need
+	turn    bool      // it has one
+	began   time.Time // to work, with a turn, since the last pause
+	settled bool      // it needs none any more
+	err     error     // why it was refused; from then on it is
 }
 
 func (b *reads) lease() *lease { return &lease{reads: b} }
+
+// pause is called between pieces of a computation: a wide one works half of the time, the
+// other half is for posts.
+func (l *lease) pause() {
+	if !l.turn {
+		return
+	}
+	if worked := time.Since(l.began); worked > workedAtOnce {
+		time.Sleep(min(worked, 4*workedAtOnce))
+		l.began = time.Now()
+	}
+}
+
+// workedAtOnce is for how long a wide read is computed before it rests for as long.
+const workedAtOnce = 5 * time.Millisecond
 
 // share is the part of a lease that somebody answers for.
 type share struct {
@@ -87,6 +103,7 @@ func (l *lease) fit() bool {
 			l.err = overloadedReads("wide reads are being answered, as many as may be at a time")
 			return false
 		}
+		l.began = time.Now()
 	}
 	if more := (l.need-l.held)/readGrain*readGrain + readGrain; l.held+more <= l.most() && l.reads.take(more, l.most(), l.turn) {
 		l.held += more
@@ -102,9 +119,9 @@ func (l *lease) most() int64 {
 	case l.need <= wideRead:
 		return limit
 	case l.settled:
-		return limit - limit/4
+		return limit - limit/8
 	default:
-		return limit - limit/2
+		return limit - limit/4
 	}
 }
 
