@@ -46,14 +46,14 @@ const (
 	defaultReadMemory = 256 << 20
 	defaultMaxSeries  = 100_000
 
-	cacheShare  = 16      // of the limit: a sixteenth
-	dedupShare  = 4       // a quarter
-	readShare   = 4       // the same
-	seriesBytes = 8 << 10 // of the limit for each series
-	leastCache  = 1 << 20 // however small the limit
-	leastDedup  = 1 << 20 // the same
-	leastRead   = 1 << 20 // the same
-	leastSeries = 1000    // the same
+	cacheShare  = 16       // of the limit: a sixteenth
+	dedupShare  = 6        // a sixth
+	readShare   = 4        // a quarter
+	seriesBytes = 16 << 10 // of the limit for each series
+	leastCache  = 1 << 20  // however small the limit
+	leastDedup  = 1 << 20  // the same
+	leastRead   = 1 << 20  // the same
+	leastSeries = 1000     // the same
 )
 
 // fitMemory fills in the bounds that were not given and returns that of the rendered
