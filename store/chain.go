@@ -117,17 +117,20 @@ func (c *chainReports) put(e *Event) (change CircuitChange, changed, urgent bool
 	case Circuit:
 		return c.putCircuit(key, e)
 	case Block:
-		r := BlockReport{Profile: c.profile.name, Chain: c.name, Height: e.Height, Source: e.HeightSource, LastSeenAt: e.TS}
+		now := c.profile.store.clock.now()
+		// Nobody saw it later than now: by a clock that is ahead, it would be judged by the
+		// consensus of blocks to come.
+		r := BlockReport{Profile: c.profile.name, Chain: c.name, Height: e.Height, Source: e.HeightSource, LastSeenAt: min(e.TS, now)}
 		if a := c.heights[key].of(self); a != nil {
 			r.ProviderID, r.Region, r.Sender = a.now.ProviderID, a.now.Region, a.now.Sender
 		} else {
 			key = key.clone()
 			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
 		}
-		c.sampleHeads(c.profile.store.clock.now())
+		c.sampleHeads(now)
 		isNew, _ = c.heights.put(key, self, r)
 		c.dirty[heightKind] = true
-		c.dueBy(e.TS + heightFresh + 1)
+		c.dueBy(r.LastSeenAt + heightFresh + 1)
 	case Health:
 		r := HealthReport{
 			Profile: c.profile.name, Chain: c.name, Transport: e.Transport, Status: e.Status, LastSeenAt: e.TS,

@@ -221,6 +221,26 @@ func TestPolls(t *testing.T) {
 	if marks := r.store.headMarks.Load(); marks != 0 {
 		t.Errorf("%d marks are left of nothing", marks)
 	}
+	// One whose sender's clock is ahead has no block that is still to come.
+	r = newReporters(t)
+	height = 1000
+	r.pass(20*time.Second, 250*time.Millisecond, func() {
+		height++
+		for _, p := range []string{"a", "b", "c"} {
+			r.height(p, height, HeightFromWS)
+		}
+		if height%40 == 0 {
+			r.store.Apply([]Event{{
+				Kind: Block, TS: r.now.UnixMilli() + 4500, Profile: "p", Chain: "base", ProviderID: "early", SourceNode: "fast", SourceRegion: "iad",
+				Height: height, HeightSource: HeightFromHTTP,
+			}})
+		}
+		if height > 1040 {
+			if lag := r.lag("early"); lag != "0" {
+				t.Fatalf("by a clock that is ahead: %s", lag)
+			}
+		}
+	})
 	// Two that are asked in turn differ by what the chain made meanwhile.
 	r = newReporters(t)
 	n := 0
