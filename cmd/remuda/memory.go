@@ -17,7 +17,7 @@ const heapShare = 0.8
 // limitMemory has the collector keep to the memory that there is: GOMEMLIMIT if that is
 // given, else a share of what the control group allows. It says which.
 func limitMemory(log *slog.Logger) {
-	if given, ok := os.LookupEnv("GOMEMLIMIT"); ok {
+	if given := os.Getenv("GOMEMLIMIT"); given != "" { // empty it is none to the runtime either
 		log.Info("memory limit", "limit", given, "from", "GOMEMLIMIT")
 		return
 	}

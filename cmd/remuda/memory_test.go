@@ -60,7 +60,7 @@ func TestControlGroup(t *testing.T) {
 
 	c := newProcessCluster(t)
 	m := c.add("limited")
-	m.prefix = []string{"sh", "-c", `echo $$ >"$0" && shift && exec ` + program + ` "$@"`, filepath.Join(group, "cgroup.procs")}
+	m.prefix = []string{"sh", "-c", `echo $$ >"$0" && shift && GOMEMLIMIT= exec ` + program + ` "$@"`, filepath.Join(group, "cgroup.procs")}
 	m.start()
 	m.await()
 	if log := m.logged(); !strings.Contains(log, `msg="memory limit" limit="80 MiB" from="control group" of="100 MiB"`) {

@@ -237,7 +237,7 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 		ChainAliases: f.ChainAlias, Now: wallClock,
 	})
 	if err != nil {
-		return err
+		return usageError{err} // of its options
 	}
 	if n.dir != nil {
 		n.found, err = n.dir.Restore(n.store)

@@ -95,14 +95,14 @@ func (c *serveCommand) Run(ctx context.Context, unknown strays) error {
 // it is told otherwise.
 func (c *serveCommand) checkAddresses() error {
 	for flag, address := range map[string]string{"--http": c.HTTP, "--admin": c.Admin} {
-		if address == "" || c.Insecure {
+		if address == "" {
 			continue
 		}
 		local, err := isLoopback(address)
 		if err != nil {
 			return usagef("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
 		}
-		if !local {
+		if !local && !c.Insecure {
 			return usagef("%s %s can be reached from other machines, and there is no authentication yet: "+
 				"serve on 127.0.0.1 behind a proxy that authenticates, or add --insecure", flag, address)
 		}
@@ -112,7 +112,10 @@ func (c *serveCommand) checkAddresses() error {
 
 // isLoopback reports whether an address can be reached from this machine only.
 func isLoopback(address string) (bool, error) {
-	host, _, err := net.SplitHostPort(address)
+	host, service, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", service)
+	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback(), err
 }
