@@ -32,6 +32,11 @@ func newDecisionSource(a *API, p *params) source {
 	return &decisionSource{api: a, params: p, page: collection{params: p}, fresh: collection{params: p}}
 }
 
+func (d *decisionSource) lease(l *lease) {
+	d.page.lease(l)
+	d.fresh.lease(l)
+}
+
 func (d *decisionSource) query() store.DecisionQuery {
 	p := d.params
 	return store.DecisionQuery{

@@ -111,6 +111,27 @@ func testStreamOutgrows(t *testing.T, start starter) {
 	n.eventually("it still holds memory", func() bool { return n.readMemory() < 256<<10 })
 }
 
+// TestDecisionsTakeMemory: decisions that a stream keeps are accounted for like other rows.
+func TestDecisionsTakeMemory(t *testing.T) {
+	n := newTestNode(t, nil)
+	const rows = 200
+	var lines []string
+	for i := range rows {
+		lines = append(lines, decision("c", "p", fmt.Sprintf(`,"request_id":"r%d"`, i)))
+	}
+	n.post(http.StatusAccepted, lines...)
+	if kept := len(n.rows("/api/v1/decisions?limit=1000")); kept != rows {
+		t.Fatal(kept, "decisions are kept")
+	}
+	before := n.readMemory()
+	r := n.open("/api/v1/decisions?limit=1000&format=sse", "")
+	defer r.close()
+	r.until(t, "the snapshot", func(e event) bool { return e.name == "snapshot" })
+	if held := n.readMemory() - before; held < rows*2<<10 {
+		t.Errorf("a stream of %d decisions holds %v bytes", rows, held)
+	}
+}
+
 // TestTopicsShareTables: topics that differ in what they show of the same rows take the
 // memory of one, and show the same.
 func TestTopicsShareTables(t *testing.T) {
