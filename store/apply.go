@@ -119,10 +119,9 @@ func (s *Store) toOwnClock(events []Event, now int64) {
 	if behind == 0 {
 		return
 	}
-	const maxAhead = 5000 // as events are accepted; one that was under way while the wall stepped is no exception
 	for i := range events {
 		e := &events[i]
-		e.TS = min(e.TS+behind, now+maxAhead)
+		e.TS = min(e.TS+behind, now+clockAhead) // also when it was under way while the wall stepped
 		if e.SinceAt != 0 {
 			e.SinceAt = min(e.SinceAt+behind, e.TS)
 		}

@@ -90,7 +90,7 @@ func (p *profile) refuser(name, region string, now int64) *sender {
 		s = p.senders[name]
 	}
 	if s == nil {
-		s = &sender{name: strings.Clone(name), region: strings.Clone(region), first: now, rejection: rejection{at: now}}
+		s = &sender{name: strings.Clone(name), region: strings.Clone(region), rejection: rejection{at: now}}
 		p.senders[s.name] = s
 		p.store.senderCount.Add(1)
 	}

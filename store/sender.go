@@ -20,7 +20,6 @@ type sender struct {
 	mu        sync.Mutex
 	region    string
 	lastSeen  int64 // arrival of its last event that was taken, ms; 0: none was
-	first     int64
 	calls     secondCounts
 	hasClock  bool
 	body      uint64 // the last whose events had a ts, which lateness and offset are of
@@ -163,7 +162,7 @@ func (p *profile) sender(name, region string, now int64) *sender {
 			if len(p.senders) >= maxSenders {
 				name = otherName
 			}
-			s = &sender{name: strings.Clone(name), region: strings.Clone(region), first: now, lastSeen: now}
+			s = &sender{name: strings.Clone(name), region: strings.Clone(region), lastSeen: now}
 			p.senders[s.name] = s
 			p.store.senderCount.Add(1)
 			p.store.revision.Add(1)
