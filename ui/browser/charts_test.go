@@ -67,3 +67,27 @@ func TestRightEdge(t *testing.T) {
 		}
 	}
 }
+
+// TestHeatEdge: in the heat map the cells of a step that is not whole are frames, not a
+// weaker shade.
+func TestHeatEdge(t *testing.T) {
+	n := startNode(t)
+	n.post(calls(1, "base", "p")...)
+	p := openPage(t, n, "/?view=provider&chain=base&provider=p&window=1h")
+	const cell = `(() => {
+		const heat = document.querySelector('r-heat'), m = heat?.model;
+		if (!m || m.whole !== m.at.length - 1) return 'no step is running';
+		const left = 54, width = heat.clientWidth - left - 8, row = 168 / (m.high - m.low), canvas = heat.querySelector('canvas');
+		const x = left + width * (m.at.at(-1) - m.range[0]) / (m.range[1] - m.range[0]), end = left + width * (m.at.at(-1) + m.step - m.range[0]) / (m.range[1] - m.range[0]);
+		const [at] = m.cells.at(-1).keys(), y = 168 - (at - m.low + 1) * row, ratio = devicePixelRatio;
+		const alpha = (x, y, w, h) => { const { data } = canvas.getContext('2d').getImageData(x * ratio, y * ratio, w * ratio, h * ratio); return Math.max(...data.filter((_, i) => i % 4 === 3)); };
+		return 'inside ' + alpha((x + end) / 2, y + row / 2, 1, 1) + ', its frame ' + (alpha(x, y, 3, row) > 100);
+	})()`
+	eventually(t, "a cell of the running minute", func() string {
+		n.post(calls(1, "base", "p")...) // the minute may end
+		if is := eval[string](p, cell); is != "inside 0, its frame true" {
+			return is
+		}
+		return ""
+	})
+}

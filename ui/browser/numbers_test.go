@@ -48,7 +48,7 @@ func eventually(t *testing.T, what string, differs func() string) {
 	t.Helper()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(15 * time.Second); ; <-ticker.C {
+	for deadline := time.Now().Add(20 * time.Second); ; <-ticker.C {
 		d := differs()
 		if d == "" {
 			return

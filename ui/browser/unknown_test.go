@@ -38,3 +38,21 @@ func TestFailedTries(t *testing.T) {
 	p.navigate(n.url + "/?view=provider&chain=base&provider=ill")
 	p.shows("on its own screen too", `document.querySelector('#table-decisions .badge.warn')?.innerText.includes('failed try')`)
 }
+
+// TestCircuitsBefore: what circuits were before anybody knew is not drawn as closed,
+// though the first change says that they were.
+func TestCircuitsBefore(t *testing.T) {
+	n := startNode(t)
+	n.post(decision("base", "p", "success", 10, ""), `{"type":"circuit","chain":"base","provider_id":"p","from":"closed","to":"open","reason":"failure_threshold_exceeded"}`)
+	p := openPage(t, n, "/?view=provider&chain=base&provider=p&window=1h")
+	p.shows("the circuit", `document.querySelector('.lane')`)
+	if lane := eval[string](p, `[...document.querySelectorAll('.lane rect')].map((r) => r.getAttribute('class') + (r.getAttribute('width') > 900 ? ' most' : '')).join()`); lane != "none most,good,bad" {
+		t.Errorf("the circuit was %s", lane)
+	}
+	p.navigate(n.url + "/?window=1h")
+	const tile = `[...document.querySelectorAll('.tile')].find((t) => t.querySelector('h2').innerText === 'Open circuits')`
+	p.shows("the sum", tile+`?.querySelector('.value').innerText === '1'`)
+	if change := eval[string](p, tile+`.querySelector('.change').innerText`); change != "—" {
+		t.Errorf("since the window began, when nothing was known: %s", change)
+	}
+}

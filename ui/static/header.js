@@ -23,7 +23,7 @@ export function header(v, o) {
     <nav aria-label="Screens">${screens.map(link)}</nav>
     <form class="controls" role="search" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>
       ${profiles.length > 1 ? choice('profile', profiles) : nothing}${choice('window', windows)}${choice('region', known('allRegions', s.region), 'all regions')}
-      <label><span class="hidden">search</span> <input id="search" type="search" placeholder="search  /" size="12" .value=${s.q} autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ e) => o.search(/** @type {HTMLInputElement} */ (e.target).value)}></label>
+      <label><span class="hidden">search</span> <input id="search" type="search" placeholder="search  /" .value=${s.q} autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ e) => o.search(/** @type {HTMLInputElement} */ (e.target).value)}></label>
       <button type="button" id="pause" aria-pressed=${o.paused} @click=${o.pause} title="Keeps what is shown as it is (p)">${o.paused ? 'resume' : 'pause'}</button>
       <button type="button" id="zone" @click=${o.zone} title="Times of day: in your zone or in UTC (u)">${zone()}</button>
       <button type="button" id="theme" @click=${o.theme} title="Theme: light, dark, as the system (t)"><span aria-hidden="true">◐</span><span class="hidden">theme</span></button>

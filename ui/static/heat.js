@@ -1,9 +1,10 @@
 // The latency heat map: time across, latency up (a row for each half octave),
-// stronger where more calls were, by the same measure all over the map.
+// stronger where more calls were, by the same measure all over the map. Of steps that are
+// not whole only the frames of cells are drawn, as charts dash them.
 
 import { color } from './chart.js';
 import { clock, whole } from './format.js';
-import { range } from './models.js';
+import { axis, range } from './models.js';
 
 /** Latencies are shown in half octaves: row 2·log2(ms). @param {number} ms */
 export const heatRow = (ms) => Math.floor(2 * Math.log2(Math.max(ms, 0.001)));
@@ -24,7 +25,8 @@ export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >
  * @param {Points} points @param {number} now @param {Meta | null | undefined} meta @returns {HeatModel}
  */
 export function heatModel(points, now, meta) {
-  const cells = points.map(([, buckets]) => {
+  const steps = axis([{ key: '', points }], meta);
+  const cells = points.slice(0, steps.at.length).map(([, buckets]) => {
     /** @type {Map<number, number>} */ const rows = new Map();
     for (const [lower, upper, n] of buckets) {
       const row = heatRow((lower + upper) / 2);
@@ -34,7 +36,7 @@ export function heatModel(points, now, meta) {
   });
   const used = cells.flatMap((c) => [...c.keys()]);
   return {
-    at: points.map(([at]) => at), step: meta?.step_ms ?? 1000, cells, range: range(meta, now), low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
+    ...steps, cells, range: range(meta, now), low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
   };
 }
 
@@ -92,7 +94,7 @@ class Heat extends HTMLElement {
     this.#canvas.style.height = `${b.height + 22}px`;
     const ctx = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext('2d'));
     ctx.scale(ratio, ratio);
-    ctx.fillStyle = color('--heat');
+    ctx.fillStyle = ctx.strokeStyle = color('--heat');
     const most = this.#most();
     m.cells.forEach((rows, i) => {
       const x = Math.max(b.x(m.at[i]), b.left);
@@ -100,7 +102,9 @@ class Heat extends HTMLElement {
       if (w <= 0) return;
       for (const [row, n] of rows) {
         ctx.globalAlpha = 0.1 + 0.9 * Math.sqrt(n / most);
-        ctx.fillRect(x, b.height - (row - m.low + 1) * b.row, Math.max(w - 0.5, 1), b.row - 0.5);
+        const y = b.height - (row - m.low + 1) * b.row;
+        if (i < m.whole) ctx.fillRect(x, y, Math.max(w - 0.5, 1), b.row - 0.5);
+        else ctx.strokeRect(x + 0.5, y + 0.5, Math.max(w - 1.5, 1), b.row - 1.5);
       }
     });
     ctx.globalAlpha = 1;
@@ -133,7 +137,7 @@ class Heat extends HTMLElement {
     if (i < 0) return;
     this.#pointed = true;
     const total = [...m.cells[i].values()].reduce((a, n) => a + n, 0);
-    this.#text.textContent = `${clock(m.at[i])}, ${short(heatFloor(row))} to ${short(heatFloor(row + 1))}: ${whole(m.cells[i].get(row) ?? 0)} of ${whole(total)} calls`;
+    this.#text.textContent = `${clock(m.at[i])}, ${short(heatFloor(row))} to ${short(heatFloor(row + 1))}: ${whole(m.cells[i].get(row) ?? 0)} of ${whole(total)} calls${i < m.whole ? '' : ' so far'}`;
   }
 }
 customElements.define('r-heat', Heat);

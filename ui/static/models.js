@@ -44,6 +44,16 @@ export function marks(v, named) {
 }
 
 /**
+ * From when on all is known of a window that began at from: a node does not know what was
+ * before it ran, but for what others or its checkpoint tell it.
+ * @param {Meta | null | undefined} meta @param {number} from
+ */
+export const knownSince = (meta, from) => (meta && !isCovered(meta) ? Math.max(from, meta.at - meta.covered_ms) : from);
+
+/** Whether all of the window is known. @param {Meta} meta */
+export const isCovered = (meta) => meta.covered_ms >= meta.window_ms - 1000;
+
+/**
  * The stretch of time that a chart shows: the window up to now, so that what is
  * not there shows as a gap.
  * @param {Meta | null | undefined} meta @param {number} now @returns {[number, number]}

@@ -2,6 +2,7 @@
 
 import { html, nothing, svg } from './vendor/lit-html/lit-html.js';
 import { age, clock, fewCalls, fixed, hundredth, instant, look, rateTone, span, stale, tenth, whole } from './format.js';
+import { isCovered } from './models.js';
 import { tools } from './table.js';
 
 /** A word with its glyph and tone. @param {string} word @param {string} [title] */
@@ -73,9 +74,8 @@ export const names = (v) => [
 /** What a number rests on: window and coverage, so coarse that titles need not change every second. @param {Meta | null | undefined} meta */
 export function basis(meta) {
   if (!meta) return '';
-  const whole = meta.covered_ms >= meta.window_ms - 1000;
   const { nodes, senders } = meta.coverage;
-  return `Window ${span(meta.window_ms)}${whole ? '' : `, ${span(Math.floor(meta.covered_ms / 5000) * 5000)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
+  return `Window ${span(meta.window_ms)}${isCovered(meta) ? '' : `, ${span(Math.floor(meta.covered_ms / 5000) * 5000)} of it known`}; nodes ${nodes.reporting}/${nodes.known}, senders ${senders.reporting}/${senders.known}`;
 }
 
 /** Coverage where it is not whole, beside sums. @param {Meta | null | undefined} meta */
@@ -85,7 +85,7 @@ export function coverage(meta) {
   const missing = [];
   if (nodes.reporting < nodes.known) missing.push(`nodes ${nodes.reporting}/${nodes.known}`);
   if (senders.reporting < senders.known) missing.push(`senders ${senders.reporting}/${senders.known}`);
-  if (meta.covered_ms < meta.window_ms - 1000) missing.push(`${span(meta.covered_ms)} of ${span(meta.window_ms)}`);
+  if (!isCovered(meta)) missing.push(`${span(meta.covered_ms)} of ${span(meta.window_ms)}`);
   return missing.length ? html`<span class="coverage warn" title="These sums do not cover all that is known">◐ ${missing.join(' · ')}</span>` : nothing;
 }
 

@@ -4,7 +4,7 @@ import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { colorsOf, lineColors } from '../colors.js';
 import { clock, fewCalls, hundredth, instant, look, span, stale, tenth, whole } from '../format.js';
 import { places } from '../hold.js';
-import { axis, linesOf, marks, range, valuesAt } from '../models.js';
+import { axis, knownSince, linesOf, marks, range, valuesAt } from '../models.js';
 import { basis, change, coverage, figure, sparkline } from '../pieces.js';
 import { remembered, tools } from '../table.js';
 import { query } from '../url.js';
@@ -49,7 +49,7 @@ function tiles(v) {
     ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Calls that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
     ...['p50', 'p95', 'p99'].map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
     ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? before.failover_count / windowMinutes : null), line('failover_count'), ''],
-    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0] ?? 0), opened, open ? 'bad' : ''],
+    ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0] ?? null), opened, open ? 'bad' : ''],
   ];
   return html`<section class="tiles" aria-label="Totals">${list.map(([name, value, about, diff, spark, tone]) => html`
     <div class="tile" tabindex="0" title=${`${about}. ${basis(part?.meta)}`}><h2>${name}</h2><p class="value ${tone}">${value}</p>
@@ -57,24 +57,27 @@ function tiles(v) {
     <div class="under">${coverage(part?.meta)}</div></section>`;
 }
 
-/** @param {number | null} now @param {number} before */
+/** @param {number | null} now @param {number | null} before */
 function opening(now, before) {
-  const d = (now ?? 0) - before;
-  return { text: now === null ? '—' : d === 0 ? '± 0' : `${d > 0 ? '+' : '−'}${Math.abs(d)}`, title: `When the window began: ${before}` };
+  if (now === null || before === null) return { text: '—', title: 'How many were when the window began is not known' };
+  const d = now - before;
+  return { text: d === 0 ? '± 0' : `${d > 0 ? '+' : '−'}${Math.abs(d)}`, title: `When the window began: ${before}` };
 }
 
 /** How many circuits were open at the steps of the window, from now back by the changes. @param {import('../app.js').View} v @param {number} now */
 function openOverTime(v, now) {
   const changes = v.rows('changes').sort((a, b) => b.at - a.at);
-  const [from, to] = range(v.part('providers')?.meta, v.now);
+  const meta = v.part('providers')?.meta;
+  const [from, to] = range(meta, v.now);
+  const known = knownSince(meta, from);
   const steps = 30;
-  const values = [];
+  /** @type {(number | null)[]} */ const values = [];
   let open = now;
   let i = 0;
   for (let step = steps; step >= 0; step--) {
     const at = from + ((to - from) * step) / steps;
     for (; i < changes.length && changes[i].at > at; i++) open += changes[i].to === 'open' ? -1 : changes[i].from === 'open' ? 1 : 0;
-    values.unshift(Math.max(open, 0));
+    values.unshift(at < known ? null : Math.max(open, 0));
   }
   return values;
 }

@@ -4,7 +4,7 @@ import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
 import { colorsOf, lineColors } from '../colors.js';
 import { age, clock, fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
 import { heatModel } from '../heat.js';
-import { axis, linesOf, marks, range, valuesAt } from '../models.js';
+import { axis, knownSince, linesOf, marks, range, valuesAt } from '../models.js';
 import { badge, basis, circuits, columns, coverage, figure, percentile, shareTone } from '../pieces.js';
 import { table, tools } from '../table.js';
 import { query } from '../url.js';
@@ -82,12 +82,13 @@ function charts(v) {
 /** @param {import('../app.js').View} v */
 function heat(v) {
   const part = v.part('heat');
-  const points = [...(part?.lines.values() ?? [])][0]?.points ?? [];
-  const model = heatModel(points, v.now, part?.meta);
+  const all = [...(part?.lines.values() ?? [])][0]?.points ?? [];
+  const model = heatModel(all, v.now, part?.meta);
+  const points = all.slice(0, model.at.length);
   const sum = (/** @type {any[]} */ buckets) => buckets.reduce((n, b) => n + b[2], 0);
   /** @type {ChartModel} */
   const data = {
-    name: 'Latency of successes, heat map', at: model.at, marks: [], range: model.range, height: 0, text: whole,
+    name: 'Latency of successes, heat map', at: model.at, whole: model.whole, marks: [], range: model.range, height: 0, text: whole,
     lines: [{ label: 'successes', values: points.map(([, b]) => sum(b)), color: '' }, { label: 'fastest ms', values: points.map(([, b]) => b[0]?.[0] ?? null), color: '' }, { label: 'slowest ms', values: points.map(([, b]) => b.at(-1)?.[1] ?? null), color: '' }],
   };
   return figure(data, v.queries.heat, html`<r-heat role="img" .model=${model}></r-heat>`);
@@ -140,16 +141,23 @@ function errors(v, row) {
 /** The circuits of each transport over the window, as stretches. @param {import('../app.js').View} v */
 function timeline(v) {
   const now = v.now;
-  const [from, to] = range(v.part('row')?.meta, now);
+  const meta = v.part('row')?.meta;
+  const [from, to] = range(meta, now);
   const changes = v.rows('changes').sort((a, b) => a.at - b.at);
   const lanes = [...new Map(v.rows('circuits').map((r) => [`${r.transport} ${r.region} ${r.sender}`, r])).values()];
   return html`<section class="table" aria-label="Circuits"><div class="bar"><h2>Circuits <small>${lanes.length}</small></h2>${tools(v.queries.changes, 'circuit-changes')}</div>
     ${lanes.length === 0 ? html`<p class="quiet">No circuit of it was ever reported: unknown, which is not closed.</p>` : html`<ul class="lanes">${lanes.map((r) => {
       const own = changes.filter((c) => c.transport === r.transport && c.region === r.region && c.sender === r.sender);
+      const later = own.filter((c) => c.at > from);
       const parts = [];
       let at = from;
-      let state = own.findLast((c) => c.at <= from)?.to ?? own.find((c) => c.at > from)?.from ?? (r.since_at <= from ? r.state : 'unknown');
-      for (const c of own.filter((x) => x.at > from)) {
+      let state = own.findLast((c) => c.at <= from)?.to ?? (r.since_at <= from ? r.state : 'unknown');
+      if (state === 'unknown' && later.length) { // the first change says what was, but not since when
+        at = Math.min(knownSince(meta, from), later[0].at);
+        parts.push({ state, from, to: at });
+        state = later[0].from;
+      }
+      for (const c of later) {
         parts.push({ state, from: at, to: c.at });
         at = c.at;
         state = c.to;
