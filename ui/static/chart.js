@@ -129,7 +129,7 @@ class Chart extends HTMLElement {
     const stepped = m.step ? { paths: (/** @type {any} */ u, /** @type {number} */ i) => ({ stroke: this.#steps(u, i, 0, this.model.whole), fill: null, clip: null, band: null, gaps: null, flags: 0 }) } : {};
     const axis = { stroke: color('--quiet'), font: '12px system-ui, sans-serif', grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
     return {
-      width: this.clientWidth, height: m.height, padding: [10, 24, 0, 0],
+      width: this.clientWidth, height: m.height, padding: [10, 28, 0, 0],
       cursor: { dataIdx: (/** @type {any} */ u, /** @type {number} */ _i, /** @type {number} */ k, /** @type {number} */ x) => (m.step && k > 0 && u.data[0][k] > x ? k - 1 : k), sync: { key: 'time', setSeries: false }, drag: { x: false, y: false }, points: { size: 6 }, y: false },
       legend: { live: true, markers: { width: 0, fill: (/** @type {any} */ u, /** @type {number} */ i) => u.series[i].stroke(u, i) } },
       scales: { x: { time: true, range: () => this.model.range.map((t) => t / 1000) }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, (high || 1) * 1.08] } },

@@ -9,7 +9,7 @@ export const help = [
 const screens = /** @type {Record<string, string>} */ ({ o: 'overview', p: 'providers', c: 'chains', d: 'decisions', k: 'cluster', s: 'system' });
 
 /** Where j and k go: links and buttons that stand for a row. */
-const rows = 'main a.row, main button.row, .attention li > a, .matrix td a';
+const rows = 'main tbody :is(a, button).row, .attention li > a, .matrix td a';
 
 let going = -Infinity; // when g was pressed
 

@@ -80,8 +80,19 @@ export function table(o) {
     <div class="bar"><h2>${o.caption} <small>${rows.length - gone.size}${waiting ? ` · ${waiting} newer wait` : ''}</small></h2>${tools(o.query, o.id, { shown: o.shown, sort: sortsAlike(o.rows[0], sort) ? sort : '', search: o.search })}</div>
     <div class="scroll" id="table-${o.id}" tabindex="0" role="group" aria-label=${`${o.caption}, scrolls`}>
     <table aria-rowcount=${rows.length > large ? rows.length + 1 : nothing}><thead><tr>${o.columns.map(head)}</tr></thead>
-    <tbody data-list=${o.id}>${inSight(o.id, rows).map((at) => ('gap' in at ? html`<tr class="gap" aria-hidden="true"><td colspan=${o.columns.length} height=${at.gap}></td></tr>` : drawRow(at.row, rows.length > large ? at.index + 2 : nothing)))}</tbody></table>
+    <tbody data-list=${o.id} class=${rows.length > large ? 'large' : ''}>${inSight(o.id, rows).map((at) => ('gap' in at ? html`<tr class="gap" aria-hidden="true"><td colspan=${o.columns.length} height=${at.gap}></td></tr>` : drawRow(at.row, rows.length > large ? at.index + 2 : nothing)))}</tbody>
+    ${rows.length > large ? html`<tfoot aria-hidden="true"><tr class="widest">${o.columns.map((c) => cell(c, widest(rows, c.field), o))}</tr></tfoot>` : nothing}</table>
     ${rows.length === 0 ? html`<p class="quiet">${o.empty ?? 'No rows.'}</p>` : nothing}</div></section>`;
+}
+
+/**
+ * The row that needs the most room in a column. The last row of a large table, which is not
+ * seen, has them all: columns are as wide as if all rows were drawn.
+ * @param {Row[]} rows @param {string} field
+ */
+function widest(rows, field) {
+  const size = (/** @type {Row} */ row) => (typeof row[field] === 'number' ? Math.abs(row[field]) : String(row[field] ?? '').length);
+  return rows.reduce((most, row) => (size(row) > size(most) ? row : most));
 }
 
 /** @param {Column} c @param {string} [tone] */
