@@ -77,13 +77,20 @@ func (s *Store) NewAttention(f Filter, w Window) *Attention {
 	return &Attention{store: s, query: q, table: s.NewTable(q)}
 }
 
-// PauseBy sets what is called between pieces of the work, see [Query].
-func (a *Attention) PauseBy(pause func()) { a.query.Pause, a.table.query.Pause = pause, pause }
+// Within sets what is called between pieces of the work, and what is asked whether it may
+// take so many bytes, see [Query]. Once that refuses, nothing is wrong any more.
+func (a *Attention) Within(pause func(), grow func(bytes int64) bool) {
+	a.query.Pause, a.query.Grow = pause, grow
+	a.table.query.Pause, a.table.query.Grow = pause, grow
+}
 
 // Refresh returns what is wrong now, worst first.
 func (a *Attention) Refresh() (Meta, []Alarm) {
 	a.table.Refresh()
 	meta := a.table.Meta()
+	if a.table.Stopped() {
+		return meta, nil
+	}
 	var list []Alarm
 	list = a.providers(list)
 	list = a.senders(list, meta.At)
@@ -367,8 +374,11 @@ func (a *Attention) onsets(alarms []*Alarm) map[*Alarm]int64 {
 		}
 		q := a.query
 		q.Window = w
+		if grow, size := q.Grow, a.table.Size(); grow != nil {
+			q.Grow = func(bytes int64) bool { return grow(size + bytes) }
+		}
 		wanted := func(key string) bool { return pending[key] != nil }
-		a.store.eachSpread(q, time.Second, wanted, func(key string, _ [NumDims]string, p *spread) {
+		a.store.eachSpread(q, time.Second, wanted, func(key string, _ [NumDims]string, p *spread) int64 {
 			alarm := pending[key]
 			var excess, most float64
 			at := int64(0)
@@ -382,6 +392,7 @@ func (a *Attention) onsets(alarms []*Alarm) map[*Alarm]int64 {
 			if at != p.first { // else it may be longer ago than the window
 				delete(pending, key)
 			}
+			return 0
 		})
 	}
 	return found

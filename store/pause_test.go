@@ -39,7 +39,7 @@ func TestPauses(t *testing.T) {
 		read("points", many, func() { g.store.Series(q, time.Second) })
 		read("attention", 2*numShards, func() {
 			a := g.store.NewAttention(q.Filter, Window1m)
-			a.PauseBy(pause)
+			a.Within(pause, nil)
 			a.Refresh()
 		})
 	}

@@ -42,19 +42,22 @@ func (p *spread) shown(s *Store, i int) int64 {
 }
 
 // eachSpread sums the members of every group of a query that is wanted by step and
-// calls do with the result, in the order of the groups' keys. wanted may be nil: all are.
+// calls do with the result, in the order of the groups' keys, which says how many
+// bytes it keeps. wanted may be nil: all are. It ends early when the query's Grow refuses.
 func (s *Store) eachSpread(
-	q Query, step time.Duration, wanted func(key string) bool, do func(key string, dims [NumDims]string, p *spread),
+	q Query, step time.Duration, wanted func(key string) bool, do func(key string, dims [NumDims]string, p *spread) int64,
 ) time.Duration {
 	q.Providers, q.ExpandRegions, q.ExpandMethods = false, false, false
 	t := s.NewTable(q)
 	s.Revision()
 	now := s.clock.now()
+	kept := int64(0)
+	grown := func() bool { return q.Grow == nil || q.Grow(t.Size()+kept) }
 	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		t.enroll(i, sh)
-		sh.mu.Unlock()
+		t.pause()
+		if t.collect(i, 0); !grown() {
+			return 0
+		}
 	}
 	groups := make([]*group, 0, len(t.groups))
 	for _, g := range t.groups {
@@ -79,13 +82,22 @@ func (s *Store) eachSpread(
 			}
 			sh.mu.Unlock()
 		}
-		do(g.key, g.dims, &p)
+		if kept += do(g.key, g.dims, &p); !grown() {
+			return 0
+		}
 		for i := range p.cells {
 			p.cells[i].reset()
 		}
 	}
 	return time.Duration(length) * time.Millisecond
 }
+
+// What points take, bytes.
+const (
+	pointSize  = 300 // with its categories
+	placeSize  = 64
+	bucketSize = 24
+)
 
 // spreadInto adds the cells of a row to the steps they fall into.
 func (r *row) spreadInto(p *spread, base int) {
@@ -113,7 +125,8 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 	var list []SeriesGroup
 	var out [4]Micros
 	var covered []int64 // by step, the same for all groups
-	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) {
+	kept := int64(0)
+	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) int64 {
 		if covered == nil {
 			covered = s.coveredSteps(q.Filter[ProfileDim], p)
 		}
@@ -129,7 +142,13 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 			s.figures(&point.Figures, &p.cells[i], out[:])
 		}
 		list = append(list, g)
+		size := int64(len(g.Points)) * pointSize
+		kept += size
+		return size
 	})
+	if grow := q.Grow; grow != nil {
+		q.Grow = func(bytes int64) bool { return grow(kept + bytes) }
+	}
 	s.scopePoints(q, list)
 	return list, step
 }
@@ -164,10 +183,12 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 		if len(p) > 1 {
 			wanted = time.Duration(p[1].At-p[0].At) * time.Millisecond
 		}
-		s.eachSpread(q, wanted, nil, func(_ string, dims [NumDims]string, p *spread) {
+		s.eachSpread(q, wanted, nil, func(_ string, dims [NumDims]string, p *spread) int64 {
+			before := len(calls)
 			for i := range p.cells {
 				calls[place{dims[ChainDim], p.shown(s, i)}] += p.cells[i].calls
 			}
+			return int64(len(calls)-before) * placeSize
 		})
 	}
 	for _, g := range all {
@@ -187,14 +208,16 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 // group. The step is rounded as in [Store.Series].
 func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time.Duration) {
 	var list []HistogramGroup
-	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) {
-		g := HistogramGroup{Key: key, Dims: dims}
+	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) int64 {
+		g, size := HistogramGroup{Key: key, Dims: dims}, int64(pointSize)
 		for i := range p.cells {
 			if p.cells[i].hasSuccess() {
 				g.Points = append(g.Points, HistogramPoint{At: p.shown(s, i), Buckets: p.cells[i].successes.buckets()})
+				size += pointSize + int64(len(g.Points[len(g.Points)-1].Buckets))*bucketSize
 			}
 		}
 		list = append(list, g)
+		return size
 	})
 	return list, step
 }

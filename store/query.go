@@ -68,7 +68,7 @@ type Query struct {
 	// a caller that is not to keep a processor for long. A piece takes some ms at most.
 	Pause func()
 
-	// Grow is asked while a table is brought up to date, under no lock, whether it may take
+	// Grow is asked while a table is brought up to date or points are made, under no lock, whether that may take
 	// about so many bytes. If not, Refresh stops. Nil is always yes.
 	Grow func(bytes int64) bool
 }
@@ -317,6 +317,9 @@ type RankQuery struct {
 	Filter    Filter
 	Window    Window
 	LassoRank bool // the older formula: success rate × 1000/(1000+average) × log10(calls)
+
+	Pause func()                 // as in [Query]
+	Grow  func(bytes int64) bool // as in [Query]; when it refuses there is no ranking
 }
 
 // Point is the figures of one step.

@@ -17,11 +17,19 @@ const (
 // for, latency is standardised: a provider that is given the slow methods is not
 // slower for it.
 func (s *Store) Rank(q RankQuery) []RankRow {
-	t := s.NewTable(Query{Filter: q.Filter, By: []Dim{ChainDim, ProviderDim}, Window: q.Window, Providers: true})
-	t.Refresh()
+	t := s.NewTable(Query{Filter: q.Filter, By: []Dim{ChainDim, ProviderDim}, Window: q.Window, Providers: true, Pause: q.Pause, Grow: q.Grow})
+	if t.Refresh(); t.Stopped() {
+		return nil
+	}
 	standard := make(map[string]float64)
 	if len(q.Filter[MethodDim]) == 0 {
+		if grow, size := q.Grow, t.Size(); grow != nil {
+			q.Grow = func(bytes int64) bool { return grow(size + bytes) }
+		}
 		standard = s.standardLatencies(q)
+	}
+	if q.Grow != nil && !q.Grow(0) {
+		return nil
 	}
 	severalChains := len(q.Filter[ChainDim]) != 1
 	var list []RankRow
@@ -125,7 +133,7 @@ func wilsonLower(p, n float64) float64 {
 func (s *Store) standardLatencies(q RankQuery) map[string]float64 {
 	f := q.Filter
 	f[ProviderDim] = nil // the chain's averages are over all providers
-	t := s.NewTable(Query{Filter: f, By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: q.Window})
+	t := s.NewTable(Query{Filter: f, By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: q.Window, Pause: q.Pause, Grow: q.Grow})
 	t.Refresh()
 	type mean struct{ sum, n float64 }
 	byMethod, byChain := make(map[[2]string]mean), make(map[string]mean)

@@ -66,6 +66,7 @@ type Store struct {
 
 	revision atomic.Uint64
 	advanced atomic.Int64 // the second everything is settled up to
+	settling sync.Mutex   // held by who settles it
 	shards   [numShards]shard
 	lastRead [NumWindows]atomic.Int64 // second
 
@@ -201,9 +202,15 @@ func (s *Store) Revision() uint64 {
 	return s.revision.Load()
 }
 
-// advance settles all shards up to a second. Concurrent callers repeat each
-// other's walk, which finds nothing left to do.
+// advance settles all shards up to a second. One caller does it while the others wait:
+// many readers that come with a new second would otherwise queue at every shard, and
+// posts behind them.
 func (s *Store) advance(second int64) {
+	if s.advanced.Load() >= second {
+		return
+	}
+	s.settling.Lock()
+	defer s.settling.Unlock()
 	if s.advanced.Load() >= second {
 		return
 	}
@@ -219,12 +226,7 @@ func (s *Store) advance(second int64) {
 			s.dropProfile(p)
 		}
 	}
-	for {
-		old := s.advanced.Load()
-		if old >= second || s.advanced.CompareAndSwap(old, second) {
-			return
-		}
-	}
+	s.advanced.Store(second)
 }
 
 // Tick closes a sequence: cells that changed are packed and stamped with it,

@@ -30,8 +30,9 @@ type Table struct {
 	enrolled int  // series in members
 	stopped  bool // Grow said no
 
-	dirty   []*group // to be summed
-	key     []byte   // of a group, in the making
+	dirty   []*group  // to be summed
+	fresh   []*series // of a shard, see collect
+	key     []byte    // of a group, in the making
 	part    cell
 	percent [4]Micros
 }
@@ -89,6 +90,29 @@ func (t *Table) Size() int64 {
 	return int64(t.enrolled)*memberSize + int64(len(t.groups))*groupSize
 }
 
+// least is a size that the table will not be below once it is up to date, as far as that can
+// be told before: 0 when its filter leaves open how many series there are.
+func (t *Table) least() int64 {
+	for d, values := range t.query.Filter {
+		if len(values) > 0 && Dim(d) != ProfileDim {
+			return 0
+		}
+	}
+	names := t.query.Filter[ProfileDim]
+	if len(names) == 0 {
+		return t.store.seriesCount.Load() * memberSize
+	}
+	t.store.profilesMu.RLock()
+	defer t.store.profilesMu.RUnlock()
+	size := int64(0)
+	for _, name := range names {
+		if p := t.store.profiles[name]; p != nil {
+			size += p.series.Load() * memberSize
+		}
+	}
+	return size
+}
+
 // What a series of a table takes, and a group with its row, bytes, as TestTableSize measures
 
 const (
@@ -109,36 +133,9 @@ func (t *Table) Rows() []*Row {
 				t.byKey = append(t.byKey, g.row)
 			}
 		}
-		t.byKey = t.sorted(t.byKey)
+		slices.SortFunc(t.byKey, func(a, b *Row) int { return strings.Compare(a.Key, b.Key) })
 	}
 	return t.byKey
-}
-
-// sorted sorts rows by key, in pieces: there may be as many as there are series.
-func (t *Table) sorted(rows []*Row) []*Row {
-	const piece = 4096
-	for some := range slices.Chunk(rows, piece) {
-		t.pause()
-		slices.SortFunc(some, func(a, b *Row) int { return strings.Compare(a.Key, b.Key) })
-	}
-	merged := make([]*Row, 0, len(rows))
-	for width := piece; width < len(rows); width *= 2 {
-		merged = merged[:0]
-		for pair := range slices.Chunk(rows, 2*width) {
-			t.pause()
-			a, b := pair[:min(width, len(pair))], pair[min(width, len(pair)):]
-			for len(a) > 0 && len(b) > 0 {
-				if a[0].Key <= b[0].Key {
-					merged, a = append(merged, a[0]), a[1:]
-				} else {
-					merged, b = append(merged, b[0]), b[1:]
-				}
-			}
-			merged = append(append(merged, a...), b...)
-		}
-		rows, merged = merged, rows
-	}
-	return rows
 }
 
 // Refresh brings the table up to date. It returns the rows that differ from the
@@ -153,13 +150,18 @@ func (t *Table) Refresh() (changed []*Row, removed []string) {
 	if moves := t.previousMoves(now / 1000); revision == t.cursor && !moves {
 		return nil, nil
 	}
+	least := t.least()
 	for i := range s.shards {
-		t.pause()
-		t.collect(i, revision)
-		if t.query.Grow != nil && !t.query.Grow(t.Size()) {
+		if t.query.Grow != nil && !t.query.Grow(max(t.Size(), least)) {
 			t.stopped = true
 			return nil, nil
 		}
+		t.pause()
+		t.collect(i, revision)
+	}
+	if t.query.Grow != nil && !t.query.Grow(t.Size()) {
+		t.stopped = true
+		return nil, nil
 	}
 	t.pause()
 	freshReports := t.noteReports()
@@ -208,33 +210,19 @@ func (t *Table) pause() {
 	}
 }
 
-// collect marks the groups whose series have changed in a shard.
+// collect marks the groups whose series have changed in a shard. The shard is locked for
+// as long as it takes to list them; what they are members of is found after that.
 func (t *Table) collect(i int, revision uint64) {
 	sh := &t.store.shards[i]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if t.members[i] == nil || sh.structure > t.cursor || t.byNode() {
-		t.enroll(i, sh)
+	if t.members[i] == nil {
+		t.members[i] = make(map[*series][]*group)
 	}
-	for s := sh.newest; s != nil && s.revision > t.cursor; s = s.prev {
-		for _, g := range t.members[i][s] {
-			g.dirty = true
-		}
-	}
-	sh.read = max(sh.read, revision)
-}
-
-// enroll brings the members that are in a shard up to date. The caller holds the
-// shard's mutex.
-func (t *Table) enroll(i int, sh *shard) {
 	known := t.members[i]
-	if known == nil {
-		known = make(map[*series][]*group)
-		t.members[i] = known
-	}
 	before := len(known)
-	defer func() { t.enrolled += len(known) - before }()
-	if sh.structure > t.cursor {
+	t.fresh = t.fresh[:0]
+	sh.mu.Lock()
+	structure := sh.structure > t.cursor
+	if structure {
 		for s, groups := range known {
 			if s.gone {
 				delete(known, s)
@@ -246,18 +234,25 @@ func (t *Table) enroll(i int, sh *shard) {
 	}
 	// New series are at the end of the list: they came after the cursor.
 	for s := sh.newest; s != nil && s.revision > t.cursor; s = s.prev {
-		switch {
-		case !t.byNode():
-			if known[s] == nil {
-				if g := t.groupOf(s, ""); g != nil {
-					known[s] = []*group{g}
-					g.add(s)
-				}
-			}
-		default:
+		if t.fresh = append(t.fresh, s); t.byNode() {
 			t.enrollNodes(known, s)
 		}
 	}
+	sh.read = max(sh.read, revision)
+	sh.mu.Unlock()
+	for _, s := range t.fresh {
+		if structure && known[s] == nil && !t.byNode() {
+			if g := t.groupOf(s, ""); g != nil {
+				known[s] = []*group{g}
+				g.add(s)
+			}
+		}
+		for _, g := range known[s] {
+			g.dirty = true
+		}
+	}
+	clear(t.fresh) // series that are gone are not kept
+	t.enrolled += len(known) - before
 }
 
 // byNode reports whether it matters for the table which nodes counted a series.
