@@ -3,7 +3,6 @@ package httpapi
 // newAttentionSource lists what is wrong, worst first.
 func newAttentionSource(a *API, p *params) source {
 	attention := a.store.NewAttention(p.filter, p.window)
-	attention.PauseBy(p.pause)
 	c := listed(p, func(c *collection) meta {
 		at, alarms := attention.Refresh()
 		for i := range alarms {
@@ -31,6 +30,7 @@ func newAttentionSource(a *API, p *params) source {
 		judged := attention.Judged()
 		return meta{Meta: at, judged: &judged}
 	})
+	attention.Within(p.pause, c.tables.is)
 	c.ordered = true
 	return c
 }

@@ -17,6 +17,7 @@ type collection struct {
 	list   func(c *collection) meta // fills rows
 	params *params
 	size   share
+	tables share // of the store, that rows are made of
 
 	rows    []*record // as of the last refresh, sorted and cut
 	spare   []*record
@@ -46,7 +47,7 @@ func (c *collection) add(key string) *record {
 	return r
 }
 
-func (c *collection) lease(l *lease) { c.size.lease = l }
+func (c *collection) lease(l *lease) { c.size.lease, c.tables.lease = l, l }
 
 // clear empties the rows and keeps their memory.
 func (c *collection) clear() {
@@ -109,7 +110,10 @@ func appendChange(dst []byte, upsert []*record, removed []string, fields []strin
 // and keeps the first limit. It reports whether any were cut.
 func arrange(rows, spare *[]*record, p *params, ordered bool) (cut bool) {
 	if p.sort != "" {
-		sortBy(*rows, p.sort, p.descend)
+		slices.SortStableFunc(*rows, func(a, b *record) int {
+			c := compareValues(a.find(p.sort), b.find(p.sort), p.descend)
+			return cmp.Or(c, strings.Compare(a.key, b.key))
+		})
 	} else if !ordered {
 		slices.SortFunc(*rows, func(a, b *record) int { return strings.Compare(a.key, b.key) })
 	}
@@ -121,55 +125,23 @@ func arrange(rows, spare *[]*record, p *params, ordered bool) (cut bool) {
 	return true
 }
 
-// sortBy sorts rows by a column, and what is equal by key.
-func sortBy(rows []*record, column string, descend bool) {
-	type valued struct {
-		row *record
-		sortValue
-	}
-	list := make([]valued, len(rows))
-	for i, r := range rows {
-		list[i] = valued{r, sortValueOf(r.find(column))}
-	}
-	slices.SortFunc(list, func(a, b valued) int {
-		return cmp.Or(a.compare(&b.sortValue, descend), strings.Compare(a.row.key, b.row.key))
-	})
-	for i := range list {
-		rows[i] = list[i].row
-	}
-}
-
-// sortValue is a JSON value that rows are sorted by. It is read once: there may be as many
-// rows as series.
-type sortValue struct {
-	text     []byte // nil: null
-	number   float64
-	isNumber bool
-}
-
-func sortValueOf(v []byte) (s sortValue) {
-	if absent(v) {
-		return s
-	}
-	s.text = v
-	n, err := strconv.ParseFloat(string(v), 64)
-	s.number, s.isNumber = n, err == nil
-	return s
-}
-
-// compare puts null last either way, numbers by size, all else by its text.
-func (s *sortValue) compare(o *sortValue, descend bool) (order int) {
+// compareValues compares two JSON values: null comes last either way, numbers go
+// by size, all else by its text.
+func compareValues(a, b []byte, descend bool) int {
+	absentA, absentB := absent(a), absent(b)
 	switch {
-	case s.text == nil && o.text == nil:
+	case absentA && absentB:
 		return 0
-	case s.text == nil:
+	case absentA:
 		return 1
-	case o.text == nil:
+	case absentB:
 		return -1
-	case s.isNumber && o.isNumber:
-		order = cmp.Compare(s.number, o.number)
-	default:
-		order = bytes.Compare(s.text, o.text)
+	}
+	x, errX := strconv.ParseFloat(string(a), 64)
+	y, errY := strconv.ParseFloat(string(b), 64)
+	order := bytes.Compare(a, b)
+	if errX == nil && errY == nil {
+		order = cmp.Compare(x, y)
 	}
 	if descend {
 		return -order

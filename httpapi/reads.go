@@ -100,7 +100,7 @@ func (l *lease) fit() bool {
 	}
 	if l.need > wideRead && !l.turn && !l.settled {
 		if l.turn = l.reads.turn(); !l.turn {
-			l.err = overloadedReads("wide reads are being answered, as many as may be at a time")
+			l.err = overloadedReads("wide reads are being answered, as many as may be at a time", time.Second)
 			return false
 		}
 		l.began = time.Now()
@@ -108,7 +108,7 @@ func (l *lease) fit() bool {
 	if more := (l.need-l.held)/readGrain*readGrain + readGrain; l.held+more <= l.most() && l.reads.take(more, l.most(), l.turn) {
 		l.held += more
 	} else {
-		l.err = overloadedReads("reads take as much memory as they may (--read-memory); ask for less, by filters or fewer topics")
+		l.err = overloadedReads(tooMuch, time.Second)
 	}
 	return l.err == nil
 }
@@ -217,9 +217,11 @@ func (b *reads) give(bytes int64) {
 	}
 }
 
-func overloadedReads(detail string) error {
+const tooMuch = "reads take as much memory as they may (--read-memory); ask for less, by filters or fewer topics"
+
+func overloadedReads(detail string, retryAfter time.Duration) error {
 	p := newProblem("overloaded", detail)
-	p.retryAfter = time.Second
+	p.retryAfter = retryAfter
 	return p
 }
 

@@ -52,15 +52,24 @@ func topics(list ...string) string {
 func TestReadsAreBounded(t *testing.T) {
 	n := newTestNode(t, func(o *httpapi.Options) { o.ReadMemory = 8 << 20 })
 	n.series(0, 5000)
+	for from := 0; from < 5000; from += 1000 {
+		var lines []string
+		for i := range 1000 {
+			lines = append(lines, decision("c", fmt.Sprint("p", from+i), `,"profile":"many"`))
+		}
+		n.post(http.StatusAccepted, lines...)
+	}
 	var wide []string
 	for i := range 10 {
 		wide = append(wide, fmt.Sprint("stats?by=method&window=", []string{"1m", "5m", "15m", "1h", "10s"}[i%5], "&limit=", 9000-i))
 	}
 	var group sync.WaitGroup
-	for i, path := range []string{
+	paths := []string{
 		"/api/v1/stats?by=method&limit=9000", "/api/v1/stats?by=method&limit=9000&format=csv", "/api/v1/stats?by=method&limit=9000&format=table",
 		"/api/v1/stats?by=method&limit=10&sort=-p95_latency_ms", topics(wide...), "/api/v1/stats?by=method&limit=9000&format=ndjson&watch=1",
-	} {
+		"/api/v1/rank?chain=c", "/api/v1/attention?profile=many", "/api/v1/series?by=method&metric=total_calls", "/api/v1/histogram?by=method",
+	}
+	for i, path := range paths {
 		group.Go(func() {
 			for range 2 {
 				req, err := http.NewRequest(http.MethodGet, n.server.URL+path, nil)
@@ -75,7 +84,7 @@ func TestReadsAreBounded(t *testing.T) {
 				}
 				body, err := io.ReadAll(io.LimitReader(resp.Body, 10_000)) // a stream would not end
 				_ = resp.Body.Close()
-				if status, head := resp.StatusCode, resp.Header; err != nil || status != http.StatusServiceUnavailable || head.Get("Retry-After") != "1" || !strings.Contains(string(body), "overloaded") {
+				if status, head := resp.StatusCode, resp.Header; err != nil || status != http.StatusServiceUnavailable || !slices.Contains([]string{"1", "5"}, head.Get("Retry-After")) || !strings.Contains(string(body), "overloaded") {
 					t.Errorf("%.60s… (%d) is answered with %d %v %.200s", path, i, status, head, body)
 				}
 			}
@@ -88,10 +97,45 @@ func TestReadsAreBounded(t *testing.T) {
 		n.post(http.StatusAccepted, decision("c", "p1", ""))
 	}
 	group.Wait()
+	for _, path := range paths { // alone each is still too much
+		if status, _, body := n.get(path); status != http.StatusServiceUnavailable || !strings.Contains(string(body), "--read-memory") {
+			t.Errorf("%.60s… is answered with %d %.200s", path, status, body)
+		}
+	}
 	r := n.open("/api/v1/providers?format=sse&max_frames=2", "")
 	r.until(t, "the end of a small stream", func(e event) bool { return e.name == "bye" })
 	r.close()
 	n.eventually("the view is not refused", func() bool { return n.readMemory() < 1<<20 }) // a small view is kept for a while
+}
+
+// TestRefusedIsNotTriedAgain: a stream for which there is no memory is not computed again for
+// each who asks.
+func TestRefusedIsNotTriedAgain(t *testing.T) {
+	n := newTestNode(t, func(o *httpapi.Options) { o.ReadMemory = 4 << 20 })
+	n.series(0, 5000)
+	computed := func() string {
+		_, _, text := n.get("/metrics")
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "remuda_frames_computed_total") {
+				return line
+			}
+		}
+		t.Fatal("no remuda_frames_computed_total")
+		return ""
+	}
+	path := topics("stats?by=method&limit=9000", "stats?by=method&limit=8000")
+	if status, _, _ := n.get(path); status != http.StatusServiceUnavailable {
+		t.Fatal(status)
+	}
+	before := computed()
+	for range 20 {
+		if status, head, _ := n.get(path); status != http.StatusServiceUnavailable || head.Get("Retry-After") != "5" {
+			t.Fatal(status, head)
+		}
+	}
+	if after := computed(); after != before {
+		t.Errorf("%sis now %s", before, after)
+	}
 }
 
 // TestStreamOutgrows: a stream for whose rows there is no memory any more ends, and says so.

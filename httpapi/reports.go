@@ -193,7 +193,8 @@ func newRankSource(a *API, p *params) source {
 	c := listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		now := a.store.Now()
-		for _, row := range a.store.Rank(store.RankQuery{Filter: p.filter, Window: p.window, LassoRank: p.lassoRank}) {
+		defer c.tables.is(0) // they are not kept
+		for _, row := range a.store.Rank(store.RankQuery{Filter: p.filter, Window: p.window, LassoRank: p.lassoRank, Pause: p.pause, Grow: c.tables.is}) {
 			r := c.add(row.Key)
 			r.text("chain", row.Chain)
 			r.text("provider_id", row.ProviderID)

@@ -167,11 +167,13 @@ func newSeriesSource(a *API, p *params) source {
 	q := p.chartQuery()
 	return &chartSource{params: p, member: "series", list: func(c *chartSource) meta {
 		m := plainMeta(a, p)
+		q.Grow = c.size.is
 		groups, step := a.store.Series(q, p.step)
+		kept := c.size.size
 		points := 0
 		for i := range groups {
 			g := &groups[i]
-			if points += len(g.Points) * len(p.metrics); points > maxSeriesPoints || i >= p.limit {
+			if points += len(g.Points) * len(p.metrics); points > maxSeriesPoints || i >= p.limit || !c.size.is(kept+int64(points)*pointSize) {
 				m.truncated = true
 				break
 			}
@@ -241,7 +243,9 @@ func newHistogramSource(a *API, p *params) source {
 	q := p.chartQuery()
 	return &chartSource{params: p, member: "histograms", list: func(c *chartSource) meta {
 		m := plainMeta(a, p)
+		q.Grow = c.size.is
 		groups, step := a.store.Histogram(q, p.step)
+		kept := c.size.size
 		buckets := 0
 		for i := range groups {
 			g := &groups[i]
@@ -261,7 +265,7 @@ func newHistogramSource(a *API, p *params) source {
 				line.at = append(line.at, at.At)
 				line.points = append(line.points, append(b, ']', ']'))
 			}
-			if buckets > maxSeriesPoints || i >= p.limit {
+			if buckets > maxSeriesPoints || i >= p.limit || !c.size.is(kept+int64(buckets)*pointSize) {
 				m.truncated = true
 				break
 			}

@@ -48,6 +48,10 @@ type subscriber struct {
 	seat                     atomic.Pointer[seat] // of a stream that has taken its connection over
 }
 
+// refusedFor is for how long a view for which there was no memory is not tried again: to find
+// that out takes as much work as to have it.
+const refusedFor = 5 * time.Second
+
 func newStreams(a *API) (*streams, error) {
 	s := &streams{
 		api: a, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
@@ -112,7 +116,11 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.views[key]
-	if v != nil && v.refused.Load() {
+	switch {
+	case v == nil || v.refused.Load() == 0:
+	case time.Since(time.Unix(0, v.refused.Load())) < refusedFor:
+		return nil, overloadedReads(tooMuch, refusedFor)
+	default:
 		v = nil // those who read it are told
 	}
 	switch {

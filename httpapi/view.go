@@ -28,7 +28,7 @@ type view struct {
 	source   source
 	lease    *lease // of all that is below
 	frames   share
-	refused  atomic.Bool // there is no memory for it
+	refused  atomic.Int64 // when it was found that there is no memory for it, ns since the epoch
 	instance uint64
 	slot     int64    // the multiple of the interval that the newest frame belongs to
 	meta     []byte   // `"meta":{…}` of the newest frame
@@ -174,7 +174,7 @@ func (v *view) prepare(now time.Time, incarnation uint64) error {
 
 // giveUp lets go of all that a view holds for which there is no memory.
 func (v *view) giveUp() error {
-	v.refused.Store(true)
+	v.refused.CompareAndSwap(0, time.Now().UnixNano())
 	v.source, v.deltas, v.snapshot = nil, nil, nil
 	v.lease.end()
 	return v.lease.err
@@ -201,7 +201,7 @@ func (v *view) sum(list []*frame) (bytes int) {
 
 // compute makes the next frame.
 func (v *view) compute(slot int64, incarnation uint64) {
-	if v.refused.Load() {
+	if v.refused.Load() != 0 {
 		return
 	}
 	v.slot = slot
