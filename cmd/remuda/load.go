@@ -37,6 +37,8 @@ type loadCommand struct {
 	Invalid     float64       `default:"0" help:"Percent of the lines that must be refused."`
 	OutageEvery time.Duration `help:"How often one provider fails altogether (default: never)."`
 	OutageFor   time.Duration `default:"5s" help:"For how long it fails."`
+	WideReaders int           `default:"0" help:"Readers that ask for answers of thousands of rows and streams of 100 topics, in every second phase: the report tells posts without them from posts beside them."`
+	WideEvery   time.Duration `default:"10s" help:"Length of a phase."`
 	Profile     string        `help:"Profile of the events (default: one of this run alone)."`
 	Seed        uint64        `default:"1" help:"Seed of the events."`
 	NodeFlags   []string      `name:"node-flag" sep:"none" help:"A flag for the nodes that are started, such as --node-flag=--tick=200ms."`
@@ -125,6 +127,7 @@ func (c *loadCommand) plan() (load.Plan, error) {
 	p.Connections, p.Providers, p.Regions = c.Connections, c.Providers, c.Regions
 	p.ErrorPct, p.FailoverPct, p.RepeatPct, p.InvalidPct = c.Errors, c.Failovers, c.Repeats, c.Invalid
 	p.OutageEvery, p.OutageFor = c.OutageEvery, c.OutageFor
+	p.WideReaders, p.WideEvery = c.WideReaders, c.WideEvery
 	p.Profile, p.Seed, p.NodeFlags = c.Profile, c.Seed, c.NodeFlags
 	return p, nil
 }

@@ -93,6 +93,27 @@ func TestClosedLoop(t *testing.T) {
 	}
 }
 
+// TestWideReaders: posts beside wide readers and without them are told apart, and what the
+// readers were answered is told.
+func TestWideReaders(t *testing.T) {
+	p := small(startTestNode(t, nil))
+	p.Viewers, p.Rate, p.Duration, p.WideReaders, p.WideEvery = 0, 1000, 6*time.Second, 2, 2*time.Second
+	r, err := Run(context.Background(), p, Options{})
+	if err != nil || !r.OK() {
+		t.Fatalf("%s %v", r, err)
+	}
+	if w := r.Wide; w.Readers != 2 || w.WithoutP50 <= 0 || w.BesideP99 <= 0 || w.Answers["answers 200"] == 0 || w.Answers["streams 200"] != 1 {
+		t.Errorf("%+v", w)
+	}
+	if !strings.Contains(r.String(), "without the 2 wide readers p50 ") {
+		t.Errorf("%s", r)
+	}
+	p.WideEvery = time.Millisecond
+	if _, err := Run(context.Background(), p, Options{}); err == nil {
+		t.Error("phases of a millisecond")
+	}
+}
+
 // TestLies: a node that says it took what it did not is found out.
 func TestLies(t *testing.T) {
 	before := settleTime

@@ -37,7 +37,9 @@ type Plan struct {
 	OutageFor   time.Duration // and for how long
 	Profile     string        // default one of this run alone
 	Seed        uint64
-	NodeFlags   []string // more flags of the nodes that are started
+	WideReaders int           // that ask for as much as they can, in every second phase; see wideReaders
+	WideEvery   time.Duration // length of a phase; default 10 s
+	NodeFlags   []string      // more flags of the nodes that are started
 }
 
 // maxDuration is how long a run may be: what nodes counted is read over the window
@@ -81,6 +83,8 @@ func (p *Plan) complete() error {
 		return fmt.Errorf("a duration from 1s to %v", maxDuration)
 	case p.Viewers < 0 || p.Views < 0 || p.Series < 0 || p.Providers < 0 || p.Regions < 0 || p.Batch < 0 || p.Connections < 0:
 		return errors.New("numbers cannot be negative")
+	case p.WideReaders < 0 || p.WideReaders > 0 && p.WideEvery != 0 && p.WideEvery < 2*wideRest:
+		return fmt.Errorf("wide readers that come for %v or longer", 2*wideRest)
 	case p.Views > maxViews:
 		return fmt.Errorf("at most %d different queries", maxViews)
 	case p.Batch > maxBatch:
@@ -99,6 +103,7 @@ func (p *Plan) complete() error {
 	defaultTo(&p.Connections, 2)
 	defaultTo(&p.Interval, 200*time.Millisecond)
 	defaultTo(&p.Views, 1)
+	defaultTo(&p.WideEvery, 10*time.Second)
 	if p.Batch == 0 {
 		p.Batch = min(max(p.Rate/p.nodes()/10, 1), 1000)
 		if p.Closed {

@@ -29,6 +29,7 @@ type account struct {
 	doubtful  []sums // of what was sent and never answered
 	batches   []posted
 	accept    histogram
+	phases    [2]histogram // of accept: without wide readers, and beside them
 	firstSent time.Time
 	lastSent  time.Time
 
@@ -93,12 +94,12 @@ func (r *run) pace(ctx context.Context, node int, next *atomic.Uint64, began tim
 		}
 		// The batch under way is answered even when the run is interrupted.
 		a, err := p.post(context.WithoutCancel(ctx), body)
-		account.settle(a, err, intended, plan.Batch, repeated, invalid, expected)
+		account.settle(a, err, intended, plan.Batch, repeated, invalid, expected, plan.beside(since))
 	}
 }
 
 // settle enters the end of a batch.
-func (c *account) settle(a answer, err error, intended time.Time, good, repeated, invalid int, expected []sums) {
+func (c *account) settle(a answer, err error, intended time.Time, good, repeated, invalid int, expected []sums, phase int) {
 	now := time.Now()
 	lines := uint64(good + repeated + invalid)
 	if errors.Is(err, errUnsent) {
@@ -128,6 +129,9 @@ func (c *account) settle(a answer, err error, intended time.Time, good, repeated
 	c.duplicates.Add(uint64(a.Duplicates))
 	c.rejected.Add(uint64(a.Rejected))
 	c.accept.add(now.Sub(intended), 1)
+	if phase >= 0 {
+		c.phases[phase].add(now.Sub(intended), 1)
+	}
 	if a.Accepted > 0 {
 		addAll(c.expected, expected)
 		c.batches = append(c.batches, posted{intended, uint64(a.Accepted)})

@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ type Report struct {
 	AcceptP90 float64 `json:"accept_p90_ms"`
 	AcceptP99 float64 `json:"accept_p99_ms"`
 	AcceptMax float64 `json:"accept_max_ms"`
+
+	// With wide readers: of posts without them and beside them, and what they were answered.
+	Wide *WideReport `json:"wide_readers,omitempty"`
 
 	Viewers         int      `json:"viewers"`
 	ViewerP50       *float64 `json:"viewer_p50_ms"` // null without viewers
@@ -54,6 +58,16 @@ type Report struct {
 
 	accept, wait histogram
 	took         time.Duration
+}
+
+// WideReport is what became of wide readers, and of posts beside them.
+type WideReport struct {
+	Readers    int               `json:"readers"`
+	WithoutP50 float64           `json:"accept_without_p50_ms"`
+	WithoutP99 float64           `json:"accept_without_p99_ms"`
+	BesideP50  float64           `json:"accept_beside_p50_ms"`
+	BesideP99  float64           `json:"accept_beside_p99_ms"`
+	Answers    map[string]uint64 `json:"answers"` // by kind and status
 }
 
 // NodeReport is one node's part of a report.
@@ -132,6 +146,9 @@ func (r *run) report(counts []map[string]sums, before, after []usage, silent []e
 	out.AcceptP50, out.AcceptP90, out.AcceptP99 = inMillis(out.accept.quantile(0.5)), inMillis(out.accept.quantile(0.9)), inMillis(out.accept.quantile(0.99))
 	out.AcceptMax = inMillis(out.accept.max)
 
+	if p.WideReaders > 0 {
+		out.Wide = r.wideReport()
+	}
 	slices.SortFunc(batches, func(a, b posted) int { return a.intended.Compare(b.intended) })
 	for i, v := range r.viewers {
 		out.Missed += v.waits(&out.wait, batches)
@@ -183,6 +200,22 @@ func (r *run) nodeReport(i int, before, after usage, samples [][]usage, took tim
 	return n
 }
 
+func (r *run) wideReport() *WideReport {
+	var phases [2]histogram
+	for _, a := range r.accounts {
+		for i := range phases {
+			phases[i].merge(&a.phases[i])
+		}
+	}
+	at := func(phase int, q float64) float64 { return inMillis(phases[phase].quantile(q)) }
+	r.wide.mu.Lock()
+	defer r.wide.mu.Unlock()
+	return &WideReport{
+		Readers: r.plan.WideReaders, WithoutP50: at(0, 0.5), WithoutP99: at(0, 0.99), BesideP50: at(1, 0.5), BesideP99: at(1, 0.99),
+		Answers: r.wide.answers,
+	}
+}
+
 func inMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // Print writes the report for eyes.
@@ -207,6 +240,12 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "events    %s/s %s\n", thousands(uint64(r.AchievedRate+0.5)), intended)
 	fmt.Fprintf(&b, "accept    p50 %s  p90 %s  p99 %s  max %s ms, from the intended time\n",
 		millis(r.accept.quantile(0.5)), millis(r.accept.quantile(0.9)), millis(r.accept.quantile(0.99)), millis(r.accept.max))
+	if w := r.Wide; w != nil {
+		fmt.Fprintf(&b, "          without the %d wide readers p50 %.1f  p99 %.1f, beside them p50 %.1f  p99 %.1f ms\n", w.Readers, w.WithoutP50, w.WithoutP99, w.BesideP50, w.BesideP99)
+		for _, kind := range slices.Sorted(maps.Keys(w.Answers)) {
+			fmt.Fprintf(&b, "          %s: %s\n", kind, thousands(w.Answers[kind]))
+		}
+	}
 	if r.Viewers > 0 {
 		fmt.Fprintf(&b, "viewers   p50 %s  p90 %s  p99 %s  max %s ms, from the intended time to each viewer\n",
 			millis(r.wait.quantile(0.5)), millis(r.wait.quantile(0.9)), millis(r.wait.quantile(0.99)), millis(r.wait.max))

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type run struct {
 	nodes    []*node
 	accounts []*account // by node
 	viewers  []*viewer
+	wide     wideReaders
 	began    time.Time
 }
 
@@ -52,7 +54,8 @@ func Run(ctx context.Context, plan Plan, o Options) (*Report, error) {
 	if err := plan.complete(); err != nil {
 		return nil, PlanError{fmt.Errorf("a load wants %w", err)}
 	}
-	r := &run{plan: plan, options: o}
+	r := &run{plan: plan, options: o, wide: wideReaders{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: plan.WideReaders}}, answers: make(map[string]uint64)}}
+	defer r.wide.client.CloseIdleConnections()
 	var err error
 	if len(plan.URLs) > 0 {
 		r.nodes, err = knownNodes(plan.URLs)
@@ -105,9 +108,14 @@ func (r *run) carryOut(ctx context.Context) (*Report, error) {
 			posting.Go(func() { r.pace(ctx, i, next, r.began) })
 		}
 	}
+	reading, leave := context.WithCancel(ctx)
+	var wide sync.WaitGroup
+	wide.Go(func() { r.wide.come(reading, r) })
 	done := make(chan struct{})
 	go func() {
 		posting.Wait()
+		leave()
+		wide.Wait()
 		close(done)
 	}()
 	samples := r.watch(ctx, done)
