@@ -15,20 +15,17 @@ import (
 
 // ingestStats is what the node's own exposition says about bodies of events.
 type ingestStats struct {
-	requests, bytes atomic.Uint64
-	nanos           atomic.Uint64 // time in Ingest
+	requests atomic.Uint64
+	nanos    atomic.Uint64 // time in Ingest
 
 	mu       sync.Mutex
 	rejected map[string]uint64 // events by code
 	failed   map[string]uint64 // bodies by code
 }
 
-func (s *ingestStats) note(r *store.Receipt, err error, length int64, took time.Duration) {
+func (s *ingestStats) note(r *store.Receipt, err error, took time.Duration) {
 	s.requests.Add(1)
 	s.nanos.Add(uint64(took))
-	if length > 0 {
-		s.bytes.Add(uint64(length))
-	}
 	if err == nil && r.Rejected == 0 {
 		return
 	}
@@ -106,7 +103,7 @@ func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
 	r.Body = postBody{r.Body.(sentBody), a.posts}
 	began := time.Now()
 	receipt, err := a.ingester.Ingest(r, strict)
-	a.ingest.note(&receipt, err, r.ContentLength, time.Since(began))
+	a.ingest.note(&receipt, err, time.Since(began))
 	a.refused.note(a.log, a.store, &receipt, err)
 	switch {
 	case err != nil && a.posts.context.Err() != nil:

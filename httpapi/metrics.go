@@ -40,7 +40,7 @@ func newMetrics(a *API) http.Handler {
 		"remuda_events_rejected_total":          {"Events refused.", []string{"code"}},
 		"remuda_ingest_requests_total":          {"Bodies of events received.", nil},
 		"remuda_ingest_refused_bodies_total":    {"Bodies refused as a whole.", []string{"code"}},
-		"remuda_ingest_bytes_total":             {"Bytes of bodies of events of announced length, as sent.", nil},
+		"remuda_ingest_bytes_total":             {"Bytes of bodies of events, as they came.", nil},
 		"remuda_ingest_seconds_total":           {"Time spent on bodies of events.", nil},
 		"remuda_ingest_bytes_in_flight":         {"Bytes that bodies hold.", nil},
 		"remuda_ingest_bodies_waiting":          {"Bodies that wait for their turn.", nil},
@@ -138,7 +138,7 @@ func (e *exposition) Collect(ch chan<- prometheus.Metric) {
 	}
 	inFlight, _ := a.ingester.InFlight()
 	counter("remuda_ingest_requests_total", float64(a.ingest.requests.Load()))
-	counter("remuda_ingest_bytes_total", float64(a.ingest.bytes.Load()))
+	counter("remuda_ingest_bytes_total", float64(a.posts.received()))
 	counter("remuda_ingest_seconds_total", float64(a.ingest.nanos.Load())/1e9)
 	gauge("remuda_ingest_bytes_in_flight", float64(inFlight))
 	waiting, _ := a.ingester.Waiting()

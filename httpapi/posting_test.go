@@ -191,6 +191,16 @@ func TestSlowPosts(t *testing.T) {
 	if _, err := in.ReadByte(); err != io.EOF {
 		t.Error("it goes on:", err)
 	}
+	// What was announced and did not come is not counted, what came unannounced is.
+	chunked, err := http.Post(n.server.URL+"/api/v1/events", "application/x-ndjson", io.MultiReader(strings.NewReader(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunked.Body.Close()
+	_, _, text := n.get("/metrics")
+	if came := metric(t, text, "remuda_ingest_bytes_total"); came < float64(2*len(body)) || came > float64(2*len(body)+10) {
+		t.Errorf("%v bytes came, want twice %d and 10 at most", came, len(body))
+	}
 }
 
 // TestCloseEndsPosts: connections that were taken over end with the API, also when

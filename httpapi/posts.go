@@ -19,6 +19,7 @@ type posts struct {
 	none    chan struct{}          // closed when none is running any more; nil unless somebody waits
 	ending  bool                   // no connection waits for another post
 	closed  bool                   // no body is read any further
+	bytes   uint64                 // of bodies, as they came
 
 	context context.Context // ends when they are closed
 	cut     context.CancelFunc
@@ -101,6 +102,13 @@ func (p *posts) areEnding() bool {
 	return p.ending
 }
 
+// received is how many bytes of bodies have come.
+func (p *posts) received() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes
+}
+
 // postBody cannot be read any more once posts are closed.
 type postBody struct {
 	sentBody
@@ -111,6 +119,7 @@ func (b postBody) Read(into []byte) (int, error) {
 	n, err := b.sentBody.Read(into)
 	b.posts.mu.Lock()
 	defer b.posts.mu.Unlock()
+	b.posts.bytes += uint64(n)
 	if b.posts.closed {
 		return 0, os.ErrDeadlineExceeded
 	}
