@@ -29,6 +29,17 @@ func connectionsWithin(descriptors uint64, wanted int) int {
 	return int(max(descriptors, otherDescriptors+1) - otherDescriptors)
 }
 
+// connectionsWithMembers is the same where members have a listener of their own: as many
+// for them too, or else a quarter of all, so that strangers there take none of the rest.
+func connectionsWithMembers(descriptors uint64, wanted int) (clients, members int) {
+	all := connectionsWithin(descriptors, 2*wanted)
+	if all == 2*wanted {
+		return wanted, wanted
+	}
+	members = max(all/4, 1)
+	return max(min(wanted, all-members), 1), members
+}
+
 // limitListener accepts so many connections at a time; more wait in the kernel's
 // queue. Its connections are TCP connections in every respect but Close: streams write
 // to their sockets directly.

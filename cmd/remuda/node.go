@@ -140,7 +140,10 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err != nil {
 		return nil, fmt.Errorf("--http: %w", err)
 	}
-	connections := connectionsWithin(descriptorLimit(), f.MaxConnections)
+	connections, ofMembers := connectionsWithin(descriptorLimit(), f.MaxConnections), 0
+	if f.PeerHTTP != "" {
+		connections, ofMembers = connectionsWithMembers(descriptorLimit(), f.MaxConnections)
+	}
 	if connections < f.MaxConnections {
 		log.Warn("descriptors do not suffice for --max-connections; see ulimit -n, or LimitNOFILE",
 			"max_connections", f.MaxConnections, "descriptors", descriptorLimit(), "connections", connections)
@@ -151,7 +154,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		if err != nil {
 			return nil, fmt.Errorf("--peer-http: %w", err)
 		}
-		n.members = limit(members.(*net.TCPListener), f.MaxConnections)
+		n.members = limit(members.(*net.TCPListener), ofMembers)
 	}
 	if admin != "" {
 		if n.admin, err = net.Listen("tcp", admin); err != nil {
