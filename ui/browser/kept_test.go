@@ -168,7 +168,7 @@ func TestTitles(t *testing.T) {
 	p := openPage(t, n, "/?view=providers")
 	p.shows("a row", `document.querySelector('tbody a.row')`)
 	p.key("j", "i")
-	p.shows("all of a row", `document.querySelector('dialog[open]')?.innerText.includes('95th percentile of the latency of successes, ms: 5')`)
+	p.shows("all of a row", `document.querySelector('dialog[open]')?.innerText.includes('95th percentile of the latency of successes, ms: 5') && document.querySelector('dialog h2').innerText === 'p'`)
 	p.key("\x1b")
 	p.shows("nothing", `!document.querySelector('dialog[open]') && document.querySelector('#tip').hidden`)
 	touch := `(() => { const at = document.querySelector('tbody td[title*="95th"]'); at.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true, pointerType: 'touch' })); return document.querySelector('#tip').innerText; })()`

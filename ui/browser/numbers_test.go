@@ -186,7 +186,7 @@ func TestAged(t *testing.T) {
 // TestAbsence: — is no data, 0 is zero, and few calls say how few.
 func TestAbsence(t *testing.T) {
 	n := startNode(t)
-	n.post(decision("base", "few", "success", 12.5, ""), `{"type":"block","chain":"base","provider_id":"idle","height":7}`, decision("base", "failed", "error", 3, ""))
+	n.post(decision("base", "few", "success", 12.5, ""), `{"type":"block","chain":"base","provider_id":"idle","height":7}`, `{"type":"block","chain":"base","provider_id":"few","height":7}`, decision("base", "failed", "error", 3, ""))
 	p := openPage(t, n, "/")
 	p.shows("open circuits are not known when nobody reports any", `[...document.querySelectorAll('.tile .value')].at(-1)?.innerText === '—' && document.querySelector('.matrix td')`)
 	n.post(`{"type":"circuit","chain":"base","provider_id":"few","to":"closed"}`)
@@ -195,9 +195,9 @@ func TestAbsence(t *testing.T) {
 	p.shows("rows", `document.querySelectorAll('#table-providers tbody tr').length === 3`)
 	rows := p.table("providers")
 	for key, want := range map[string]map[string]string{
-		"base/few":    {"p95 ms": "12.5 n=1", "Calls": "1", "Lag": "—"},
+		"base/few":    {"p95 ms": "12.5 n=1", "Calls": "1", "Lag": "0"},
 		"base/idle":   {"Calls": "0", "Success %": "—", "p95 ms": "—", "Lag": "0", "Traffic %": "0.0"},
-		"base/failed": {"Success %": "0.00", "p95 ms": "—"},
+		"base/failed": {"Success %": "0.00", "p95 ms": "—", "Lag": "—"},
 	} {
 		for head, text := range want {
 			if got := rows[key][head][0]; got != text {

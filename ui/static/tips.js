@@ -54,6 +54,6 @@ export function facts() {
     const name = heads[i] ?? row.querySelector('h2, dt, .what')?.textContent?.trim() ?? '';
     found.push([name, titles.join('. ') || (cell.textContent?.replace(/\s+/g, ' ').trim() ?? '')]);
   });
-  const title = row.querySelector('th, h2, dt, .what')?.textContent?.replace(/\s+/g, ' ').trim() ?? '';
+  const title = /** @type {HTMLElement | null} */ (row.querySelector('th, h2, dt, .what'))?.innerText.replace(/\s+/g, ' ') ?? '';
   return { title, facts: found };
 }
