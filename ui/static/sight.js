@@ -3,9 +3,9 @@
 
 /** A table of more rows is large. */
 export const large = 100;
-const margin = 20; // rows
+const margin = 10; // rows
 /** The stretch that is drawn moves by so many rows. */
-const step = 10;
+const step = 8;
 /** Until the first row is there to be measured, px. */
 const guess = 27;
 
