@@ -99,5 +99,5 @@ func TestInput(t *testing.T) {
 		t.Fatal("no input was noticed")
 	}
 	slices.Sort(took)
-	t.Logf("from the key to the drawing: %d inputs, p50 %v, p95 %v ms", len(took), time.Duration(took[len(took)/2])*time.Millisecond, time.Duration(took[(len(took)*95-1)/100])*time.Millisecond)
+	t.Logf("from the key to the drawing: %d inputs, p50 %v, p95 %v", len(took), time.Duration(took[len(took)/2])*time.Millisecond, time.Duration(took[(len(took)*95-1)/100])*time.Millisecond)
 }
