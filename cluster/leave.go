@@ -23,8 +23,14 @@ func (c *Cluster) Leave(ctx context.Context) error {
 			patience = yieldTimeout
 		}
 		ctx, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		if !c.handedOver(ctx) {
+		var following sync.WaitGroup
+		if !yields {
+			following.Go(func() { c.follow(ctx) })
+		}
+		handed := c.handedOver(ctx)
+		cancel()
+		following.Wait()
+		if !handed {
 			c.log.Warn("some members may not have the last that was counted here")
 		}
 	}
@@ -35,6 +41,25 @@ func (c *Cluster) Leave(ctx context.Context) error {
 		return fmt.Errorf("leave the cluster: %w", err)
 	}
 	return nil
+}
+
+// follow takes what others tell until the context ends: nodes that end at the same time
+// wait for each other to have their last.
+func (c *Cluster) follow(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-c.mail.ready:
+			c.takeMail()
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		if c.work(ctx) != nil { // a rival is no reason to hurry, or to stay
+			return
+		}
+	}
 }
 
 // handedOver waits until every running member has all of this node's, and the rival

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -587,4 +588,33 @@ func TestLeave(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// TestLeaveTogether: of nodes that end at the same time each has its last taken by
+// those that are still there, and none says that it may be lost.
+func TestLeaveTogether(t *testing.T) {
+	var said syncBuffer
+	nodes := testCluster(t, 3, testOptions{logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	for _, n := range nodes {
+		n.count(5000, 800)
+		n.stop()
+		if err := <-n.ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	var leaving sync.WaitGroup
+	for _, n := range nodes {
+		leaving.Go(func() {
+			if err := n.Leave(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	leaving.Wait()
+	if strings.Contains(said.String(), "the last that was counted") {
+		t.Error(said.String())
+	}
+	if !slices.ContainsFunc(nodes, func(n *testNode) bool { return n.calls() == 15_000 }) {
+		t.Error("no node has all, the last that left neither")
+	}
 }

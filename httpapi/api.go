@@ -207,6 +207,13 @@ var anyHost = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": tru
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	guard(w.Header())
+	if r.Context().Value(spareKey{}) != nil {
+		w.Header().Set("Connection", "close")
+		if !anyHost[r.URL.Path] {
+			a.fail(w, r, newProblem("overloaded", "this node has as many connections as it may"))
+			return
+		}
+	}
 	if !a.options.AllowedHosts.Allow(r.Host) && !anyHost[r.URL.Path] {
 		a.fail(w, r, newProblem("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
 		return

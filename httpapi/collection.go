@@ -110,10 +110,7 @@ func appendChange(dst []byte, upsert []*record, removed []string, fields []strin
 // and keeps the first limit. It reports whether any were cut.
 func arrange(rows, spare *[]*record, p *params, ordered bool) (cut bool) {
 	if p.sort != "" {
-		slices.SortStableFunc(*rows, func(a, b *record) int {
-			c := compareValues(a.find(p.sort), b.find(p.sort), p.descend)
-			return cmp.Or(c, strings.Compare(a.key, b.key))
-		})
+		sortBy(*rows, p.sort, p.descend)
 	} else if !ordered {
 		slices.SortFunc(*rows, func(a, b *record) int { return strings.Compare(a.key, b.key) })
 	}
@@ -125,23 +122,55 @@ func arrange(rows, spare *[]*record, p *params, ordered bool) (cut bool) {
 	return true
 }
 
-// compareValues compares two JSON values: null comes last either way, numbers go
-// by size, all else by its text.
-func compareValues(a, b []byte, descend bool) int {
-	absentA, absentB := absent(a), absent(b)
-	switch {
-	case absentA && absentB:
-		return 0
-	case absentA:
-		return 1
-	case absentB:
-		return -1
+// sortBy sorts rows by a column, and what is equal by key.
+func sortBy(rows []*record, column string, descend bool) {
+	type valued struct {
+		row *record
+		sortValue
 	}
-	x, errX := strconv.ParseFloat(string(a), 64)
-	y, errY := strconv.ParseFloat(string(b), 64)
-	order := bytes.Compare(a, b)
-	if errX == nil && errY == nil {
-		order = cmp.Compare(x, y)
+	list := make([]valued, len(rows))
+	for i, r := range rows {
+		list[i] = valued{r, sortValueOf(r.find(column))}
+	}
+	slices.SortFunc(list, func(a, b valued) int {
+		return cmp.Or(a.compare(&b.sortValue, descend), strings.Compare(a.row.key, b.row.key))
+	})
+	for i := range list {
+		rows[i] = list[i].row
+	}
+}
+
+// sortValue is a JSON value that rows are sorted by. It is read once: there may be as many
+// rows as series.
+type sortValue struct {
+	text     []byte // nil: null
+	number   float64
+	isNumber bool
+}
+
+func sortValueOf(v []byte) (s sortValue) {
+	if absent(v) {
+		return s
+	}
+	s.text = v
+	n, err := strconv.ParseFloat(string(v), 64)
+	s.number, s.isNumber = n, err == nil
+	return s
+}
+
+// compare puts null last either way, numbers by size, all else by its text.
+func (s *sortValue) compare(o *sortValue, descend bool) (order int) {
+	switch {
+	case s.text == nil && o.text == nil:
+		return 0
+	case s.text == nil:
+		return 1
+	case o.text == nil:
+		return -1
+	case s.isNumber && o.isNumber:
+		order = cmp.Compare(s.number, o.number)
+	default:
+		order = bytes.Compare(s.text, o.text)
 	}
 	if descend {
 		return -order

@@ -24,9 +24,18 @@ type front struct {
 
 // Listener returns the listener that a server of the API is to accept from, which
 // accepts from l. The server closes it, and Close waits for its goroutines.
+//
+// A connection of l with a method Spare() bool that returns true is one beyond a bound. It
+// is for one answer, and that is 503 but for what machines ask of a node's health: so that
+// a node that is full is not taken for dead.
 func (a *API) Listener(l net.Listener) net.Listener {
 	a.front = &front{Listener: l, api: a, others: make(chan net.Conn), failed: make(chan error, 1), ended: make(chan struct{})}
 	return a.front
+}
+
+func isSpare(conn net.Conn) bool {
+	c, ok := conn.(interface{ Spare() bool })
+	return ok && c.Spare()
 }
 
 func (f *front) acceptAll() {
@@ -38,6 +47,10 @@ func (f *front) acceptAll() {
 		switch {
 		case err == nil:
 			pause = least
+			if isSpare(conn) {
+				f.running.Go(func() { f.giveBack(conn, nil) })
+				continue
+			}
 			p := newPoster(f.api, conn)
 			f.running.Go(p.begin)
 		case passing(err):

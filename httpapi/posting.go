@@ -81,7 +81,12 @@ func (a *API) takePost(w http.ResponseWriter, r *http.Request) bool {
 	p := newPoster(a, conn, read...)
 	p.request = r.WithContext(a.posts.context) // that of the server ends now
 	a.posts.begin(conn)
-	a.front.running.Go(func() { p.serve(func() bool { return p.post(r.ContentLength) }) })
+	a.front.running.Go(func() {
+		p.serve(func() bool {
+			defer p.knows(p.known) // the request is of this post alone
+			return p.post(r.ContentLength)
+		})
+	})
 	return true
 }
 

@@ -134,6 +134,25 @@ func (n *testNode) calls() (calls []any) {
 	return calls
 }
 
+// TestHeadsOfOthers: a connection that was the server's reads heads like the last of
+// others, and its own post is none of them.
+func TestHeadsOfOthers(t *testing.T) {
+	post := func(head string) string {
+		body := decision("c", "p", "") + "\n"
+		return fmt.Sprintf("POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s", head, len(body), body)
+	}
+	const others = "Accept: text/plain\r\nContent-Encoding: gzip\r\n"
+	n := newTestNode(t, nil)
+	want := n.talk([]string{post(others)}) // refused: it is not compressed
+	got := n.talk([]string{"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", post(""), post(others), post("")})
+	if len(got) != 4 || !strings.Contains(got[1], "202 Accepted") || got[3] != got[1] {
+		t.Fatal(got)
+	}
+	if diff := cmp.Diff(want[0], got[2]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestConnectionsGoBack: a client that posts and reads by turns does so over one
 // connection.
 func TestConnectionsGoBack(t *testing.T) {

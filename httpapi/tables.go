@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"math"
 	"slices"
+	"strings"
 
 	"remuda/store"
 )
@@ -198,16 +200,21 @@ func (t *tableSource) arranged() []*store.Row {
 // of what is encoded for it.
 func (t *tableSource) sorted(rows []*store.Row) []*store.Row {
 	type valued struct {
-		row   *store.Row
-		value []byte
+		row *store.Row
+		sortValue
 	}
 	list := make([]valued, len(rows))
 	var r record
 	for i, row := range rows {
+		if i&255 == 255 && t.params.pause != nil {
+			t.params.pause()
+		}
 		t.fill(&r, row)
-		list[i] = valued{row, bytes.Clone(r.find(t.params.sort))}
+		list[i] = valued{row, sortValueOf(bytes.Clone(r.find(t.params.sort)))}
 	}
-	slices.SortStableFunc(list, func(a, b valued) int { return compareValues(a.value, b.value, t.params.descend) })
+	slices.SortFunc(list, func(a, b valued) int {
+		return cmp.Or(a.compare(&b.sortValue, t.params.descend), strings.Compare(a.row.Key, b.row.Key))
+	})
 	sorted := make([]*store.Row, len(list))
 	for i := range list {
 		sorted[i] = list[i].row

@@ -7,7 +7,7 @@ import (
 )
 
 // maxRefused bounds the senders of one body whose refused events are told apart; those
-// of others count for the last of them.
+// of more are of one without a name.
 const maxRefused = 64
 
 // blame counts a refused event for its sender, as far as that can be read of it, and
@@ -26,11 +26,14 @@ func (w *work) blame(code, field string) string {
 		r.Region = placeOf(r.Sender)
 	}
 	for i := range w.refused {
-		if known := &w.refused[i]; known.Sender == r.Sender && known.Profile == r.Profile || i == maxRefused-1 {
+		if known := &w.refused[i]; known.Sender == r.Sender && known.Profile == r.Profile || known.Sender == "" {
 			known.Events++
 			known.Fault = r.Fault
 			return known.Sender
 		}
+	}
+	if len(w.refused) == maxRefused {
+		r.Sender, r.Region = "", w.region
 	}
 	r.Profile, r.Sender, r.Region = strings.Clone(r.Profile), strings.Clone(r.Sender), strings.Clone(r.Region) // they outlive the body
 	w.refused = append(w.refused, r)

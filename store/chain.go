@@ -117,17 +117,20 @@ func (c *chainReports) put(e *Event) (change CircuitChange, changed, urgent bool
 	case Circuit:
 		return c.putCircuit(key, e)
 	case Block:
-		r := BlockReport{Profile: c.profile.name, Chain: c.name, Height: e.Height, Source: e.HeightSource, LastSeenAt: e.TS}
+		now := c.profile.store.clock.now()
+		// Nobody saw it later than now: by a clock that is ahead, it would be judged by the
+		// consensus of blocks to come.
+		r := BlockReport{Profile: c.profile.name, Chain: c.name, Height: e.Height, Source: e.HeightSource, LastSeenAt: min(e.TS, now)}
 		if a := c.heights[key].of(self); a != nil {
 			r.ProviderID, r.Region, r.Sender = a.now.ProviderID, a.now.Region, a.now.Sender
 		} else {
 			key = key.clone()
 			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
 		}
-		c.sampleHeads(c.profile.store.clock.now())
+		c.sampleHeads(now)
 		isNew, _ = c.heights.put(key, self, r)
 		c.dirty[heightKind] = true
-		c.dueBy(e.TS + heightFresh + 1)
+		c.dueBy(r.LastSeenAt + heightFresh + 1)
 	case Health:
 		r := HealthReport{
 			Profile: c.profile.name, Chain: c.name, Transport: e.Transport, Status: e.Status, LastSeenAt: e.TS,
@@ -238,16 +241,12 @@ func (c *chainReports) expire(now int64, silenced bool, senders sightings) (gone
 	c.noteHeads(heads)
 	c.due = 0
 	dropped := c.heights.drop(c, heightKind, func(key reportKey, a *said[BlockReport]) bool {
-		seen := headOf(a, key.provider)
-		if now-seen.at > heightFresh && !a.judged {
-			a.judged = true
-			if lag, ahead, ok := c.lag(key.region, heads[key.region], &seen); ok {
-				a.wrong, a.detail = wrongHeight(lag, ahead)
-			}
+		at := headOf(a, key.provider).at
+		if now-at > heightFresh {
+			c.judge(&key, a, heads)
 		}
-		return c.dueAfter(now, seen.at, heightFresh)
+		return c.dueAfter(now, at, heightFresh)
 	})
-	c.forgetHeads()
 	dropped += c.healths.drop(c, healthKind, func(_ reportKey, a *said[HealthReport]) bool {
 		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), healthFresh)
 	})
@@ -260,10 +259,43 @@ func (c *chainReports) expire(now int64, silenced bool, senders sightings) (gone
 
 // forget notes that values were dropped.
 func (c *chainReports) forget(dropped int) {
+	c.forgetHeads()
 	c.count -= dropped
 	c.profile.store.latestCount.Add(-int64(dropped))
 	c.profile.reportsRevision.Store(c.profile.store.revision.Add(1))
 	c.gone = c.count == 0
+}
+
+// mute keeps what is wrong with the heights of origins of which nothing is heard any
+// more, before they are no longer counted.
+func (c *chainReports) mute(origins []*origin, now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var heads map[string]*head
+	for key, r := range c.heights {
+		for _, o := range origins {
+			a := r.of(o)
+			if a == nil {
+				continue
+			}
+			if heads == nil {
+				heads = c.heads(now)
+			}
+			c.judge(&key, a, heads)
+		}
+	}
+}
+
+// judge keeps what is wrong with a height that does not count any more.
+func (c *chainReports) judge(key *reportKey, a *said[BlockReport], heads map[string]*head) {
+	if a.judged {
+		return
+	}
+	a.judged = true
+	seen := headOf(a, key.provider)
+	if lag, ahead, ok := c.lag(key.region, heads[key.region], &seen); ok {
+		a.wrong, a.detail = wrongHeight(lag, ahead)
+	}
 }
 
 // dueAfter notes the next of the two instants at which a report changes. It

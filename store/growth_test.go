@@ -4,7 +4,9 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -169,6 +171,22 @@ func BenchmarkGrowth(b *testing.B) {
 				}
 				b.ReportMetric(float64(all)/float64(b.N)/float64(n), "cpu-ns/thing")
 			})
+		}
+	}
+}
+
+// TestSortedInPieces: rows come by key, however many there are.
+func TestSortedInPieces(t *testing.T) {
+	for _, n := range []int{0, 1, 4096, 4097, 30_000} {
+		table := (&Store{}).NewTable(Query{})
+		rows := make([]*Row, n)
+		for i := range rows {
+			rows[i] = &Row{Key: strconv.Itoa(i * 7919 % 1_000_003)}
+		}
+		got := table.sorted(slices.Clone(rows))
+		slices.SortFunc(rows, func(a, b *Row) int { return strings.Compare(a.Key, b.Key) })
+		if !slices.Equal(got, rows) {
+			t.Errorf("%d rows are out of order", n)
 		}
 	}
 }

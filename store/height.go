@@ -18,7 +18,8 @@ const (
 	headSlack    = 5_000   // ms by which a consensus may be younger than what it judges, when there is no older one
 	maxHeadMarks = 200_000 // kept of all regions; beyond it each keeps those of its last steps
 	headSteps    = 8       // steps that the usual one is learnt from
-	supposedStep = 60_000  // ms; of a consensus that was never seen to move
+	supposedStep = 60_000  // ms; of a consensus that was seldom seen to move
+	fewSteps     = 3       // that tell too little of it: the first is cut, since nobody saw when it began
 	stalledAfter = 10      // usual steps
 	leastStall   = 10_000  // ms
 )
@@ -129,7 +130,10 @@ func (m headMarks) mark(h *head) headMark {
 	if n := len(m); n > 0 {
 		switch last := m[n-1]; {
 		case last.height == h.height:
-			now.at, now.lone = last.at, last.lone && now.lone
+			if now.lone && !last.lone {
+				return last
+			}
+			now.at = last.at
 		case last.at >= h.at: // it went back, to what was seen before
 			now.at = max(last.at, h.newest)
 		}
@@ -233,7 +237,7 @@ func (c *chainReports) lag(region string, h *head, s *headSeen) (blocks int64, a
 	done := h != nil && consider(marks.mark(h))
 	for i := len(marks) - 1; i >= 0 && !done; i-- {
 		m := marks[i]
-		if h == nil && i == len(marks)-1 && (s.told || s.at > m.until+headSlack) {
+		if h == nil && !ok && !m.lone && (s.told || s.at > m.until+headSlack) {
 			return 0, false, false // there is none any more
 		}
 		done = consider(m)
@@ -259,7 +263,9 @@ func wrongHeight(lag int64, ahead bool) (status Status, detail string) {
 // stalled reports whether a consensus, or the only height there is, has stood still for
 // much longer than it does, since when, and what it usually takes (ms; 0: not known).
 func (m headMarks) stalled(h *head) (since, usual int64, stalled bool) {
-	usual, _ = m.step()
+	if len(m) > fewSteps {
+		usual, _ = m.step()
+	}
 	most := stalledAfter * int64(supposedStep)
 	if usual > 0 {
 		most = max(stalledAfter*usual, leastStall)

@@ -165,6 +165,33 @@ func TestHeightOfAnotherChain(t *testing.T) {
 	}
 }
 
+// TestLastWitness: who is left alone is no consensus, whether its height moves or not.
+func TestLastWitness(t *testing.T) {
+	for _, source := range []HeightSource{HeightFromHTTP, HeightFromWS} {
+		for _, moves := range []uint64{0, 1} {
+			r := newReporters(t)
+			height := uint64(1000)
+			r.pass(20*time.Second, time.Second, func() {
+				height++
+				r.height("a", height, source)
+				r.height("b", height, source)
+			})
+			left := r.now.Add(heightFresh * time.Millisecond)
+			r.pass(5*time.Minute, time.Second, func() {
+				height += moves
+				r.height("a", height, source)
+				if lag := r.lag("a"); (lag == "none") != r.now.After(left) {
+					t.Fatalf("%v, moving by %d, %v after: %s", source, moves, r.now.Sub(left), lag)
+				}
+			})
+			r.height("b", height, source)
+			if lag := r.lag("a"); lag != "0" {
+				t.Errorf("with a second witness again: %s", lag)
+			}
+		}
+	}
+}
+
 // TestPolls: a height that was asked for is compared with the consensus of when it was.
 func TestPolls(t *testing.T) {
 	r := newReporters(t)
@@ -194,6 +221,26 @@ func TestPolls(t *testing.T) {
 	if marks := r.store.headMarks.Load(); marks != 0 {
 		t.Errorf("%d marks are left of nothing", marks)
 	}
+	// One whose sender's clock is ahead has no block that is still to come.
+	r = newReporters(t)
+	height = 1000
+	r.pass(20*time.Second, 250*time.Millisecond, func() {
+		height++
+		for _, p := range []string{"a", "b", "c"} {
+			r.height(p, height, HeightFromWS)
+		}
+		if height%40 == 0 {
+			r.store.Apply([]Event{{
+				Kind: Block, TS: r.now.UnixMilli() + 4500, Profile: "p", Chain: "base", ProviderID: "early", SourceNode: "fast", SourceRegion: "iad",
+				Height: height, HeightSource: HeightFromHTTP,
+			}})
+		}
+		if height > 1040 {
+			if lag := r.lag("early"); lag != "0" {
+				t.Fatalf("by a clock that is ahead: %s", lag)
+			}
+		}
+	})
 	// Two that are asked in turn differ by what the chain made meanwhile.
 	r = newReporters(t)
 	n := 0
@@ -248,6 +295,16 @@ func TestSilenceIsUnknown(t *testing.T) {
 	said("x", func(r *reporters) {
 		r.tell(Event{Kind: Health, ProviderID: "x", Status: Unhealthy})
 	}, nil, 310*time.Second, "degraded")
+	said("y", func(r *reporters) {
+		r.tell(Event{Kind: Health, ProviderID: "y", Status: Healthy, ConsecutiveFailures: 7})
+		if p := r.state("y"); p.StatusReasons[0] != "7 consecutive failures" {
+			r.t.Error(p)
+		}
+	}, func(r *reporters) {
+		if p := r.state("y"); p.Status == StatusUnknown && !strings.HasSuffix(p.StatusReasons[0], ": 7 consecutive failures") {
+			r.t.Error(p)
+		}
+	}, 310*time.Second, "degraded")
 	said("x", func(r *reporters) { r.calls("x", 30, true) }, nil, 70*time.Second, "failing")
 	said("x", func(r *reporters) { r.calls("x", 30, true) }, nil, 40*time.Minute, "failing")
 
@@ -306,6 +363,23 @@ func TestChainStalls(t *testing.T) {
 		r.pass(2*step, min(step, time.Second), tell)
 		calm("moving again")
 	}
+	// The first step is cut, and no measure of the others.
+	for _, first := range []time.Duration{200 * time.Millisecond, time.Second, 2 * time.Second} {
+		r := newReporters(t)
+		began := r.now
+		r.pass(3*time.Minute, 200*time.Millisecond, func() {
+			height := uint64(1000)
+			if passed := r.now.Sub(began) - first; passed >= 0 {
+				height += 1 + uint64(passed/(30*time.Second))
+			}
+			for _, p := range []string{"a", "b", "c"} {
+				r.height(p, height, HeightFromHTTP)
+			}
+			if rules := r.rules(); len(rules) > 0 {
+				t.Fatalf("%v after the first step of %v: %v", r.now.Sub(began), first, rules)
+			}
+		})
+	}
 	// One that never moved is one after ten minutes.
 	r := newReporters(t)
 	tell := func() { r.height("a", 7, HeightFromHTTP) }
@@ -361,5 +435,73 @@ func TestHeightsAreTheSameEverywhere(t *testing.T) {
 		if len(rows[0]) < 6 || !slices.Equal(rows[0], rows[1]) {
 			t.Fatalf("%d:\n%s\n\n%s", i, strings.Join(rows[0], "\n"), strings.Join(rows[1], "\n"))
 		}
+	}
+}
+
+// TestHeightsOfASilentNode: what was wrong by the heights of a node that fails is
+// unknown with it, though others call the provider; and nothing of it is kept once it
+// is forgotten.
+func TestHeightsOfASilentNode(t *testing.T) {
+	p := newPair(t)
+	event := func(e Event) Event {
+		e.TS, e.Profile, e.Chain, e.SourceNode, e.SourceRegion = p.now[0].UnixMilli(), "p", "c", "g", "r"
+		return e
+	}
+	told := uint64(0)
+	second := func(height uint64) {
+		p.pass(time.Second)
+		if height > 0 {
+			for i, name := range []string{"x", "y", "slow"} {
+				e := event(Event{Kind: Block, ProviderID: name, Height: height - uint64(i)*20, HeightSource: HeightFromWS})
+				p.a.Apply([]Event{e})
+			}
+		}
+		p.b.Apply([]Event{event(Event{ProviderID: "slow", Method: "m", Strategy: "s", Weight: 30, DurationMicros: 1})})
+		p.a.Tick()
+		if err := p.b.MergeNotes(p.id, p.a.ChangedNotes(p.id, told)); err != nil {
+			t.Fatal(err)
+		}
+		told = p.a.Sequence()
+		p.b.Tick()
+	}
+	slow := func() *ProviderState {
+		table := p.b.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+		table.Refresh()
+		for _, row := range table.Rows() {
+			if row.Dims[ProviderDim] == "slow" {
+				return row.Provider
+			}
+		}
+		return nil
+	}
+	for i := range uint64(10) {
+		second(1000 + i)
+	}
+	at := p.now[0].UnixMilli()
+	if s := slow(); s.Status != StatusLagging {
+		t.Fatalf("%+v", s)
+	}
+	member := Member{Name: "a", Incarnation: 1, State: "failed", Known: true, Silent: true}
+	for i := range 100 {
+		p.b.SetMembers([]Member{member, {Name: "b", State: "alive", Known: true, Reporting: true}})
+		if s := slow(); s.Status != StatusUnknown || s.SilentSince != at || !strings.HasSuffix(s.StatusReasons[0], ": 20 blocks behind") {
+			t.Fatalf("%d s later: %+v", i, s)
+		}
+		second(0)
+	}
+	member.State, member.Silent = "alive", false
+	p.b.SetMembers([]Member{member, {Name: "b", State: "alive", Known: true, Reporting: true}})
+	for range 3 {
+		second(1200)
+	}
+	if s := slow(); s.Status != StatusLagging {
+		t.Errorf("heard of again: %+v", s)
+	}
+	if !p.b.Forget(p.id) {
+		t.Error("it is not forgotten")
+	}
+	second(0)
+	if marks := p.b.headMarks.Load(); marks != 0 {
+		t.Errorf("%d marks are left of nothing", marks)
 	}
 }

@@ -38,7 +38,8 @@ type said[V value] struct {
 	now    V
 	dirty  bool // now is not what was closed
 
-	// Of a height that has turned stale: what was wrong with it, see wrongHeight.
+	// Of a height that has turned stale, or whose node fell silent: what was wrong with
+	// it, see wrongHeight.
 	judged bool
 	wrong  Status
 	detail string

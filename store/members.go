@@ -46,6 +46,7 @@ func (s *Store) SetMembers(list []Member) {
 	for i := range list {
 		changed = changed || !list[i].sameState(&before.list[i])
 	}
+	s.mute(silent)
 	muted := false
 	s.originsMu.Lock()
 	for id, o := range s.origins {
@@ -64,6 +65,27 @@ func (s *Store) SetMembers(list []Member) {
 	}
 	if changed {
 		s.revision.Add(1)
+	}
+}
+
+// mute prepares for nodes that have just fallen silent.
+func (s *Store) mute(silent map[string]bool) {
+	var falling []*origin
+	s.originsMu.Lock()
+	for id, o := range s.origins {
+		if silent[id.Node] && o != s.self && !o.silent.Load() {
+			falling = append(falling, o)
+		}
+	}
+	s.originsMu.Unlock()
+	if len(falling) == 0 {
+		return
+	}
+	now := s.clock.now()
+	for _, p := range s.allProfiles() {
+		for _, c := range p.allChains() {
+			c.mute(falling, now)
+		}
 	}
 }
 

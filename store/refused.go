@@ -53,7 +53,8 @@ func (f Fault) String() string {
 	return f.Code()
 }
 
-// Refused are events of one sender that were not counted.
+// Refused are events of one sender that were not counted; without a name, of several
+// that are not told apart.
 type Refused struct {
 	Profile, Sender, Region string
 	Events                  uint64
@@ -84,7 +85,7 @@ func (p *profile) refuser(name, region string, now int64) *sender {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.senders[name]
-	if s == nil && len(p.senders) >= maxSenders {
+	if name == "" || s == nil && len(p.senders) >= maxSenders {
 		name = otherName
 		s = p.senders[name]
 	}

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // What was bad and is not heard of any more is not healthy for it: its status is
 // unknown, and says what it was and since when nobody knows.
@@ -57,7 +60,11 @@ func (c *chainReports) silenced(f *Filter, now int64, senders sightings, at func
 		if a == nil || !f.takes(&key, true) || a.fresh(now, healthFresh) || a.now.Status < Degraded && a.now.ConsecutiveFailures < degradedFailures {
 			continue
 		}
-		at(&key).health.keep(silence{s.shown(a.origin, a.now.LastSeenAt), StatusDegraded, "reported " + a.now.Status.String()})
+		detail := "reported " + a.now.Status.String()
+		if a.now.Status < Degraded {
+			detail = fmt.Sprintf("%d consecutive failures", a.now.ConsecutiveFailures)
+		}
+		at(&key).health.keep(silence{s.shown(a.origin, a.now.LastSeenAt), StatusDegraded, detail})
 	}
 }
 

@@ -133,9 +133,36 @@ func (t *Table) Rows() []*Row {
 				t.byKey = append(t.byKey, g.row)
 			}
 		}
-		slices.SortFunc(t.byKey, func(a, b *Row) int { return strings.Compare(a.Key, b.Key) })
+		t.byKey = t.sorted(t.byKey)
 	}
 	return t.byKey
+}
+
+// sorted sorts rows by key, in pieces: there may be as many as there are series.
+func (t *Table) sorted(rows []*Row) []*Row {
+	const piece = 4096
+	for some := range slices.Chunk(rows, piece) {
+		t.pause()
+		slices.SortFunc(some, func(a, b *Row) int { return strings.Compare(a.Key, b.Key) })
+	}
+	merged := make([]*Row, 0, len(rows))
+	for width := piece; width < len(rows); width *= 2 {
+		merged = merged[:0]
+		for pair := range slices.Chunk(rows, 2*width) {
+			t.pause()
+			a, b := pair[:min(width, len(pair))], pair[min(width, len(pair)):]
+			for len(a) > 0 && len(b) > 0 {
+				if a[0].Key <= b[0].Key {
+					merged, a = append(merged, a[0]), a[1:]
+				} else {
+					merged, b = append(merged, b[0]), b[1:]
+				}
+			}
+			merged = append(append(merged, a...), b...)
+		}
+		rows, merged = merged, rows
+	}
+	return rows
 }
 
 // Refresh brings the table up to date. It returns the rows that differ from the

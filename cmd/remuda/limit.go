@@ -40,33 +40,45 @@ func connectionsWithMembers(descriptors uint64, wanted int) (clients, members in
 	return max(min(wanted, all-members), 1), members
 }
 
-// limitListener accepts so many connections at a time; more wait in the kernel's
-// queue. Its connections are TCP connections in every respect but Close: streams write
-// to their sockets directly.
+// spareConnections are for those who ask whether a full node lives.
+const spareConnections = 16
+
+// limitListener accepts so many connections at a time, and some spare ones; more wait in
+// the kernel's queue. Its connections are TCP connections in every respect but Close:
+// streams write to their sockets directly.
 type limitListener struct {
 	*net.TCPListener
-	slots chan struct{}
-	ended chan struct{}
-	end   sync.Once
+	slots, spares chan struct{}
+	ended         chan struct{}
+	end           sync.Once
 }
 
-func limit(l *net.TCPListener, connections int) *limitListener {
-	return &limitListener{TCPListener: l, slots: make(chan struct{}, connections), ended: make(chan struct{})}
+func limit(l *net.TCPListener, connections, spares int) *limitListener {
+	return &limitListener{
+		TCPListener: l, slots: make(chan struct{}, connections), spares: make(chan struct{}, spares), ended: make(chan struct{}),
+	}
 }
 
 // Accept implements net.Listener.
 func (l *limitListener) Accept() (net.Conn, error) {
+	slots := l.slots
 	select {
 	case l.slots <- struct{}{}:
-	case <-l.ended:
-		return nil, net.ErrClosed
+	default: // full
+		select {
+		case l.slots <- struct{}{}:
+		case l.spares <- struct{}{}:
+			slots = l.spares
+		case <-l.ended:
+			return nil, net.ErrClosed
+		}
 	}
 	c, err := l.AcceptTCP()
 	if err != nil {
-		<-l.slots
+		<-slots
 		return nil, err
 	}
-	return &limitedConn{TCPConn: c, slots: l.slots}, nil
+	return &limitedConn{TCPConn: c, slots: slots, spare: slots == l.spares}, nil
 }
 
 // Close implements net.Listener.
@@ -79,8 +91,12 @@ func (l *limitListener) Close() error {
 type limitedConn struct {
 	*net.TCPConn
 	slots chan struct{}
+	spare bool
 	freed sync.Once
 }
+
+// Spare reports whether it is beyond the bound, see [httpapi.API.Listener].
+func (c *limitedConn) Spare() bool { return c.spare }
 
 // Close implements net.Conn.
 func (c *limitedConn) Close() error {

@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// TestLimit: no more connections than there are slots, a closed one gives its slot
-// back once, and Close ends an Accept that waits for one.
+// TestLimit: no more connections than there are slots and spare ones, a closed one gives
+// its slot back once, and Close ends an Accept that waits for one.
 func TestLimit(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := limit(inner.(*net.TCPListener), 1)
+	l := limit(inner.(*net.TCPListener), 1, 1)
 	accepted := make(chan net.Conn)
 	ended := make(chan error)
 	go func() {
@@ -27,14 +27,17 @@ func TestLimit(t *testing.T) {
 		}
 	}()
 	var clients []net.Conn
-	for range 3 {
+	for range 4 {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		clients = append(clients, c)
 	}
-	first := <-accepted
+	first, spare := <-accepted, <-accepted
+	if first.(*limitedConn).Spare() || !spare.(*limitedConn).Spare() {
+		t.Error("the second is not the spare one")
+	}
 	select {
 	case <-accepted:
 		t.Fatal("two connections in one slot")
@@ -43,8 +46,8 @@ func TestLimit(t *testing.T) {
 	_ = first.Close()
 	_ = first.Close() // as a server and a handler may
 	second := <-accepted
-	if len(l.slots) != 1 {
-		t.Errorf("%d slots are taken", len(l.slots))
+	if len(l.slots) != 1 || len(l.spares) != 1 || second.(*limitedConn).Spare() {
+		t.Errorf("%d slots and %d spare ones are taken", len(l.slots), len(l.spares))
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)
@@ -53,6 +56,7 @@ func TestLimit(t *testing.T) {
 		t.Error(err)
 	}
 	_ = second.Close()
+	_ = spare.Close()
 	for _, c := range clients {
 		_ = c.Close()
 	}
@@ -64,8 +68,12 @@ func TestConnectionsWithin(t *testing.T) {
 		descriptors  uint64
 		wanted, want int
 	}{
-		{0, 30_000, 30_000}, {1 << 20, 30_000, 30_000}, {30_000 + otherDescriptors, 30_000, 30_000},
-		{20_000, 30_000, 20_000 - otherDescriptors}, {10, 30_000, 1}, {1024, 100, 100},
+		{0, 30_000, 30_000},
+		{1 << 20, 30_000, 30_000},
+		{30_000 + otherDescriptors, 30_000, 30_000},
+		{20_000, 30_000, 20_000 - otherDescriptors},
+		{10, 30_000, 1},
+		{1024, 100, 100},
 	} {
 		if got := connectionsWithin(c.descriptors, c.wanted); got != c.want {
 			t.Errorf("%d connections of %d with %d descriptors, want %d", got, c.wanted, c.descriptors, c.want)

@@ -51,7 +51,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func main() {
 	parser := kong.Must(&commands,
 		kong.Name("remuda"), kong.Description(description), kong.DefaultEnvars("REMUDA"), kong.ShortUsageOnError(),
-		kong.Exit(func(code int) { os.Exit(min(code, 2)) }), // it has numbers of its own for faults of the command line
+		kong.Exit(func(code int) { os.Exit(2 * min(code, 1)) }), // it has numbers of its own for faults of the command line
 		kong.Vars{"version": versionLine()}, kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	call, err := parser.Parse(os.Args[1:])

@@ -17,7 +17,7 @@ const heapShare = 0.8
 // limitMemory has the collector keep to the memory that there is: GOMEMLIMIT if that is
 // given, else a share of what the control group allows. It says which.
 func limitMemory(log *slog.Logger) {
-	if given, ok := os.LookupEnv("GOMEMLIMIT"); ok {
+	if given := os.Getenv("GOMEMLIMIT"); given != "" { // empty it is none to the runtime either
 		log.Info("memory limit", "limit", given, "from", "GOMEMLIMIT")
 		return
 	}
@@ -46,14 +46,14 @@ const (
 	defaultReadMemory = 256 << 20
 	defaultMaxSeries  = 100_000
 
-	cacheShare  = 16      // of the limit: a sixteenth
-	dedupShare  = 4       // a quarter
-	readShare   = 4       // the same
-	seriesBytes = 8 << 10 // of the limit for each series
-	leastCache  = 1 << 20 // however small the limit
-	leastDedup  = 1 << 20 // the same
-	leastRead   = 1 << 20 // the same
-	leastSeries = 1000    // the same
+	cacheShare  = 16       // of the limit: a sixteenth
+	dedupShare  = 6        // a sixth
+	readShare   = 4        // a quarter
+	seriesBytes = 16 << 10 // of the limit for each series
+	leastCache  = 1 << 20  // however small the limit
+	leastDedup  = 1 << 20  // the same
+	leastRead   = 1 << 20  // the same
+	leastSeries = 1000     // the same
 )
 
 // fitMemory fills in the bounds that were not given and returns that of the rendered

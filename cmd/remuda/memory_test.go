@@ -20,9 +20,10 @@ func TestFitMemory(t *testing.T) {
 		series              int
 	}{
 		{math.MaxInt64, 64 << 20, 32 << 20, 100_000},
-		{1 << 30, 64 << 20, 32 << 20, 100_000},
-		{256 << 20, 64 << 20, 16 << 20, 32_768},
-		{80 << 20, 20 << 20, 5 << 20, 10_240},
+		{1 << 30, 64 << 20, 32 << 20, 65_536},
+		{2 << 30, 64 << 20, 32 << 20, 100_000},
+		{240 << 20, 40 << 20, 15 << 20, 15_360},
+		{96 << 20, 16 << 20, 6 << 20, 6144},
 		{1 << 20, 1 << 20, 1 << 20, 1000},
 	} {
 		var f nodeFlags
@@ -59,7 +60,7 @@ func TestControlGroup(t *testing.T) {
 
 	c := newProcessCluster(t)
 	m := c.add("limited")
-	m.prefix = []string{"sh", "-c", `echo $$ >"$0" && shift && exec ` + program + ` "$@"`, filepath.Join(group, "cgroup.procs")}
+	m.prefix = []string{"sh", "-c", `echo $$ >"$0" && shift && GOMEMLIMIT= exec ` + program + ` "$@"`, filepath.Join(group, "cgroup.procs")}
 	m.start()
 	m.await()
 	if log := m.logged(); !strings.Contains(log, `msg="memory limit" limit="80 MiB" from="control group" of="100 MiB"`) {
@@ -98,7 +99,7 @@ func TestControlGroup(t *testing.T) {
 			t.Errorf("it uses %v", row.Current)
 		}
 	}
-	if found["memory"] != allowed*8/10 || found["dedup_memory"] != allowed/5 || found["series"] != allowed*8/10/seriesBytes {
+	if found["memory"] != allowed*8/10 || found["dedup_memory"] != allowed*8/10/dedupShare || found["series"] != allowed*8/10/seriesBytes {
 		text, _ := json.Marshal(found)
 		t.Errorf("%s", text)
 	}

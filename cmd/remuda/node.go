@@ -148,13 +148,13 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		log.Warn("descriptors do not suffice for --max-connections; see ulimit -n, or LimitNOFILE",
 			"max_connections", f.MaxConnections, "descriptors", descriptorLimit(), "connections", connections)
 	}
-	n.listener = limit(listener.(*net.TCPListener), connections) // it was asked for TCP
+	n.listener = limit(listener.(*net.TCPListener), connections, spareConnections) // it was asked for TCP
 	if f.PeerHTTP != "" {
 		members, err := net.Listen("tcp", f.PeerHTTP)
 		if err != nil {
 			return nil, fmt.Errorf("--peer-http: %w", err)
 		}
-		n.members = limit(members.(*net.TCPListener), ofMembers)
+		n.members = limit(members.(*net.TCPListener), ofMembers, 0)
 	}
 	if admin != "" {
 		if n.admin, err = net.Listen("tcp", admin); err != nil {
@@ -240,7 +240,7 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 		ChainAliases: f.ChainAlias, Now: wallClock,
 	})
 	if err != nil {
-		return err
+		return usageError{err} // of its options
 	}
 	if n.dir != nil {
 		n.found, err = n.dir.Restore(n.store)

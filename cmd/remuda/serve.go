@@ -34,10 +34,10 @@ type nodeFlags struct {
 	GossipPacket        int               `default:"1400" help:"Largest UDP packet in bytes, as far as the network carries it."`
 	DataDir             string            `placeholder:"DIR" help:"Where to keep checkpoints, so that windows survive a stop."`
 	Tick                time.Duration     `default:"500ms" help:"How often changes are packed and told to members; 25ms for each member if that is more."`
-	MaxSeries           int               `help:"Series held; beyond it new ones lose their method (default: 100000, less within 800 MiB of memory)."`
+	MaxSeries           int               `help:"Series held; beyond it new ones lose their method (default: 100000, or one for each 16 KiB of the memory limit)."`
 	MaxSeriesPerProfile int               `help:"The same for each profile (default: --max-series)."`
 	MaxLatestValues     int               `default:"100000" help:"Circuits, heights and health reports held."`
-	DedupBytes          size              `help:"Memory that identities of events may take, in bytes or as 64MiB (default: 64MiB, or a quarter of the memory limit)."`
+	DedupBytes          size              `help:"Memory that identities of events may take, in bytes or as 64MiB (default: 64MiB, or a sixth of the memory limit)."`
 	MaxBody             size              `default:"8MiB" help:"Size of a body as sent."`
 	MaxInflated         size              `default:"64MiB" help:"Size of a body once decompressed."`
 	MaxLine             size              `default:"64KiB" help:"Size of one event."`
@@ -95,14 +95,14 @@ func (c *serveCommand) Run(ctx context.Context, unknown strays) error {
 // it is told otherwise.
 func (c *serveCommand) checkAddresses() error {
 	for flag, address := range map[string]string{"--http": c.HTTP, "--admin": c.Admin} {
-		if address == "" || c.Insecure {
+		if address == "" {
 			continue
 		}
 		local, err := isLoopback(address)
 		if err != nil {
 			return usagef("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
 		}
-		if !local {
+		if !local && !c.Insecure {
 			return usagef("%s %s can be reached from other machines, and there is no authentication yet: "+
 				"serve on 127.0.0.1 behind a proxy that authenticates, or add --insecure", flag, address)
 		}
@@ -112,7 +112,10 @@ func (c *serveCommand) checkAddresses() error {
 
 // isLoopback reports whether an address can be reached from this machine only.
 func isLoopback(address string) (bool, error) {
-	host, _, err := net.SplitHostPort(address)
+	host, service, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", service)
+	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback(), err
 }

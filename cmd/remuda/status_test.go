@@ -17,13 +17,20 @@ func TestStatuses(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]int{
 		"": 2, "nonsense": 2, "version extra": 2, "serve --no-such-flag": 2, "serve --tick abc": 2, "serve --tick 1h": 2, "serve --max-body 8M8": 2,
-		"serve --node __x": 2, "serve --region __x": 2, "serve --http nonsense": 2, "serve --http 0.0.0.0:0": 2, "serve --http 127.0.0.1:0 --chain-alias 10=__x": 2,
+		"serve --node __x": 2, "serve --region __x": 2, "serve --http nonsense": 2, "serve --http 0.0.0.0:0": 2, "serve --http 127.0.0.1:99999": 2, "serve --insecure --http nonsense": 2, "serve --http 127.0.0.1:0 --chain-alias 10=__x": 2,
 		"serve --http 127.0.0.1:0 --allowed-hosts a:80": 2, "serve --http 127.0.0.1:0 --cluster c --gossip 0.0.0.0:0": 2, "serve --http 127.0.0.1:0 --cluster c --gossip-packet 1": 2,
 		"top --once not://a.node": 2, "send --batch 0 -": 2, "load --rate 0": 2, "load --duration 1ms": 2, "load --rate 1 --nodes not://a.node": 2, "demo --rate 0": 2,
 		"send no-such-file": 1, "members http://127.0.0.1:1": 1, "serve --http 127.0.0.1:0 --data-dir /dev/null/x": 1,
 		"--help": 0, "version": 0,
+		"REMUDA_TICK=abc serve": 2, "REMUDA_MAX_SERIES=many serve": 2, "REMUDA_MAX_BODY=8M8 serve": 2, "REMUDA_LOG_LEVEL=loud serve": 2, "REMUDA_INSECURE=perhaps serve": 2,
 	} {
-		cmd := exec.Command("remuda", strings.Fields(line)...)
+		words := strings.Fields(line)
+		var environment []string
+		for len(words) > 0 && strings.HasPrefix(words[0], "REMUDA_") {
+			environment, words = append(environment, words[0]), words[1:]
+		}
+		cmd := exec.Command("remuda", words...)
+		cmd.Env = append(os.Environ(), environment...)
 		out, err := cmd.CombinedOutput()
 		if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
 			t.Fatal(err)
