@@ -210,7 +210,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Context().Value(spareKey{}) != nil {
 		w.Header().Set("Connection", "close")
 		if !anyHost[r.URL.Path] {
-			a.fail(w, r, newProblem("overloaded", "this node has as many connections as it may"))
+			p := newProblem("overloaded", "this node has as many connections as it may")
+			p.retryAfter = time.Second
+			a.fail(w, r, p)
 			return
 		}
 	}

@@ -47,6 +47,9 @@ func TestFullNode(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		_, _ = io.Copy(io.Discard, resp.Body) // what it says does not matter
+		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s: no Retry-After", path)
+		}
 		return resp.StatusCode
 	}
 	for range spareConnections { // each gives its place back
