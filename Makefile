@@ -45,8 +45,10 @@ test: $(BIN)/gotestsum ## all tests, with the race detector, in a random order; 
 	  echo '*** NO RACE DETECTOR: there is no C compiler ***'; test -z "$$CI" || status=1; \
 	fi; exit $$status
 
-# The browser tests are another module.
-TESTS = sh -c 'go test -json $(RACE) -shuffle=on -timeout 10m ./...; status=$$?; \
+# Simulations have one goroutine: the race detector would only make them slow. The
+# browser tests are another module.
+TESTS = sh -c 'go test -json $(RACE) -shuffle=on -timeout 20m ./...; status=$$?; \
+	go test -json -count=1 -timeout 20m -run "^TestSimulation$$" ./cluster || status=$$?; \
 	cd ui/browser && go test -json -count=1 -timeout 8m -skip "^TestScreenshots$$" ./... && exit $$status'
 
 check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, lint, vulnerabilities, tidiness
