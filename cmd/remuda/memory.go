@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/dustin/go-humanize"
@@ -29,11 +30,8 @@ func limitMemory(log *slog.Logger) {
 		log.Warn("the memory limit of the control group cannot be read; set GOMEMLIMIT", "error", err)
 		return
 	}
-	limit, err := memlimit.Set(memlimit.WithProvider(memlimit.Limit(group)), memlimit.WithRatio(heapShare))
-	if err != nil {
-		log.Warn("the memory limit of the control group could not be kept to; set GOMEMLIMIT", "error", err)
-		return
-	}
+	limit := int64(heapShare * float64(group))
+	debug.SetMemoryLimit(limit)
 	log.Info("memory limit", "limit", humanize.IBytes(uint64(limit)), "from", "control group", "of", humanize.IBytes(group))
 }
 
