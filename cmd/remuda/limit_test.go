@@ -87,8 +87,12 @@ func TestConnectionsWithMembers(t *testing.T) {
 		descriptors              uint64
 		wanted, clients, members int
 	}{
-		{0, 30_000, 30_000, 30_000}, {60_000 + otherDescriptors, 30_000, 30_000, 30_000}, {1024, 100, 100, 100},
-		{20_000 + otherDescriptors, 30_000, 15_000, 5000}, {400 + otherDescriptors, 300, 300, 100}, {10, 30_000, 1, 1},
+		{0, 30_000, 30_000, 30_000},
+		{60_000 + otherDescriptors, 30_000, 30_000, 30_000},
+		{1024, 100, 100, 100},
+		{20_000 + otherDescriptors, 30_000, 15_000, 5000},
+		{400 + otherDescriptors, 300, 300, 100},
+		{10, 30_000, 1, 1},
 	} {
 		if clients, members := connectionsWithMembers(c.descriptors, c.wanted); clients != c.clients || members != c.members {
 			t.Errorf("%d of %d: %d and %d, want %d and %d", c.wanted, c.descriptors, clients, members, c.clients, c.members)
