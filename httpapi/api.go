@@ -186,7 +186,6 @@ var (
 	noSniff       = []string{"nosniff"}
 	ownOrigin     = []string{"same-origin"}
 	varyAccept    = []string{"Accept, Accept-Encoding"}
-	cacheNotKept  = []string{"no-store"}
 	cacheAskFirst = []string{"no-cache"}
 )
 

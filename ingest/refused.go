@@ -17,7 +17,7 @@ func (w *work) blame(code, field string) string {
 	e := w.event
 	r := store.Refused{
 		Profile: w.legible(fieldProfile, e.Profile, "default"), Sender: w.legible(fieldSourceNode, e.SourceNode, w.node),
-		Region: w.region, Events: 1, Fault: w.lastFault.of(code, field),
+		Region: w.region, Events: 1, Fault: w.of(code, field),
 	}
 	switch {
 	case w.has(fieldSourceRegion):

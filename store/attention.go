@@ -278,19 +278,19 @@ const clockAhead = 5000
 // lag is the rule that a sender breaks whose calls come so late, or are so far
 // ahead, that more than a quarter of a window may be without them. A clock that is
 // behind and a sender that sends late look alike.
-func (s *Sender) lag(w Window) (rule, detail string) {
+func (d *Sender) lag(w Window) (rule, detail string) {
 	amount := func(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
 	most := w.Length().Milliseconds() / 4
-	switch ahead := -s.OffsetMillis; {
+	switch ahead := -d.OffsetMillis; {
 	case ahead > clockAhead:
 		return "sender_clock", "its clock is " + amount(ahead) + " ahead: events are stamped at arrival"
 	case ahead > most:
 		return "sender_clock", "its clock is " + amount(ahead) + " ahead: its calls stay in a window of " + w.String() + " for that much longer"
-	case s.OffsetMillis > most:
-		return "sender_clock", "even its newest events are " + amount(s.OffsetMillis) + " old when they come, since its clock is behind or it sends late: " +
+	case d.OffsetMillis > most:
+		return "sender_clock", "even its newest events are " + amount(d.OffsetMillis) + " old when they come, since its clock is behind or it sends late: " +
 			"its calls of that time are missing in a window of " + w.String()
-	case s.LatenessMillis > most:
-		return "sender_late", "its events are up to " + amount(s.LatenessMillis) + " old when they come: until then its calls are missing in a window of " + w.String()
+	case d.LatenessMillis > most:
+		return "sender_late", "its events are up to " + amount(d.LatenessMillis) + " old when they come: until then its calls are missing in a window of " + w.String()
 	}
 	return "", ""
 }

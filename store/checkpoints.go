@@ -25,11 +25,10 @@ func (s *Store) CheckpointMade(reason string) {
 	c.mu.Lock()
 	before := c.Reason
 	c.Reason = reason
-	switch {
-	case reason == "":
+	if reason == "" {
 		c.Written++
 		c.WrittenAt, c.FailingSince = now, 0
-	default:
+	} else {
 		c.Failed++
 		if c.FailingSince == 0 {
 			c.FailingSince = now
