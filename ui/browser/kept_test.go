@@ -55,6 +55,7 @@ func TestRestartsKept(t *testing.T) {
 	n.post(decision("base", "p", "success", 5, ""))
 	p := openPage(t, n, "/")
 	p.shows("its run", marks+" === 1")
+	p.shows("runs that begin close together are one mark: let some time pass", `Date.now() - document.querySelector('r-chart').model.marks[0].at > 2500`)
 	p.away(true)
 	address := n.address()
 	n.kill()
