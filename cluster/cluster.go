@@ -148,14 +148,15 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c.wire = wire{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
 	events := make(chan serf.Event, 512)
-	config, err := serfConfig(&o, &c.wire, c.secrets, &c.traffic, &c.claims, events)
+	config, sockets, err := serfConfig(&o, &c.wire, c.secrets, &c.traffic, &c.claims, events)
 	if err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
 	if c.serf, err = serf.Create(config); err != nil {
-		_ = config.MemberlistConfig.Transport.Shutdown()
+		_ = sockets.Shutdown()
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
+	sockets.receive()
 	c.claims.begin(c.Address())
 	c.tasks.Go(func() { c.mail.run(events, c.life.Done()) })
 	c.joinSeeds(ctx)

@@ -26,10 +26,10 @@ const (
 //
 // Conflicts of names are left to rule R10: serf's own vote would shut down a node
 // that was moved to another address, before its former run is seen to have failed.
-func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, error) {
+func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, *transport, error) {
 	host, port, err := splitAddress(o.Gossip)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m := memberlist.DefaultLANConfig()
 	m.Name = o.Node
@@ -38,7 +38,7 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *cl
 	if o.Advertise != "" {
 		ip, err := resolve(o.Advertise)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		m.AdvertiseAddr, m.AdvertisePort = ip.String(), port
 	}
@@ -56,7 +56,7 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *cl
 			all[i] = keys[i].gossip
 		}
 		if m.Keyring, err = memberlist.NewKeyring(all, all[0]); err != nil {
-			return nil, fmt.Errorf("use the secret for gossip: %w", err)
+			return nil, nil, fmt.Errorf("use the secret for gossip: %w", err)
 		}
 	}
 	c := serf.DefaultConfig()
@@ -73,13 +73,15 @@ func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *cl
 	c.EnableNameConflictResolution = false
 	logger := log.New(newSerfLog(o.Logger), "", 0)
 	c.Logger, m.Logger = logger, logger
-	if m.Transport, err = newTransport(host, port, logger, counted); err != nil {
-		return nil, err
+	sockets, err := newTransport(host, port, logger, counted)
+	if err != nil {
+		return nil, nil, err
 	}
+	m.Transport = sockets
 	if o.wrap != nil {
-		m.Transport = o.wrap(m.Transport)
+		m.Transport = o.wrap(sockets)
 	}
-	return c, nil
+	return c, sockets, nil
 }
 
 func splitAddress(address string) (host string, port int, err error) {

@@ -9,8 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -616,5 +618,33 @@ func TestLeaveTogether(t *testing.T) {
 	}
 	if !slices.ContainsFunc(nodes, func(n *testNode) bool { return n.calls() == 15_000 }) {
 		t.Error("no node has all, the last that left neither")
+	}
+}
+
+// TestPacketsWait: others ping a node that was killed from the moment its socket is
+// bound again, when serf is not yet whole. What comes before that waits.
+func TestPacketsWait(t *testing.T) {
+	var counted traffic
+	sockets, err := newTransport("127.0.0.1", 0, log.New(io.Discard, "", 0), &counted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sockets.Shutdown() }()
+	from, err := net.Dial("udp", sockets.udp.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	if _, err := from.Write([]byte("ping")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-sockets.PacketCh():
+		t.Error("a packet is handed on too early")
+	case <-time.After(50 * time.Millisecond):
+	}
+	sockets.receive()
+	if packet := <-sockets.PacketCh(); string(packet.Buf) != "ping" {
+		t.Errorf("got %q", packet.Buf)
 	}
 }

@@ -40,7 +40,8 @@ const (
 	acceptPause   = 100 * time.Millisecond
 )
 
-// newTransport listens. Port 0 takes one that is free for both.
+// newTransport binds its sockets; port 0 takes one that is free for both. What comes
+// waits in them for [transport.receive].
 func newTransport(host string, port int, logger *log.Logger, counted *traffic) (*transport, error) {
 	tcp, udp, err := listenBoth(host, port)
 	for again := 0; err != nil && port == 0 && again < 10; again++ { // its twin was taken
@@ -50,13 +51,19 @@ func newTransport(host string, port int, logger *log.Logger, counted *traffic) (
 		return nil, err
 	}
 	_ = udp.SetReadBuffer(receiveBuffer) // a smaller one loses packets in bursts, which the protocol bears
-	t := &transport{
+	return &transport{
 		udp: udp, tcp: tcp, log: logger, traffic: counted,
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), closed: make(chan struct{}),
-	}
+	}, nil
+}
+
+// receive begins to hand on what comes. It is for when serf.Create has returned: serf
+// goes on being made while its memberlist already answers, and a ping that comes in
+// between, such as others send to a node that was killed and is back, would read what
+// is not written yet.
+func (t *transport) receive() {
 	t.listeners.Go(t.readPackets)
 	t.listeners.Go(t.acceptStreams)
-	return t, nil
 }
 
 func listenBoth(host string, port int) (*net.TCPListener, *net.UDPConn, error) {
