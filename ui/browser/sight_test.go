@@ -63,8 +63,9 @@ func TestRowsInSight(t *testing.T) {
 	})()`); bad != "" {
 		t.Error(bad)
 	}
-	p.key("j", "j", "k")
-	p.shows("the next row, in sight", `(() => { const r = document.activeElement.getBoundingClientRect(); return document.activeElement.closest('tr').ariaRowIndex === '3' && r.top >= 0 && r.bottom <= innerHeight; })()`)
+	// Keys that come faster than the page draws go from row to row all the same.
+	eval[bool](p, `(() => { for (const key of 'jjjjjjk') document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })); return true; })()`)
+	p.shows("the next row, in sight", `(() => { const r = document.activeElement.getBoundingClientRect(); return document.activeElement.closest('tr').ariaRowIndex === '7' && r.top >= 0 && r.bottom <= innerHeight; })()`)
 	if printed := eval[int](p, `(() => { dispatchEvent(new Event('beforeprint')); const n = `+rows+`.length; dispatchEvent(new Event('afterprint')); return n; })()`); printed != 481 {
 		t.Errorf("%d rows are printed", printed)
 	}

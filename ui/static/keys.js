@@ -49,6 +49,9 @@ function move(by) {
   const all = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(rows)]);
   if (all.length === 0) return;
   const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  const row = all[at]?.closest('tr');
+  const beside = by > 0 ? row?.nextElementSibling : row?.previousElementSibling;
+  if (beside?.classList.contains('gap')) return; // the next row comes with the next drawing
   const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1);
   all[next].focus();
 }

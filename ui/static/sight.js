@@ -40,7 +40,7 @@ export function sight(id, rows) {
 
 /**
  * The rows to draw, and between them the height of those that are not. The one that has
- * the focus is always drawn, and those that keys go to from there.
+ * the focus is always drawn, and those that keys go to from there until the next drawing.
  * @param {string} id @param {Row[]} rows @returns {({ row: Row, index: number } | { gap: number })[]}
  */
 export function inSight(id, rows) {
@@ -48,7 +48,9 @@ export function inSight(id, rows) {
   const drawing = Array.from({ length: to - from }, (_, i) => from + i);
   const focused = /** @type {HTMLElement | null | undefined} */ (list(id)?.contains(document.activeElement) ? document.activeElement?.closest('[data-key]') : null)?.dataset.key;
   const index = focused === undefined ? -1 : rows.findIndex((row) => row.key === focused);
-  if (index >= 0) drawing.push(...[index - 1, index, index + 1].filter((i) => i >= 0 && i < rows.length && (i < from || i >= to)));
+  for (let i = Math.max(index - margin, 0); index >= 0 && i < Math.min(index + margin, rows.length); i++) {
+    if (i < from || i >= to) drawing.push(i);
+  }
   drawing.sort((a, b) => a - b);
   /** @type {({ row: Row, index: number } | { gap: number })[]} */ const all = [];
   let next = 0;
