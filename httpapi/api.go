@@ -269,7 +269,7 @@ func pathParam(r *http.Request, name string) string {
 // read is the handler of a collection in all its faces.
 func (a *API) read(res *resource) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := a.queries.parse(res, r.URL.RawQuery)
+		q, err := a.asked(res, r.URL.RawQuery)
 		if err != nil {
 			a.fail(w, r, err)
 			return
@@ -297,4 +297,16 @@ func (a *API) read(res *resource) http.HandlerFunc {
 		}
 		a.document(w, r, res, q, format)
 	}
+}
+
+// asked reads a query string. Of those that are long, many topics mostly, many may come
+// at once: they are read in pieces.
+func (a *API) asked(res *resource, raw string) (*asked, error) {
+	if len(raw) > longestQuery {
+		work := pieces{work: a.reads.work}
+		work.begin()
+		defer work.end()
+		defer work.rest()
+	}
+	return a.queries.parse(res, raw)
 }

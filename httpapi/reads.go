@@ -16,7 +16,8 @@ import (
 // refused and told to come again; so is who would not fit.
 type reads struct {
 	limit int64         // bytes
-	turns chan struct{} // of wide ones
+	turns chan struct{} // of wide ones, until they have all they need
+	work  chan struct{} // of those that have a turn, and of those that write, for a piece of work; as many as turns
 	queue chan struct{} // places of those that wait for their turn, and of who has it
 
 	mu      sync.Mutex
@@ -34,7 +35,7 @@ const (
 
 func newReads(limit int64, turns int) *reads {
 	places := turns + int(limit/8/wideRead) // what they hold already
-	return &reads{limit: limit, turns: make(chan struct{}, turns), queue: make(chan struct{}, places), freed: make(chan struct{})}
+	return &reads{limit: limit, turns: make(chan struct{}, turns), work: make(chan struct{}, turns), queue: make(chan struct{}, places), freed: make(chan struct{})}
 }
 
 // use is how many bytes are held.
@@ -49,28 +50,49 @@ func (b *reads) use() int64 {
 type lease struct {
 	reads   *reads
 	need    int64
-	held    int64     // at least need
-	turn    bool      // it has one
-	began   time.Time // to work, with a turn, since the last pause
-	settled bool      // it needs none any more
-	err     error     // why it was refused; from then on it is
+	held    int64  // at least need
+	turn    bool   // it has one
+	work    pieces // with a turn
+	settled bool   // it needs none any more
+	err     error  // why it was refused; from then on it is
 }
 
-func (b *reads) lease() *lease { return &lease{reads: b} }
+func (b *reads) lease() *lease { return &lease{reads: b, work: pieces{work: b.work}} }
 
-// pause is called between pieces of a computation: a wide one works half of the time, the
-// other half is for posts.
+// pause is called between pieces of a computation.
 func (l *lease) pause() {
-	if !l.turn {
-		return
-	}
-	if worked := time.Since(l.began); worked > workedAtOnce {
-		time.Sleep(min(worked, 4*workedAtOnce))
-		l.began = time.Now()
+	if l.turn {
+		l.work.pause()
 	}
 }
 
-// workedAtOnce is for how long a wide read is computed before it rests for as long.
+// pieces is work on wide reads, which is done in pieces, by so many at a time as there are
+// places: each piece is followed by a rest as long, which is for posts, and then it is
+// somebody else's turn.
+type pieces struct {
+	work  chan struct{}
+	began time.Time
+}
+
+func (p *pieces) begin() {
+	p.work <- struct{}{}
+	p.began = time.Now()
+}
+
+func (p *pieces) end() { <-p.work }
+
+// pause ends a piece that has become long, and begins another.
+func (p *pieces) pause() {
+	if worked := time.Since(p.began); worked > workedAtOnce {
+		p.rest()
+		p.end()
+		p.begin()
+	}
+}
+
+// rest leaves the processor to others for as long as the piece was worked on.
+func (p *pieces) rest() { time.Sleep(min(time.Since(p.began), 4*workedAtOnce)) }
+
 const workedAtOnce = 5 * time.Millisecond
 
 // share is the part of a lease that somebody answers for.
@@ -103,14 +125,22 @@ func (l *lease) fit() bool {
 			l.err = overloadedReads("wide reads are being answered, as many as may be at a time", time.Second)
 			return false
 		}
-		l.began = time.Now()
+		l.work.begin()
 	}
-	if more := (l.need-l.held)/readGrain*readGrain + readGrain; l.held+more <= l.most() && l.reads.take(more, l.most(), l.turn) {
-		l.held += more
-	} else {
+	more := (l.need-l.held)/readGrain*readGrain + readGrain
+	if l.held+more > l.most() || !l.reads.take(more, l.most()) && !(l.turn && l.await(more)) {
 		l.err = overloadedReads(tooMuch, time.Second)
+		return false
 	}
-	return l.err == nil
+	l.held += more
+	return true
+}
+
+// await waits for so many bytes, and reports whether it has got them. Others work meanwhile.
+func (l *lease) await(more int64) bool {
+	l.work.end()
+	defer l.work.begin()
+	return l.reads.await(more, l.most())
 }
 
 // most is how much may be held by all together once this one has what it needs.
@@ -151,6 +181,7 @@ func (l *lease) trim() {
 	l.settled = true
 	if l.turn {
 		l.turn = false
+		l.work.end()
 		<-l.reads.turns
 		<-l.reads.queue
 	}
@@ -171,17 +202,10 @@ func (l *lease) end() {
 	l.held = 0
 }
 
-// take waits for so many bytes, and reports whether it has got them. Of those that have
-// some already and need more only one may wait, as the others might wait for it. Streams
-// that run do not: others run in turns with them.
-func (b *reads) take(bytes, limit int64, wait bool) bool {
+// take takes so many bytes, and reports whether there were as many.
+func (b *reads) take(bytes, limit int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if wait && b.held+bytes > limit && !b.waiting {
-		b.waiting = true
-		b.await(limit - bytes)
-		b.waiting = false
-	}
 	if b.held+bytes > limit {
 		return false
 	}
@@ -189,12 +213,20 @@ func (b *reads) take(bytes, limit int64, wait bool) bool {
 	return true
 }
 
-// await waits until no more than so much is held, or for patience. It holds the mutex but
-// while it waits.
-func (b *reads) await(most int64) {
+// await is take for who waits for patience. Of those that have some already and need more
+// only one may, as the others might wait for it. Streams that run do not: others run in
+// turns with them.
+func (b *reads) await(bytes, limit int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting {
+		return false
+	}
+	b.waiting = true
+	defer func() { b.waiting = false }()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	for b.held > most {
+	for b.held+bytes > limit {
 		freed := b.freed
 		b.mu.Unlock()
 		select {
@@ -202,9 +234,11 @@ func (b *reads) await(most int64) {
 			b.mu.Lock()
 		case <-timer.C:
 			b.mu.Lock()
-			return
+			return false
 		}
 	}
+	b.held += bytes
+	return true
 }
 
 func (b *reads) give(bytes int64) {

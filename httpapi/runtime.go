@@ -127,6 +127,7 @@ func newLimitSource(a *API, p *params) source {
 		add("dedup_period", 120_000, u.DedupPeriod.Milliseconds(), "ms", "for how long every repeat is found; shorter than the limit when memory did not last")
 		add("body", maxBody, none, "bytes", "a larger body is answered with 413")
 		add("body_inflated", maxInflated, none, "bytes", "a body that is larger once decompressed is answered with 413")
+		add("window_totals", u.MaxTotalBytes, u.TotalBytes, "bytes", "sums of windows that are kept from one read to the next; beyond it each read makes them, and takes longer")
 		add("line", int64(maxLine), none, "bytes", "a longer event is refused: too_long")
 		add("bytes_in_flight", maxInFlight, inFlight, "bytes", "held by bodies; beyond it slow ones are cut, then 503 with Retry-After")
 		waiting, longest := a.ingester.Waiting()

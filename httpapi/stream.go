@@ -137,7 +137,7 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l 
 			lease: l, frames: share{lease: l}, key: key, path: sub.path, query: sub.query, interval: sub.interval,
 			instance: rand.Uint64() >> 1, computed: &s.computed, turn: turn{slots: s.turns},
 		}
-		v.source = build(v.turn.pause, l)
+		v.source = build(v.pause, l)
 		v.pace = newPace(sub.interval, s.api.options.Heartbeat, v.seats.goRound)
 		s.views[key] = v
 	}

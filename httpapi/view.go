@@ -199,6 +199,13 @@ func (v *view) sum(list []*frame) (bytes int) {
 	return bytes
 }
 
+// pause is called between pieces of the computation: of the first frame, for which the
+// lease has a turn if it is wide, or of another.
+func (v *view) pause() {
+	v.lease.pause()
+	v.turn.pause()
+}
+
 // compute makes the next frame.
 func (v *view) compute(slot int64, incarnation uint64) {
 	if v.refused.Load() != 0 {

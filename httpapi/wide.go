@@ -25,8 +25,20 @@ type wide struct {
 const (
 	wideRows = 1000     // rows up to which an answer is kept as text
 	rowSize  = 700      // bytes of a row without its table
-	pieces   = 32 << 10 // bytes that are written at a time
+	written  = 32 << 10 // bytes at a time
 )
+
+// pieceWriter writes what is worked out in pieces: whoever takes it slowly holds nobody up.
+type pieceWriter struct {
+	out  io.Writer
+	work *pieces
+}
+
+func (w pieceWriter) Write(b []byte) (int, error) {
+	w.work.end()
+	defer w.work.begin()
+	return w.out.Write(b)
+}
 
 // newWide lets go of what an answer does not need any more.
 func newWide(t *tableSource, rows []*store.Row, l *lease) *wide {
@@ -42,10 +54,14 @@ func (b *wide) release() {
 	}
 }
 
-// each calls yield with each row as a record, which is valid until the next.
-func (b *wide) each(yield func(*record) bool) {
+// each calls yield with each row as a record, which is valid until the next, and makes
+// them in pieces.
+func (b *wide) each(work *pieces, yield func(*record) bool) {
 	var r record
-	for _, row := range b.rows {
+	for i, row := range b.rows {
+		if i&63 == 63 {
+			work.pause()
+		}
 		if b.from.fill(&r, row); !yield(&r) {
 			return
 		}
@@ -54,7 +70,6 @@ func (b *wide) each(yield func(*record) bool) {
 
 // writeWide writes such an answer.
 func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b *wide, format string) {
-	var out io.Writer = w
 	zip := headers.TakesGzip(r.Header)
 	if zip {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -63,19 +78,24 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 	if r.Method == http.MethodHead {
 		return
 	}
+	work := &pieces{work: a.reads.work}
+	work.begin()
+	defer work.end()
+	var out io.Writer = pieceWriter{w, work}
 	if zip {
-		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is valid
-		defer func() { _ = z.Close() }()               // an error here is the client's going away, as below
+		z, _ := gzip.NewWriterLevel(out, gzip.BestSpeed) // the level is valid
+		defer func() { _ = z.Close() }()                 // an error here is the client's going away, as below
 		out = z
 	}
-	buffered := bufio.NewWriterSize(out, pieces)
+	buffered := bufio.NewWriterSize(out, written)
 	defer func() { _ = buffered.Flush() }()
 	p := b.from.params
+	rows := func(yield func(*record) bool) { b.each(work, yield) }
 	switch format {
 	case "csv":
-		writeCSV(buffered, res, p, b.each)
+		writeCSV(buffered, res, p, rows)
 	case "ndjson":
-		for r := range b.each {
+		for r := range rows {
 			if _, err := buffered.Write(append(r.appendEvent(buffered.AvailableBuffer(), p.fields), '\n')); err != nil {
 				return
 			}
@@ -83,7 +103,7 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 	default:
 		_, _ = buffered.Write(append(appendMeta([]byte{'{'}, &b.from.meta), `,"rows":[`...))
 		first := true
-		for r := range b.each {
+		for r := range rows {
 			line := buffered.AvailableBuffer()
 			if !first {
 				line = append(line, ',')

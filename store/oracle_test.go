@@ -224,14 +224,15 @@ func (f *follower) refresh() {
 
 // TestAgainstOracle lets a store and the oracle live through the same hours:
 // events on time, late and early, ticks in time and missing, jumps of the clock.
-// Tables that are refreshed at random must always say what the oracle says.
+// Tables that are refreshed at random must always say what the oracle says, whether
+// there is room for the totals of all windows, of some, or of none.
 func TestAgainstOracle(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 7))
 			now := time.UnixMilli(1_800_000_000_000 + int64(rng.IntN(60_000)))
-			s, err := New(Options{Node: "n1", Now: func() time.Time { return now }})
+			s, err := New(Options{Node: "n1", TotalBytes: []int64{0, 100_000, 1}[seed%3], Now: func() time.Time { return now }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,11 +274,56 @@ func TestAgainstOracle(t *testing.T) {
 				f := followers[rng.IntN(len(followers))]
 				f.refresh()
 				want := o.rows(f.table.query, now.UnixMilli()/1000)
+				if held := totalsHeld(s); held != s.totalBytes.Load() {
+					t.Fatalf("step %d: totals of %d bytes are kept, not %d", step, held, s.totalBytes.Load())
+				}
 				if !equalRows(f.rows, want) {
 					t.Fatalf("step %d, query %+v\n got %s\nwant %s", step, f.table.query, describe(f.rows), describe(want))
 				}
 			}
 		})
+	}
+}
+
+// totalsHeld adds up what the totals that are kept take.
+func totalsHeld(s *Store) (bytes int64) {
+	for i := range s.shards {
+		for _, o := range s.shards[i].parts {
+			for _, r := range o.rows {
+				for w := range NumWindows {
+					if r != nil && r.totals[w] != nil {
+						bytes += int64(r.totals[w].size())
+					}
+				}
+			}
+		}
+	}
+	return bytes
+}
+
+// TestTotalsAreBounded: beyond their bound totals are made for each reader and not kept.
+func TestTotalsAreBounded(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	const bound = 50_000
+	s, err := New(Options{TotalBytes: bound, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range workload(1000, 5, 1000, s.Now()) {
+		s.Apply(batch)
+	}
+	s.Tick()
+	for w := range NumWindows {
+		table := s.NewTable(Query{By: []Dim{ChainDim}, Window: w})
+		table.Refresh()
+	}
+	if u := s.Usage(); u.TotalBytes < bound/2 || u.TotalBytes > bound || u.MaxTotalBytes != bound {
+		t.Errorf("%d of %d bytes are used", u.TotalBytes, u.MaxTotalBytes)
+	}
+	now = now.Add((keepTotals + 120) * time.Second) // nobody has asked for so long
+	s.Tick()
+	if u := s.Usage(); u.TotalBytes >= bound/2 {
+		t.Errorf("%d bytes are used although nobody reads", u.TotalBytes)
 	}
 }
 

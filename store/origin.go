@@ -91,14 +91,15 @@ type originPart struct {
 	*origin
 	shard *shard
 
-	now    int64 // the second, by the origin's clock, up to which every row is settled
-	latest int64 // the latest that now has been: what was dropped then stays so
-	back   int64 // the latest second that it went back to
-	rows   []*row
-	free   []uint32 // empty slots of rows
-	wheel  [wheelSlots][]uint32
-	sums   [numTiers]sumQueue // by the coarser tier
-	dirty  []uint32           // rows with open cells
+	now     int64 // the second, by the origin's clock, up to which every row is settled
+	latest  int64 // the latest that now has been: what was dropped then stays so
+	back    int64 // the latest second that it went back to
+	rows    []*row
+	free    []uint32 // empty slots of rows
+	wheel   [wheelSlots][]uint32
+	sums    [numTiers]sumQueue // by the coarser tier
+	passing windowTotal        // the total of a reader for which there was no room
+	dirty   []uint32           // rows with open cells
 
 	due     []uint32 // reused by advance
 	packBuf []byte   // reused by pack
@@ -142,8 +143,6 @@ func (o *originPart) release(c *cell) {
 	o.empty = append(o.empty, c)
 }
 
-func (o *originPart) newTotal() *windowTotal { return new(windowTotal) }
-
 // unread reports whether nobody has asked for a window for so long that its
 // totals are not worth their memory.
 func (o *originPart) unread(w Window, second int64) bool {
@@ -170,6 +169,7 @@ func (o *originPart) addRow(s *series) *row {
 // nodes forget at different instants and must not seem to differ for it.
 func (o *originPart) removeRow(r *row) {
 	o.rowCount.Add(-1)
+	r.dropTotals()
 	if o != o.shard.local() {
 		o.drop(mix(r.series.mark, uint64(r.born)), r.digest, o.now)
 	}
@@ -201,7 +201,8 @@ func (o *originPart) rewind(second int64) {
 	}
 	for _, r := range o.rows {
 		if r != nil {
-			r.due, r.totals = 0, [NumWindows]*windowTotal{}
+			r.due = 0
+			r.dropTotals()
 			o.schedule(r, second+1)
 			o.shard.touch(r.series)
 		}

@@ -386,6 +386,7 @@ type Usage struct {
 	Categories, MaxCategories       int
 	OverflowCalls                   uint64
 	DedupBytes, MaxDedupBytes       int64
+	TotalBytes, MaxTotalBytes       int64
 	DedupIdentities                 int64
 	DedupPeriod                     time.Duration // for how long every repeat is found now
 	ClockSteps                      uint64

@@ -1,5 +1,7 @@
 package store
 
+import "unsafe"
+
 // A row is one series as counted by one origin. All of it is guarded by the
 // mutex of the shard that holds it.
 //
@@ -28,7 +30,7 @@ type row struct {
 
 	live   []*liveCell
 	logs   [numTiers]cellLog
-	totals [NumWindows]*windowTotal // built when a reader asks, dropped when none does
+	totals [NumWindows]*windowTotal // made when a reader asks, dropped when none does; nil also when there is no room
 	queued [numTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
 
 	lifetime counts // everything ever counted in this row, as of the last tick
@@ -40,7 +42,8 @@ type row struct {
 // are added by the reader.
 type windowTotal struct {
 	cell
-	rescan bool // a least or greatest latency may be of a cell that left
+	rescan bool  // a least or greatest latency may be of a cell that left
+	held   int32 // bytes, as Options.TotalBytes bounds
 }
 
 // counted reports whether a cell is part of a window that starts at start. A
@@ -169,9 +172,37 @@ func (r *row) addToTotals(base, tier int, step int64, c *cell, add bool) {
 		}
 		if add {
 			t.merge(c)
+			r.hold(t)
 		} else {
 			t.take(c)
 		}
+	}
+}
+
+// size is how many bytes a total takes.
+func (t *windowTotal) size() int32 {
+	return int32(unsafe.Sizeof(*t)) + 8*int32(cap(t.successes.counts)+cap(t.failures.counts)) + 16*int32(cap(t.categories))
+}
+
+// hold says how much a total that is kept takes.
+func (r *row) hold(t *windowTotal) {
+	if size := t.size(); size != t.held {
+		r.origin.shard.store.totalBytes.Add(int64(size - t.held))
+		t.held = size
+	}
+}
+
+func (r *row) dropTotals() {
+	for w := range NumWindows {
+		r.dropTotal(w)
+	}
+}
+
+// dropTotal forgets the total of a window.
+func (r *row) dropTotal(w Window) {
+	if t := r.totals[w]; t != nil {
+		r.origin.shard.store.totalBytes.Add(-int64(t.held))
+		r.totals[w] = nil
 	}
 }
 
@@ -236,14 +267,7 @@ func (r *row) addTo(sum *cell, w Window) {
 func (r *row) total(w Window) *windowTotal {
 	t := r.totals[w]
 	if t == nil {
-		t = r.origin.newTotal()
-		r.totals[w] = t
-		r.eachPacked(w, func(tier int, e entry) {
-			scratch := r.origin.scratch()
-			r.unpackInto(scratch, e.packed)
-			t.merge(scratch)
-			r.origin.release(scratch)
-		})
+		t = r.makeTotal(w)
 	}
 	if t.rescan {
 		t.rescan = false
@@ -261,6 +285,26 @@ func (r *row) total(w Window) *windowTotal {
 			all.errors += one.errors
 		})
 		t.min, t.max, t.failedMin, t.failedMax = all.min, all.max, all.failedMin, all.failedMax
+	}
+	return t
+}
+
+// makeTotal sums the packed cells of a window. The total is kept, so that the next reader
+// finds it, while there is room for it; else it is valid until the next is made.
+func (r *row) makeTotal(w Window) *windowTotal {
+	o := r.origin
+	t := &o.passing
+	t.reset()
+	r.eachPacked(w, func(tier int, e entry) {
+		scratch := o.scratch()
+		r.unpackInto(scratch, e.packed)
+		t.merge(scratch)
+		o.release(scratch)
+	})
+	if st := o.shard.store; st.totalBytes.Load()+int64(t.size()) <= st.options.TotalBytes {
+		t, o.passing = &windowTotal{cell: t.cell}, windowTotal{}
+		r.hold(t)
+		r.totals[w] = t
 	}
 	return t
 }
@@ -352,7 +396,7 @@ func (r *row) settle(from, to int64) (changed bool) {
 			}
 		}
 		if t != nil && r.origin.unread(w, to) {
-			r.totals[w] = nil
+			r.dropTotal(w)
 		}
 	}
 	for tier := range numTiers {

@@ -42,6 +42,7 @@ type Options struct {
 	MaxSeriesPerProfile int               // default MaxSeries
 	MaxLatestValues     int               // default 100,000; beyond it reports with a new key are refused
 	DedupBytes          int64             // memory for identities, default 64 MiB
+	TotalBytes          int64             // memory for sums of windows between their readers, default 512 MiB; beyond it each reader makes them
 	ChainAliases        map[string]string // names of chains by EIP-155 number, besides the built-in ones
 	Now                 func() time.Time  // default time.Now
 }
@@ -83,6 +84,7 @@ type Store struct {
 	seriesCount  atomic.Int64
 	latestCount  atomic.Int64
 	placesTaken  atomic.Int64 // of latest values, by batches that have not put theirs yet
+	totalBytes   atomic.Int64
 	headMarks    atomic.Int64 // kept of all chains, see height.go
 	senderCount  atomic.Int64
 	applyScratch sync.Pool
@@ -117,10 +119,13 @@ func New(o Options) (*Store, error) {
 	if o.DedupBytes == 0 {
 		o.DedupBytes = 64 << 20
 	}
+	if o.TotalBytes == 0 {
+		o.TotalBytes = 512 << 20
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.MaxSeries < 0 || o.MaxSeriesPerProfile < 0 || o.MaxLatestValues < 0 || o.DedupBytes < 0 {
+	if o.MaxSeries < 0 || o.MaxSeriesPerProfile < 0 || o.MaxLatestValues < 0 || o.DedupBytes < 0 || o.TotalBytes < 0 {
 		return nil, errors.New("limits of the store cannot be negative")
 	}
 	chains, err := newChains(o.ChainAliases)

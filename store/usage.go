@@ -16,6 +16,7 @@ func (s *Store) Usage() Usage {
 		Categories: s.categories.len(), MaxCategories: maxCategories,
 		OverflowCalls: s.overflow.Load(),
 		DedupBytes:    bytes, MaxDedupBytes: s.options.DedupBytes, DedupIdentities: identities, DedupPeriod: period,
+		TotalBytes: s.totalBytes.Load(), MaxTotalBytes: s.options.TotalBytes,
 		ClockSteps:     s.clock.steps.Load(),
 		EventsAccepted: s.accepted.Load(), EventsDuplicate: s.duplicates.Load(),
 	}

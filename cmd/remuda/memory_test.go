@@ -16,20 +16,20 @@ import (
 // TestFitMemory: bounds that are not given go by the memory limit.
 func TestFitMemory(t *testing.T) {
 	for _, c := range []struct {
-		limit, dedup, cache int64
-		series              int
+		limit, dedup, cache, totals int64
+		series                      int
 	}{
-		{math.MaxInt64, 64 << 20, 32 << 20, 100_000},
-		{1 << 30, 64 << 20, 32 << 20, 65_536},
-		{2 << 30, 64 << 20, 32 << 20, 100_000},
-		{240 << 20, 40 << 20, 15 << 20, 15_360},
-		{96 << 20, 16 << 20, 6 << 20, 6144},
-		{1 << 20, 1 << 20, 1 << 20, 1000},
+		{math.MaxInt64, 64 << 20, 32 << 20, 512 << 20, 100_000},
+		{1 << 30, 64 << 20, 32 << 20, 128 << 20, 65_536},
+		{2 << 30, 64 << 20, 32 << 20, 256 << 20, 100_000},
+		{240 << 20, 40 << 20, 15 << 20, 30 << 20, 15_360},
+		{96 << 20, 16 << 20, 6 << 20, 12 << 20, 6144},
+		{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1000},
 	} {
 		var f nodeFlags
-		cache := f.fitMemory(c.limit)
-		if int64(f.DedupBytes) != c.dedup || f.MaxSeries != c.series || cache != c.cache {
-			t.Errorf("%d: %+v %d, want %+v", c.limit, f, cache, c)
+		cache, totals := f.fitMemory(c.limit)
+		if int64(f.DedupBytes) != c.dedup || f.MaxSeries != c.series || cache != c.cache || totals != c.totals {
+			t.Errorf("%d: %+v %d %d, want %+v", c.limit, f, cache, totals, c)
 		}
 	}
 	given := nodeFlags{DedupBytes: 128 << 20, MaxSeries: 200_000}

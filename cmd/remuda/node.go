@@ -125,7 +125,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	cacheBytes := f.fitMemory(debug.SetMemoryLimit(-1)) // which only asks
+	cacheBytes, totalBytes := f.fitMemory(debug.SetMemoryLimit(-1)) // which only asks
 	hosts, err := httpapi.ParseHosts(f.AllowedHosts)
 	if err != nil {
 		return nil, usagef("--allowed-hosts %w", err)
@@ -161,7 +161,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 			return nil, fmt.Errorf("--admin: %w", err)
 		}
 	}
-	if err := n.makeStore(ctx, f); err != nil {
+	if err := n.makeStore(ctx, f, totalBytes); err != nil {
 		return nil, err
 	}
 	in, err := ingest.New(ingest.Options{
@@ -207,7 +207,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // makeStore makes the store of this run. Its number comes first: from the disk,
 // the members, or the clock.
-func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
+func (n *node) makeStore(ctx context.Context, f *nodeFlags, totalBytes int64) (err error) {
 	least := uint64(0)
 	begin := func(uint64) error { return nil }
 	if f.DataDir != "" {
@@ -236,7 +236,7 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags) (err error) {
 	}
 	n.store, err = store.New(store.Options{
 		Node: f.Node, Region: f.Region, Incarnation: incarnation, MaxSeries: f.MaxSeries,
-		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: int64(f.DedupBytes),
+		MaxSeriesPerProfile: f.MaxSeriesPerProfile, MaxLatestValues: f.MaxLatestValues, DedupBytes: int64(f.DedupBytes), TotalBytes: totalBytes,
 		ChainAliases: f.ChainAlias, Now: wallClock,
 	})
 	if err != nil {
