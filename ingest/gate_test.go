@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +131,59 @@ func TestGatePace(t *testing.T) {
 			t.Error("it still looks")
 		}
 	})
+}
+
+// TestGateQueue: senders that post again as soon as they are answered all get their turn,
+// in their order, while that comes before they would give up, however long they wait. Of
+// more than that some are refused.
+func TestGateQueue(t *testing.T) {
+	const perSecond, seconds = 100, 60
+	for senders, some := range map[int]bool{perSecond * 6: false, perSecond * 12: true} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(1)
+			if err := g.enter(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			end := time.Now().Add(seconds * time.Second)
+			var turns, refusals int
+			var longestWait time.Duration
+			var mu sync.Mutex
+			var all sync.WaitGroup
+			for range senders {
+				all.Go(func() {
+					for time.Now().Before(end) {
+						began := time.Now()
+						err := g.enter(t.Context(), nil)
+						mu.Lock()
+						if wait := time.Since(began); err != nil {
+							refusals++
+						} else if turns++; time.Until(end) < seconds*time.Second/2 {
+							longestWait = max(longestWait, wait)
+						}
+						mu.Unlock()
+					}
+				})
+			}
+			for time.Now().Before(end) {
+				time.Sleep(time.Second / perSecond)
+				g.leave()
+			}
+			for g.queue() > 0 {
+				g.leave()
+				synctest.Wait()
+			}
+			all.Wait()
+			if some != (refusals > senders) {
+				t.Errorf("%d senders: %d are refused", senders, refusals)
+			}
+			if !some && longestWait > time.Duration(senders)*time.Second/perSecond+2*lookEvery {
+				t.Errorf("%d senders: one waits for %v", senders, longestWait)
+			}
+			if turns < perSecond*seconds {
+				t.Errorf("%d senders: %d turns", senders, turns)
+			}
+		})
+	}
 }
 
 // leaver is a sender that gives up.
