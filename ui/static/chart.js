@@ -57,8 +57,8 @@ class Chart extends HTMLElement {
   #seen = true;
   #drawn = 0;
   #resize = new ResizeObserver(() => this.#size());
-  #look = new IntersectionObserver(([e]) => {
-    this.#seen = e.isIntersecting;
+  #look = new IntersectionObserver((all) => {
+    this.#seen = all.at(-1)?.isIntersecting ?? false; // the newest comes last
     if (this.#seen) this.#draw();
   });
 
