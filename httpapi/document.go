@@ -123,8 +123,13 @@ func (a *API) providerKnown(p *params) bool {
 }
 
 // rendered computes an answer now.
-func (a *API) rendered(res *resource, p *params, format string) *body {
+func (a *API) rendered(res *resource, p *params, format string) (b *body) {
 	l := a.reads.lease()
+	defer func() {
+		if b == nil || b.wide == nil { // also when it panics: others wait for what the lease has
+			l.end()
+		}
+	}()
 	own := *p
 	own.pause = l.pause
 	src := a.newLeased(res, &own, l)
@@ -132,22 +137,21 @@ func (a *API) rendered(res *resource, p *params, format string) *body {
 		t.once = true
 	}
 	m := src.refresh()
-	b := &body{rows: -1}
+	out := &body{rows: -1}
 	if t, ok := src.(*tableSource); ok && l.err == nil && format != "table" {
 		if rows := t.arranged(); len(rows) > wideRows {
-			b.rows, b.wide = len(rows), newWide(t, rows, l)
-			b.wide.readers.Store(1)
-			return b
+			out.rows, out.wide = len(rows), newWide(t, rows, l)
+			out.wide.readers.Store(1)
+			return out
 		}
 	}
-	defer l.end()
 	if l.err != nil {
 		return &body{err: l.err}
 	}
 	if rows, ok := src.(recorder); ok {
-		b.rows = len(rows.records())
+		out.rows = len(rows.records())
 		if res.fleeting {
-			b.etag = a.contentTag(p, res, format, &m, rows.records())
+			out.etag = a.contentTag(p, res, format, &m, rows.records())
 		}
 	}
 	if t, ok := src.(*tableSource); ok {
@@ -157,9 +161,9 @@ func (a *API) rendered(res *resource, p *params, format string) *body {
 	if l.err != nil {
 		return &body{err: l.err}
 	}
-	b.plain = render(res, p, src, &m, format)
-	b.length = []string{strconv.Itoa(len(b.plain))}
-	return b
+	out.plain = render(res, p, src, &m, format)
+	out.length = []string{strconv.Itoa(len(out.plain))}
+	return out
 }
 
 // zipFrom is the size from which a body is worth compressing.

@@ -160,11 +160,11 @@ func (v *view) prepare(now time.Time, incarnation uint64) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.begun {
+		defer v.lease.trim() // also when it panics: others wait for its turn
 		v.compute(now.UnixNano()/int64(v.interval), incarnation)
 		if v.lease.err == nil {
 			v.makeSnapshot()
 		}
-		v.lease.trim()
 	}
 	if v.lease.err != nil {
 		return v.giveUp()
