@@ -16,7 +16,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo cluster soak test check types node_modules screenshots fmt bench bench-peers fuzz clean help
+.PHONY: run build demo cluster bundle soak test check types node_modules screenshots fmt bench bench-peers fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)
@@ -33,6 +33,9 @@ cluster: build ## three nodes on this machine, for play: http://127.0.0.1:7400, 
 	./bin/remuda serve --node lhr --region eu-west-1 --http 127.0.0.1:7410 --gossip 127.0.0.1:7411 --join 127.0.0.1:7401 & \
 	./bin/remuda serve --node bom --region ap-south --http 127.0.0.1:7420 --gossip 127.0.0.1:7421 --join 127.0.0.1:7401 & \
 	wait
+
+bundle: ## what is served of the dashboard's modules and style, after a change to them
+	go generate ./ui
 
 soak: ## a million simulated seconds of clusters with faults, an hour or two
 	go test ./cluster -count=1 -run TestSimulation -timeout 6h -sim.seconds=1000000
@@ -57,6 +60,7 @@ check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, li
 	$(BIN)/golangci-lint run ./...
 	go mod tidy -diff
 	cd ui/browser && go mod tidy -diff
+	cd ui/bundle && go mod tidy -diff
 	cd cmd/remuda/internal/peers && go mod tidy -diff && go vet .
 	@$(MAKE) --no-print-directory types
 	@out=$$($(BIN)/govulncheck ./... 2>&1); status=$$?; echo "$$out" | tail -n 5; case "$$out" in \

@@ -12,17 +12,19 @@ import (
 	"net/http"
 	"os"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"remuda/headers"
 )
 
-// Types for the checker lie beside what is vendored, and stay behind.
+// Of the page's own modules, and of what they import, only what is made of them is
+// in the program.
 //
-//go:embed static/*.html static/*.css static/*.svg static/*.js static/screens/*.js
-//go:embed static/vendor/*.json static/vendor/*/*.js static/vendor/*/LICENSE
+//go:embed static/index.html static/icon.svg static/early.js
+//go:embed static/vendor/versions.json static/vendor/uplot/*.js static/vendor/*/LICENSE
+//go:embed built/app.js built/style.css
 var files embed.FS
 
 // policy lets the page load nothing but its own files, and lets no page frame it.
@@ -41,52 +43,32 @@ type face struct {
 	etag    string
 }
 
-// entry is the module that the page begins with, and own are those that are
-// joined to it.
-const entry = "app.js"
-
-var own = regexp.MustCompile(`^(screens/)?[a-z]+\.js$`)
-
-// tight finds the space that style sheets do without.
-var tight = regexp.MustCompile(`\s*([{};,])\s*|\n\s*`)
-
-// classic is a script of its own: it runs before there is anything to see.
-const classic = "early.js"
-
 // Handler serves the dashboard: index.html at the root, other files by name. It
-// is safe for concurrent use.
+// is safe for concurrent use. A file is compressed when it is first asked for, so
+// that a start does not wait for it.
 func Handler() http.Handler {
-	static, err := fs.Sub(files, "static")
-	if err != nil {
-		panic("ui: " + err.Error()) // the files are part of the program
-	}
-	assets := make(map[string]*asset)
-	err = fs.WalkDir(static, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	assets := make(map[string]func() *asset)
+	for _, dir := range []string{"static", "built"} {
+		err := fs.WalkDir(files, dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := files.ReadFile(name)
+			assets[strings.TrimPrefix(name, dir)] = sync.OnceValue(func() *asset { return newAsset(name, content) })
 			return err
-		}
-		content, err := fs.ReadFile(static, name)
+		})
 		if err != nil {
-			return err
+			panic("ui: " + err.Error()) // the files are part of the program
 		}
-		if path.Ext(name) == ".css" {
-			content = tight.ReplaceAll(content, []byte("$1"))
-		}
-		if !own.MatchString(name) || name == classic {
-			assets["/"+name] = newAsset(name, content)
-		}
-		return nil
-	})
-	if err != nil {
-		panic("ui: " + err.Error())
 	}
-	page, err := join(static, entry)
-	if err != nil {
-		panic("ui: " + err.Error())
-	}
-	assets["/"+entry] = newAsset(entry, page)
 	assets["/"] = assets["/index.html"]
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, assets[r.URL.Path]) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var a *asset
+		if ready := assets[r.URL.Path]; ready != nil {
+			a = ready()
+		}
+		serve(w, r, a)
+	})
 }
 
 // DirHandler serves the dashboard from a directory, read anew at every request:
