@@ -67,10 +67,17 @@ check: $(BIN)/gofumpt $(BIN)/golangci-lint $(BIN)/govulncheck ## format, vet, li
 	  *'fetching vulnerabilities'*) echo '*** vulnerabilities NOT checked: their database cannot be reached ***' ;; \
 	  *) exit $$status ;; esac
 
-types: node_modules ## check the types of the dashboard; needs node and npm
+types: node_modules ui/types/openapi.d.ts ## check the types of the dashboard; needs node and npm
 	@if command -v npm >/dev/null; then cd ui && node_modules/.bin/tsc -p .; else \
 	  echo '*** types of the dashboard NOT checked: there is no npm ***'; test -z "$$CI"; \
 	fi
+
+# What the API says, as types, by the tool that also makes the client of a test.
+CLIENT := cmd/remuda/testdata/clients/ts
+ui/types/openapi.d.ts: httpapi/openapi.json $(CLIENT)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(CLIENT) && \
+	  { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent; } && \
+	  npx --no-install openapi-typescript $(CURDIR)/httpapi/openapi.json -o $(CURDIR)/$@ >/dev/null; fi
 
 node_modules: # of the dashboard's checks, if there is an npm
 	@cd ui && if command -v npm >/dev/null && ! [ node_modules/.package-lock.json -nt package-lock.json ]; then npm ci --silent; fi

@@ -20,10 +20,11 @@ export function circuits(circuit) {
   })}`;
 }
 
-/** A percentile, grey and with n when it rests on few calls. @param {Row} row @param {string} field */
+/** A percentile, grey and with n when it rests on few calls. @param {Row} row @param {`${'failure_' | ''}p${50 | 90 | 95 | 99}_latency_ms` & keyof Row} field */
 export function percentile(row, field) {
-  if (row[field] === null || row[field] === undefined) return '—';
-  return row.samples < fewCalls ? html`<span class="few">${tenth(row[field])} <small>n=${row.samples}</small></span>` : tenth(row[field]);
+  const value = row[field];
+  if (value === null || value === undefined) return '—';
+  return row.samples < fewCalls ? html`<span class="few">${tenth(value)} <small>n=${row.samples}</small></span>` : tenth(value);
 }
 
 /**

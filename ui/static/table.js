@@ -47,7 +47,7 @@ function sorted(rows, columns, sort) {
   const field = sort.replace(/^-/, '');
   const column = columns.find((c) => c.field === field);
   if (!column) return rows;
-  const value = column.value ?? ((/** @type {Row} */ row) => row[field]);
+  const value = column.value ?? ((/** @type {Members} */ row) => row[field]);
   return [...rows].sort((a, b) => compare(value(a), value(b), sort.startsWith('-')) || compare(a.key, b.key));
 }
 
@@ -91,7 +91,7 @@ export function table(o) {
  * @param {Row[]} rows @param {string} field
  */
 function widest(rows, field) {
-  const size = (/** @type {Row} */ row) => (typeof row[field] === 'number' ? Math.abs(row[field]) : String(row[field] ?? '').length);
+  const size = (/** @type {Members} */ row) => (typeof row[field] === 'number' ? Math.abs(row[field]) : String(row[field] ?? '').length);
   return rows.reduce((most, row) => (size(row) > size(most) ? row : most));
 }
 
@@ -103,11 +103,11 @@ function cell(c, row, o) {
   const content = c.text(row, o.context);
   const tone = classes(c, c.tone?.(row, o.context));
   if (c.scope) return html`<th scope="row" class=${tone}>${content}</th>`;
-  const title = c.about ? `${c.about}: ${c.exact ? c.exact(row) : row[c.field] ?? 'no data'}. ${o.basis ?? ''}` : nothing;
+  const title = c.about ? `${c.about}: ${c.exact ? c.exact(row) : /** @type {Members} */ (row)[c.field] ?? 'no data'}. ${o.basis ?? ''}` : nothing;
   return html`<td class=${tone} title=${title}>${content}</td>`;
 }
 
-/** Whether the API knows the column: some are worked out here. @param {Row | undefined} row @param {string} sort */
+/** Whether the API knows the column: some are worked out here. @param {Members | undefined} row @param {string} sort */
 const sortsAlike = (row, sort) => row !== undefined && typeof (row[sort.replace(/^-/, '')] ?? {}) !== 'object';
 
 /** A word of a shell. @param {string} text */

@@ -1,4 +1,5 @@
-// What the API says, as far as the page reads it. The promises are in docs/api.md.
+// What the API says, as far as the page reads it. Rows are as /openapi.json has them: `make
+// types` makes openapi.d.ts of it. The promises are in docs/api.md.
 
 interface Coverage { reporting: number; known: number }
 
@@ -13,8 +14,17 @@ interface Meta {
 
 type Cell = string | number | boolean | null | undefined;
 
-/** A row of any collection: members by name, a stable key among them. */
-interface Row { key: string; [member: string]: any }
+type Schemas = import('./openapi').components['schemas'];
+
+type AnyRow = Schemas['Provider' | 'Row' | 'Circuit' | 'CircuitChange' | 'Alarm' | 'Block' | 'ProviderHealth' | 'Sender' | 'Decision' | 'Rank' | 'Member' | 'LimitRow' | 'RuntimeValue' | 'Subscriber'];
+type MembersOf<R> = R extends any ? keyof R : never;
+type MemberOf<R, M> = R extends any ? M extends keyof R ? R[M] : never : never;
+
+/** A row of any collection: what /openapi.json names in any of them, when it was heard, and n where the page counts. */
+type Row = { [M in MembersOf<AnyRow>]: MemberOf<AnyRow, M> } & { heard_at: number; n?: number };
+
+/** A row by the names of members that are worked out. */
+type Members = Record<string, any>;
 
 type Points = [number, any][];
 

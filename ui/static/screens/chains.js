@@ -25,11 +25,11 @@ export function draw(v) {
   /** @type {Column} */
   const before = {
     field: 'before', head: 'Before %', about: 'Share of the chain’s calls in the time before the window, percent', value: (r) => r.previous?.traffic_pct,
-    exact: (r) => r.previous?.traffic_pct ?? 'not known', text: (r) => tenth(r.previous?.traffic_pct),
+    exact: (r) => String(r.previous?.traffic_pct ?? 'not known'), text: (r) => tenth(r.previous?.traffic_pct),
   };
   /** @type {Column} */
   const moved = {
-    field: 'moved', head: 'Change', about: 'Share now less share before', value: (r) => (r.traffic_pct === null || (r.previous?.traffic_pct ?? null) === null ? null : r.traffic_pct - r.previous.traffic_pct),
+    field: 'moved', head: 'Change', about: 'Share now less share before', value: (r) => (r.traffic_pct === null || typeof r.previous?.traffic_pct !== 'number' ? null : r.traffic_pct - r.previous.traffic_pct),
     exact: (r) => `${r.traffic_pct ?? 'no data'} % now, ${r.previous?.traffic_pct ?? 'not known'} % before`, text: (r) => change(r.traffic_pct, r.previous?.traffic_pct, true).text,
   };
   const tallest = new Map();

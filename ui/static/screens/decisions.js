@@ -70,6 +70,6 @@ export function draw(v) {
 /** The whole decision, for the dialog. @param {Row} row */
 export function details(row) {
   const { attempts, heard_at: _, ...rest } = row;
-  return html`<dl class="all">${Object.entries(rest).map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? '—' : name === 'ts' ? `${value} (${instant(value)})` : String(value)}</dd>`)}</dl>
+  return html`<dl class="all">${Object.entries(rest).map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? '—' : name === 'ts' ? `${value} (${instant(row.ts)})` : String(value)}</dd>`)}</dl>
     ${attempts?.length ? html`<h3>Failed tries before</h3><ol>${attempts.map((/** @type {any} */ a) => html`<li>${a.provider_id} ${a.transport}: ${tenth(a.duration_ms)} ms, ${a.error_category ?? 'unknown_error'} ${a.error_code ?? ''}</li>`)}</ol>` : nothing}`;
 }

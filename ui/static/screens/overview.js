@@ -38,7 +38,7 @@ function tiles(v) {
   const at = all.slice(0, most);
   const line = (/** @type {string} */ metric) => valuesAt(linesOf(lines, metric)[0], at);
   const providers = v.rows('providers');
-  const sum = (/** @type {string} */ name) => providers.reduce((n, r) => n + r[name], 0);
+  const sum = (/** @type {'circuits_known' | 'circuits_open'} */ name) => providers.reduce((n, r) => n + r[name], 0);
   const open = sum('circuits_known') ? sum('circuits_open') : null; // nobody's report is not a closed circuit
   const opened = open === null ? [] : openOverTime(v, open);
   const failovers = row && minutes > 0 ? row.failover_count / minutes : null;
@@ -47,8 +47,8 @@ function tiles(v) {
   const list = [
     ['Calls/s', tenth(row?.calls_per_second), 'Calls per second, every try at a provider being one', change(row?.calls_per_second, before?.calls_per_second), line('calls_per_second'), ''],
     ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Calls that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
-    ...['p50', 'p95', 'p99'].map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
-    ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? before.failover_count / windowMinutes : null), line('failover_count'), ''],
+    .../** @type {const} */ (['p50', 'p95', 'p99']).map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
+    ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? Number(before.failover_count) / windowMinutes : null), line('failover_count'), ''],
     ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0] ?? null), opened, open ? 'bad' : ''],
   ];
   return html`<section class="tiles" aria-label="Totals">${list.map(([name, value, about, diff, spark, tone]) => html`
@@ -93,7 +93,7 @@ const target = (r) => (r.subject === 'provider' ? { view: 'provider', chain: r.c
 const severities = ['critical', 'warning', 'notice'];
 
 /** Worst first, as the server orders them. @param {Row[]} rows */
-const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.rank - b.rank || a.since_at - b.since_at || (a.key < b.key ? -1 : 1));
+const worstFirst = (rows) => rows.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity) || a.rank - b.rank || Number(a.since_at) - Number(b.since_at) || (a.key < b.key ? -1 : 1));
 
 /** No alarm: good news only where there is data that could have raised one. @param {Meta} meta @param {import('../url.js').State} s */
 function calm(meta, s) {
@@ -118,7 +118,7 @@ function attention(v) {
           return html`<li data-key=${r.key} class=${gone.has(r.key) ? 'gone' : ''}><a href=${v.href(target(r))} title=${`Rule ${r.rule}, since ${instant(r.since_at)}`}>
             <span class="badge ${tone}"><span aria-hidden="true">${glyph}</span><span class="hidden">${word}</span></span>
             <span class="what"><b>${subjects[r.subject]?.(r) ?? r.key}</b> <span class=${tone}>${r.rule.replaceAll('_', ' ')}</span></span>
-            <span class="since">${gone.has(r.key) ? 'over' : span(v.now - r.since_at)}</span>
+            <span class="since">${gone.has(r.key) ? 'over' : span(v.now - Number(r.since_at))}</span>
             <span class="detail quiet">${r.detail}</span> <time class="quiet">${clock(r.since_at)}</time></a></li>`;
         })}</ol>`}</div></section>`;
 }

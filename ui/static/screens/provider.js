@@ -48,7 +48,7 @@ function facts(v, row, meta) {
   /** @type {[string, any, string, string][]} */
   const list = [
     ['Calls/s', tenth(row.calls_per_second), `Calls per second: ${row.total_calls} calls`, ''],
-    ['Success', row.success_rate_pct === null ? '—' : `${hundredth(row.success_rate_pct)} %`, `Calls that did not fail: ${row.total_calls - row.error_count} of ${row.total_calls}`, shareTone(row.success_rate_pct, row.samples)],
+    ['Success', row.success_rate_pct === null ? '—' : `${hundredth(row.success_rate_pct)} %`, `Calls that did not fail: ${Number(row.total_calls) - row.error_count} of ${row.total_calls}`, shareTone(row.success_rate_pct, row.samples)],
     ['Availability', row.availability_pct === null ? '—' : `${hundredth(row.availability_pct)} %`, `Without the errors that are not the provider’s: ${row.provider_error_count} of ${row.error_count} are`, shareTone(row.availability_pct, row.samples)],
     ['p50', percentile(row, 'p50_latency_ms'), `Median latency of successes, ms: ${row.p50_latency_ms}`, ''],
     ['p95', percentile(row, 'p95_latency_ms'), `95th percentile of the latency of successes, ms: ${row.p95_latency_ms}`, ''],
@@ -97,13 +97,13 @@ function heat(v) {
 /** @param {import('../app.js').View} v @param {Row} row */
 function regions(v, row) {
   const c = columns;
-  const rows = row.by_region.map((/** @type {any} */ r) => ({ ...r, key: r.region }));
-  const fastest = Math.min(...rows.filter((/** @type {Row} */ r) => r.p95_latency_ms !== null).map((/** @type {Row} */ r) => r.p95_latency_ms));
+  const rows = (row.by_region ?? []).map((r) => /** @type {Row} */ ({ ...r, key: r.region }));
+  const fastest = Math.min(...rows.flatMap((r) => r.p95_latency_ms ?? []));
   return table({
     id: 'regions', caption: 'By region', query: query(v.state, 'regions', { chain: v.state.chain, provider_id: v.state.provider }), rows, basis: basis(v.part('row')?.meta), context: v.now, vary: (r) => age(r.last_seen_at, v.now),
     columns: [
       { field: 'region', head: 'Region', left: true, scope: true, text: (r) => r.region }, c.rate, c.success, c.p50, c.p95,
-      { field: 'times', head: '× best', about: 'p95 against the fastest region', exact: (r) => `${r.p95_latency_ms} ms against ${fastest} ms`, text: (r) => (r.p95_latency_ms === null ? '—' : `${tenth(r.p95_latency_ms / fastest)}×`), tone: (r) => (r.samples >= fewCalls && r.p95_latency_ms > 3 * fastest ? 'warn' : '') },
+      { field: 'times', head: '× best', about: 'p95 against the fastest region', exact: (r) => `${r.p95_latency_ms} ms against ${fastest} ms`, text: (r) => (r.p95_latency_ms === null ? '—' : `${tenth(r.p95_latency_ms / fastest)}×`), tone: (r) => (r.samples >= fewCalls && Number(r.p95_latency_ms) > 3 * fastest ? 'warn' : '') },
       c.last,
     ],
     empty: 'No calls in the window.',
@@ -114,7 +114,7 @@ function regions(v, row) {
 function methods(v, row) {
   return table({
     id: 'methods', caption: 'By method', query: query(v.state, 'methods', { chain: v.state.chain, provider_id: v.state.provider, sort: '-total_calls', limit: '10' }), basis: basis(v.part('row')?.meta),
-    rows: row.methods.map((/** @type {any} */ m) => ({ ...m, key: m.method })),
+    rows: (row.methods ?? []).map((m) => /** @type {Row} */ ({ ...m, key: m.method })),
     columns: [
       { field: 'method', head: 'Method', left: true, scope: true, text: (r) => r.method }, columns.calls, columns.success,
       { field: 'avg_latency_ms', head: 'avg ms', about: 'Average latency of successes, ms', text: (r) => tenth(r.avg_latency_ms) },
@@ -126,13 +126,13 @@ function methods(v, row) {
 
 /** @param {import('../app.js').View} v @param {Row} row */
 function errors(v, row) {
-  const rows = Object.entries(row.errors_by_category).map(([key, n]) => ({ key, n: Number(n) })).sort((a, b) => b.n - a.n);
+  const rows = Object.entries(row.errors_by_category).map(([key, n]) => ({ key, n })).sort((a, b) => b.n - a.n);
   return table({
-    id: 'errors', caption: 'Errors by category', query: query(v.state, 'providers', { chain: v.state.chain, provider_id: v.state.provider, fields: 'total_calls,error_count,errors_by_category' }), rows, basis: basis(v.part('row')?.meta),
+    id: 'errors', caption: 'Errors by category', query: query(v.state, 'providers', { chain: v.state.chain, provider_id: v.state.provider, fields: 'total_calls,error_count,errors_by_category' }), rows: /** @type {Row[]} */ (rows), basis: basis(v.part('row')?.meta),
     columns: [
       { field: 'key', head: 'Category', left: true, scope: true, text: (r) => r.key },
       { field: 'n', head: 'Errors', about: 'Failed calls', text: (r) => whole(r.n) },
-      { field: 'share', head: '% of calls', about: 'Share of all calls, percent', exact: (r) => `${r.n} of ${row.total_calls}`, text: (r) => hundredth((100 * r.n) / row.total_calls) },
+      { field: 'share', head: '% of calls', about: 'Share of all calls, percent', exact: (r) => `${r.n} of ${row.total_calls}`, text: (r) => hundredth((100 * Number(r.n)) / Number(row.total_calls)) },
     ],
     empty: 'No errors in the window.', shown: () => [['error_category', 'errors'], ...rows.map((r) => [r.key, r.n])],
   });
@@ -151,7 +151,7 @@ function timeline(v) {
       const later = own.filter((c) => c.at > from);
       const parts = [];
       let at = from;
-      let state = own.findLast((c) => c.at <= from)?.to ?? (r.since_at <= from ? r.state : 'unknown');
+      let state = own.findLast((c) => c.at <= from)?.to ?? (Number(r.since_at) <= from ? r.state : 'unknown');
       if (state === 'unknown' && later.length) { // the first change says what was, but not since when
         at = Math.min(knownSince(meta, from), later[0].at);
         parts.push({ state, from, to: at });
@@ -165,7 +165,7 @@ function timeline(v) {
       parts.push({ state, from: at, to });
       const [glyph, word, tone] = look(r.state);
       return html`<li><span class="lane-name">${r.transport} · ${r.region} <span class="quiet">${r.sender}</span></span>
-        <span class=${r.stale ? 'quiet' : tone}><span aria-hidden="true">${glyph}</span> ${word}${r.stale ? ' (stale)' : ''} for ${span(now - r.since_at)}</span>
+        <span class=${r.stale ? 'quiet' : tone}><span aria-hidden="true">${glyph}</span> ${word}${r.stale ? ' (stale)' : ''} for ${span(r.since_at === null ? null : now - r.since_at)}</span>
         <svg class="lane" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">${parts.map((p) => laneRect(p, from, to))}</svg>
         <span class="quiet detail">${r.reason ?? ''}</span></li>`;
     })}</ul>

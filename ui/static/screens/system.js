@@ -10,7 +10,7 @@ export const title = 'System';
 
 export const queries = () => ({ runtime: 'runtime', limits: 'limits', subscribers: 'subscribers' });
 
-/** What the page itself has noted of the runtime since it was opened, a point for each frame. @type {{ at: number, heap: number, goroutines: number, latency: number | null }[]} */
+/** What the page itself has noted of the runtime since it was opened, a point for each frame. @type {{ at: number, heap: number | null, goroutines: number | null, latency: number | null }[]} */
 const noted = [];
 const kept = 240;
 let run = 0;
@@ -42,7 +42,7 @@ export function draw(v) {
     return figure(model, 'runtime');
   };
   return html`<div class="three">
-      ${chart('Heap, MiB', noted.map((n) => n.heap / 1048576), fixed(1))}
+      ${chart('Heap, MiB', noted.map((n) => n.heap && n.heap / 1048576), fixed(1))}
       ${chart('Goroutines', noted.map((n) => n.goroutines), whole)}
       ${chart('Scheduler latency p99, ms', noted.map((n) => (n.latency === null ? null : n.latency * 1000)), fixed(2))}</div>
     <div class="two">
@@ -69,8 +69,8 @@ export function draw(v) {
       empty: 'Waiting for the node…',
     })}</div>
     ${table({
-      id: 'subscribers', caption: 'Subscribers', query: 'subscribers', rows: v.rows('subscribers').sort((a, b) => a.since_at - b.since_at), context: v.now,
-      vary: (r) => `${age(r.since_at, v.now)} ${v.now - r.last_write_at > 5000}`,
+      id: 'subscribers', caption: 'Subscribers', query: 'subscribers', rows: v.rows('subscribers').sort((a, b) => Number(a.since_at) - Number(b.since_at)), context: v.now,
+      vary: (r) => `${age(r.since_at, v.now)} ${v.now - Number(r.last_write_at) > 5000}`,
       columns: [
         { field: 'remote_addr', head: 'From', left: true, scope: true, text: (r) => r.remote_addr },
         { field: 'path', head: 'Path', left: true, text: (r) => html`<span class="clip" title=${r.query}>${r.path}</span>` },
