@@ -60,9 +60,9 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 	asked.Wait()
 }
 
-// Figures calls yield with the figures of this node's part in the cluster. Those
-// whose names end in _total count since the start.
-func (c *Cluster) Figures(yield func(name string, value float64)) {
+// Figures calls yield with the figures of this node's part in the cluster, with their
+// names and what they say. Those whose names end in _total count since the start.
+func (c *Cluster) Figures(yield func(name, help string, value float64)) {
 	waiting := queued(c.serf)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,26 +82,29 @@ func (c *Cluster) Figures(yield func(name string, value float64)) {
 		}
 	}
 	members := c.protocol.size()
-	for name, v := range map[string]uint64{
-		"members":                uint64(members),
-		"inline_total":           all.inline,
-		"pulled_total":           all.pulled,
-		"pulls_total":            all.pulls,
-		"gaps_total":             all.gaps,
-		"divergence_total":       all.divergence,
-		"gossiped_bytes_total":   c.gossiped.Load(),
-		"gossip_out_bytes_total": c.traffic.sent.Load(),
-		"gossip_in_bytes_total":  c.traffic.received.Load(),
-		"received_bytes_total":   all.bytesIn,
-		"answered_bytes_total":   all.bytesOut,
-		"heads_only_total":       c.headsOnly.Load(),
-		"skipped_total":          c.skipped.Load(),
-		"ignored_total":          c.protocol.ignored + c.mail.droppedCount(),
-		"refused_total":          c.refused.Load(),
-		"repeated_total":         c.repeated.Load(),
-		"queued_events":          uint64(waiting),
-		"inline_budget_bytes":    uint64(c.wire.budget(members).payload),
+	for _, f := range []struct {
+		name, help string
+		value      uint64
+	}{
+		{"members", "Members that are up, this node included.", uint64(members)},
+		{"inline_total", "Sequences of other nodes that came whole by gossip.", all.inline},
+		{"pulled_total", "Sequences of other nodes that were pulled.", all.pulled},
+		{"pulls_total", "Pulls from other nodes.", all.pulls},
+		{"gaps_total", "Sequences of other nodes found missing.", all.gaps},
+		{"divergence_total", "Times that this node and another had different totals of one sequence: 0 unless there is a fault.", all.divergence},
+		{"gossiped_bytes_total", "Bytes of this node's deltas, before gossip repeats them.", c.gossiped.Load()},
+		{"gossip_out_bytes_total", "Bytes of gossip sent: deltas with their repetitions, and membership.", c.traffic.sent.Load()},
+		{"gossip_in_bytes_total", "Bytes of gossip received: deltas with their repetitions, and membership.", c.traffic.received.Load()},
+		{"received_bytes_total", "Bytes of marks and states received from members who were asked.", all.bytesIn},
+		{"answered_bytes_total", "Bytes of marks and states sent to members who asked.", all.bytesOut},
+		{"heads_only_total", "Sequences of which only the head was gossiped, because of what was waiting.", c.headsOnly.Load()},
+		{"skipped_total", "Sequences that were not gossiped at all, because of what was waiting.", c.skipped.Load()},
+		{"ignored_total", "Messages of members that could not be read, of another version or dropped.", c.protocol.ignored + c.mail.droppedCount()},
+		{"refused_total", "Internal requests refused because they did not come from a member.", c.refused.Load()},
+		{"repeated_total", "Internal requests refused because they came again, or were for a former run of this node.", c.repeated.Load()},
+		{"queued_events", "Events waiting to be gossiped.", uint64(waiting)},
+		{"inline_budget_bytes", "What an event may carry inline.", uint64(c.wire.budget(members).payload)},
 	} {
-		yield("remuda_cluster_"+name, float64(v))
+		yield("remuda_cluster_"+f.name, f.help, float64(f.value))
 	}
 }

@@ -44,8 +44,9 @@ type Cluster interface {
 	Reasons() []string
 	// Find has the store learn what members know of a request.
 	Find(ctx context.Context, requestID string)
-	// Figures calls yield with the figures for the exposition: names of metrics.go.
-	Figures(yield func(name string, value float64))
+	// Figures calls yield with the figures for the exposition, each once, which go out
+	// under the names that they have here.
+	Figures(yield func(name, help string, value float64))
 }
 
 // Options configure an API. Store and Ingester are required; the zero value of a

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -26,6 +27,38 @@ func (n *testNode) scrape() map[string]*dto.MetricFamily {
 		n.tb.Fatal(err)
 	}
 	return families
+}
+
+// renamed is a cluster whose figures have names that nobody else has heard of.
+type renamed struct{}
+
+func (renamed) Reasons() []string { return nil }
+
+func (renamed) Find(context.Context, string) {}
+
+func (renamed) Figures(yield func(name, help string, value float64)) {
+	yield("remuda_cluster_whispers_total", "Whispers heard.", 3)
+	yield("remuda_cluster_ears", "Ears.", 2)
+}
+
+// TestClusterNamesItsFigures: the cluster alone says what its figures are called.
+func TestClusterNamesItsFigures(t *testing.T) {
+	n := newTestNode(t, func(o *httpapi.Options) { o.Cluster = renamed{} })
+	status, _, text := n.get("/metrics")
+	if status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	families := n.scrape()
+	whispers, ears := families["remuda_cluster_whispers_total"], families["remuda_cluster_ears"]
+	if whispers.GetHelp() != "Whispers heard." || len(whispers.GetMetric()) != 1 || whispers.GetMetric()[0].GetCounter().GetValue() != 3 {
+		t.Errorf("%v", whispers)
+	}
+	if ears.GetHelp() != "Ears." || len(ears.GetMetric()) != 1 || ears.GetMetric()[0].GetGauge().GetValue() != 2 {
+		t.Errorf("%v", ears)
+	}
+	if families["remuda_events_accepted_total"] == nil || families["go_goroutines"] == nil {
+		t.Error("what is not of the cluster is missing")
+	}
 }
 
 // sets are the values of a counter by the values of its labels.

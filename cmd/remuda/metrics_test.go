@@ -6,12 +6,18 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// TestMetricsLint: what a member of a cluster exposes is named as Prometheus wants it.
+// metricName is how documents name a metric.
+var metricName = regexp.MustCompile(`\bremuda_[a-z_]*[a-z]\b`)
+
+// TestMetricsLint: what a member of a cluster exposes is named as Prometheus wants it, and
+// has what documents name.
 func TestMetricsLint(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, "iad")
@@ -32,6 +38,21 @@ func TestMetricsLint(t *testing.T) {
 	}
 	if problems, err := promlint.New(bytes.NewReader(metrics)).Lint(); err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
+	}
+	documents, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(documents) == 0 {
+		t.Fatal(documents, err)
+	}
+	for _, path := range documents {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range metricName.FindAllString(string(text), -1) {
+			if !bytes.Contains(metrics, []byte("\n# TYPE "+name+" ")) {
+				t.Errorf("%s names %s, which is not exposed", path, name)
+			}
+		}
 	}
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
