@@ -1,44 +1,10 @@
-// The latency heat map: time across, latency up (a row for each half octave),
-// stronger where more calls were, by the same measure all over the map. Of steps that are
-// not whole only the frames of cells are drawn, as charts dash them.
+// The latency heat map: time across, latency up, stronger where more calls were, by the
+// same measure all over the map. Of steps that are not whole only the frames of cells are
+// drawn, as charts dash them.
 
 import { color } from './chart.js';
 import { clock, whole } from './format.js';
-import { axis, range } from './models.js';
-
-/** Latencies are shown in half octaves: row 2·log2(ms). @param {number} ms */
-export const heatRow = (ms) => Math.floor(2 * Math.log2(Math.max(ms, 0.001)));
-/** @param {number} row */
-export const heatFloor = (row) => 2 ** (row / 2);
-
-/** Between marks of the axis of time, ms. */
-const ticks = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800].map((s) => s * 1000);
-
-/** Marks of the axis of latencies, ms: 1, 2, 5 and their tenfolds. */
-const latencies = [-3, -2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
-
-/** @param {number} ms */
-export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${+ms.toPrecision(2)} ms`);
-
-/**
- * Half octaves by step, of the points of a histogram.
- * @param {Points} points @param {number} now @param {Meta | null | undefined} meta @returns {HeatModel}
- */
-export function heatModel(points, now, meta) {
-  const steps = axis([{ key: '', points }], meta);
-  const cells = points.slice(0, steps.at.length).map(([, buckets]) => {
-    /** @type {Map<number, number>} */ const rows = new Map();
-    for (const [lower, upper, n] of buckets) {
-      const row = heatRow((lower + upper) / 2);
-      rows.set(row, (rows.get(row) ?? 0) + n);
-    }
-    return rows;
-  });
-  const used = cells.flatMap((c) => [...c.keys()]);
-  return {
-    ...steps, cells, range: range(meta, now), low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
-  };
-}
+import { heatFloor, latencies, short, tickOf } from './octaves.js';
 
 class Heat extends HTMLElement {
   /** @type {HeatModel | null} */ #model = null;
@@ -119,8 +85,7 @@ class Heat extends HTMLElement {
       free = y - 18;
     }
     ctx.textAlign = 'center';
-    const least = ((m.range[1] - m.range[0]) * 70) / b.width;
-    const tick = ticks.find((t) => t >= least) ?? ticks[ticks.length - 1];
+    const tick = tickOf(m.range, b.width / 70);
     for (let t = Math.ceil(m.range[0] / tick) * tick; t <= m.range[1]; t += tick) {
       if (b.x(t) > b.left + 24 && b.x(t) < b.left + b.width - 24) ctx.fillText(clock(t), b.x(t), b.height + 16);
     }

@@ -3,8 +3,8 @@
 import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
 import { colorsOf, lineColors } from '../colors.js';
 import { age, clock, fewCalls, hundredth, instant, look, span, tenth, whole } from '../format.js';
-import { heatModel } from '../heat.js';
 import { axis, knownSince, linesOf, marks, range, valuesAt } from '../models.js';
+import { heatModel } from '../octaves.js';
 import { badge, basis, circuits, columns, coverage, figure, percentile, shareTone } from '../pieces.js';
 import { table, tools } from '../table.js';
 import { query } from '../url.js';
