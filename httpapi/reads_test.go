@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"remuda/httpapi"
 )
@@ -272,4 +275,41 @@ func TestWideAnswers(t *testing.T) {
 		t.Errorf("%d lines", lines)
 	}
 	n.eventually("answers that were written hold memory", func() bool { return n.readMemory() < 256<<10 })
+}
+
+// TestWideReadersHoldNobodyUp: readers that take nothing of a wide answer do not keep
+// others from being computed and written.
+func TestWideReadersHoldNobodyUp(t *testing.T) {
+	n := newTestNode(t, func(o *httpapi.Options) { o.ReadMemory = 256 << 20 })
+	n.series(0, 9000)
+	host := strings.TrimPrefix(n.server.URL, "http://")
+	for i := range max(runtime.GOMAXPROCS(0)/2, 1) { // as many as work at a time
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+		fmt.Fprintf(conn, "GET /api/v1/stats?by=method&limit=%d HTTP/1.1\r\nHost: %s\r\n\r\n", 10_000-i, host)
+		n.eventually("the answer is held", func() bool { return n.readMemory() >= float64(i+1)*9000*700 })
+	}
+	var many []string
+	for i := range 60 {
+		many = append(many, fmt.Sprint("stats?by=provider_id&limit=", 100+i))
+	}
+	for _, path := range []string{"/api/v1/stats?by=method&limit=8000", topics(many...)} {
+		began := time.Now()
+		resp, err := n.server.Client().Get(n.server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := io.Reader(resp.Body)
+		if strings.Contains(path, "/stream") { // it would not end
+			body = io.LimitReader(body, 100)
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%.60s: %d %v after %v", path, resp.StatusCode, err, time.Since(began))
+		}
+		_ = resp.Body.Close()
+	}
 }
