@@ -116,8 +116,8 @@ type cellValue struct {
 }
 
 // cells are all of an origin.
-func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string][9]uint64) {
-	cells, lifetimes = make(map[cellID]cellValue), make(map[string][9]uint64)
+func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string]store.Lifetime) {
+	cells, lifetimes = make(map[cellID]cellValue), make(map[string]store.Lifetime)
 	second := (simBase + (s.now + s.offsets[id]).Milliseconds()) / 1000
 	kept := [...]int64{70, 880, 3400}
 	n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {

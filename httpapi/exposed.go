@@ -8,8 +8,8 @@ import (
 	"remuda/store"
 )
 
-// exposed chooses the label sets of the exposition. Every set is a line in each of
-// eight metrics and lives in Prometheus for ever, so they are bounded: the living come
+// exposed chooses the label sets of the exposition. Every set is a line in each
+// metric of calls and lives in Prometheus for ever, so they are bounded: the living come
 // first, of those the ones that are exposed already, then the busiest. All others are
 // added up in a set of their own, so that the sum over sets is what was counted.
 //
@@ -46,36 +46,19 @@ var otherLabels = []string{other, other, other, other}
 
 // callCounts are what is exposed of a label set.
 type callCounts struct {
-	calls, errors, providerErrors, requests, requestErrors, failovers, samples uint64
-
+	store.Counts
 	latency float64 // µs
 }
 
-func countsOf(r *store.CounterRow) callCounts {
-	return callCounts{
-		r.Calls, r.Errors, r.ProviderErrors, r.Requests, r.RequestErrors, r.Failovers, r.Samples, r.LatencySumMicros,
-	}
-}
+func countsOf(r *store.CounterRow) callCounts { return callCounts{r.Counts, r.LatencySumMicros} }
 
-func (c *callCounts) add(o callCounts) {
-	c.calls += o.calls
-	c.errors += o.errors
-	c.providerErrors += o.providerErrors
-	c.requests += o.requests
-	c.requestErrors += o.requestErrors
-	c.failovers += o.failovers
-	c.samples += o.samples
+func (c *callCounts) add(o *callCounts) {
+	c.Merge(&o.Counts)
 	c.latency += o.latency
 }
 
-func (c *callCounts) subtract(o callCounts) {
-	c.calls -= o.calls
-	c.errors -= o.errors
-	c.providerErrors -= o.providerErrors
-	c.requests -= o.requests
-	c.requestErrors -= o.requestErrors
-	c.failovers -= o.failovers
-	c.samples -= o.samples
+func (c *callCounts) subtract(o *callCounts) {
+	c.Subtract(&o.Counts)
 	c.latency -= o.latency
 }
 
@@ -111,14 +94,14 @@ func (e *exposed) collect(s *store.Store) (sets []exposedSet, more bool) {
 		kept, ok := e.shown[labels]
 		if !ok {
 			e.hidden[labels] = true
-			others.add(c)
+			others.add(&c)
 			continue
 		}
-		c.subtract(kept)
-		others.add(kept)
+		c.subtract(&kept)
+		others.add(&kept)
 		sets = append(sets, exposedSet{labels.values(), c})
 	}
-	if others.samples > 0 {
+	if others.Samples > 0 {
 		// Sums beyond 2^53 µs are rounded, by the order of their parts.
 		e.latency = max(e.latency, others.latency)
 		others.latency = e.latency
@@ -135,7 +118,7 @@ func (e *exposed) choose(rows []store.CounterRow) {
 	for i := range rows {
 		r := &rows[i]
 		kept, ok := before[labelsOf(r)]
-		if kept.samples > r.Samples { // what it counted before was added up elsewhere
+		if kept.Samples > r.Samples { // what it counted before was added up elsewhere
 			kept = callCounts{}
 			before[labelsOf(r)] = kept
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"remuda/httpapi"
+	"remuda/store"
 )
 
 // scrape reads the exposition.
@@ -163,5 +165,38 @@ func TestBusiestExposed(t *testing.T) {
 	}
 	if families["remuda_exposition_truncated"].GetMetric()[0].GetGauge().GetValue() != 1 {
 		t.Error("it does not say that there is more")
+	}
+}
+
+// TestEveryFigureIsExposed: every figure that calls add to is exposed under its own name,
+// and goes on where it was when what was counted ages out.
+func TestEveryFigureIsExposed(t *testing.T) {
+	n := newTestNode(t, func(o *httpapi.Options) { o.MaxExposed = 1 })
+	failed := func(weight int, category string) string {
+		return strings.Replace(decision("c", "p", fmt.Sprintf(`,"weight":%d,"error_category":%q`, weight, category)), "success", "error", 1)
+	}
+	for times := range 2 {
+		n.post(http.StatusAccepted, decision("c", "p", `,"weight":1000,"failover_count":3`), failed(20, "timeout"), failed(7, "invalid_params"),
+			decision("c", "q", `,"weight":100,"failover_count":1,"attempts":[{"provider_id":"p","error_category":"timeout","duration_ms":5}]`))
+		families := n.scrape()
+		want := map[string]float64{
+			"calls": 1127, "call_errors": 127, "provider_errors": 120, "requests": 1027, "request_errors": 27, "failovers": 3000, "samples": 4,
+		}
+		if len(want) != len(store.Measures) {
+			t.Errorf("%d figures are known here, and there are %d", len(want), len(store.Measures))
+		}
+		for name, figure := range want {
+			if got := sets(families["remuda_"+name+"_total"])["c default p http"]; got != figure*float64(times+1) {
+				t.Errorf("round %d: %s is %v, want %v", times, name, got, figure*float64(times+1))
+			}
+		}
+		for i, m := range families["remuda_call_latency_seconds"].GetMetric() { // of the others, then of p
+			s, count := m.GetSummary(), [...]uint64{100, 1000}[i]*uint64(times+1)
+			if s.GetSampleCount() != count || math.Abs(s.GetSampleSum()-0.005*float64(count)) > 1e-9 {
+				t.Errorf("round %d: %v, want %d latencies of 5 ms", times, m, count)
+			}
+		}
+		n.pass(2 * time.Hour)
+		n.rows("/api/v1/providers")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"remuda/store"
 )
 
 // exposition collects at scrape time what this node itself counted since it
@@ -22,19 +24,13 @@ func newMetrics(a *API) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
-// callMetrics are the metrics of calls, with a value for each label set.
-var callMetrics = []struct {
-	desc  *prometheus.Desc
-	value func(c *callCounts) float64
-}{
-	{callDesc("remuda_calls_total", "Calls counted by this node, by weight."), func(c *callCounts) float64 { return float64(c.calls) }},
-	{callDesc("remuda_call_errors_total", "Calls that failed, by weight."), func(c *callCounts) float64 { return float64(c.errors) }},
-	{callDesc("remuda_provider_errors_total", "Calls that failed by fault of the provider, by weight."), func(c *callCounts) float64 { return float64(c.providerErrors) }},
-	{callDesc("remuda_requests_total", "Requests that ended at the provider, by weight."), func(c *callCounts) float64 { return float64(c.requests) }},
-	{callDesc("remuda_request_errors_total", "Requests that ended in an error, by weight."), func(c *callCounts) float64 { return float64(c.requestErrors) }},
-	{callDesc("remuda_failovers_total", "Failovers before requests ended, by weight."), func(c *callCounts) float64 { return float64(c.failovers) }},
-	{callDesc("remuda_samples_total", "Calls as they were sent, without weight."), func(c *callCounts) float64 { return float64(c.samples) }},
-}
+// callDescs describe the metrics of calls, one for each of store.Measures.
+var callDescs = func() (list [len(store.Measures)]*prometheus.Desc) {
+	for i, m := range store.Measures {
+		list[i] = callDesc("remuda_"+m.Name+"_total", m.Help)
+	}
+	return list
+}()
 
 var callLatency = callDesc("remuda_call_latency_seconds", "Latencies of successful calls, by weight.")
 
@@ -52,10 +48,10 @@ func (e exposition) Collect(ch chan<- prometheus.Metric) {
 	sets, more := a.exposed.collect(a.store)
 	for i := range sets {
 		labels, c := sets[i].labels, &sets[i].callCounts
-		for _, m := range callMetrics {
-			ch <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, m.value(c), labels...)
+		for i := range store.Measures {
+			ch <- prometheus.MustNewConstMetric(callDescs[i], prometheus.CounterValue, float64(store.Measures[i].Of(&c.Counts)), labels...)
 		}
-		ch <- prometheus.MustNewConstSummary(callLatency, c.calls-c.errors, c.latency/1e6, nil, labels...)
+		ch <- prometheus.MustNewConstSummary(callLatency, c.Calls-c.Errors, c.latency/1e6, nil, labels...)
 	}
 	// What counts since the start has a name that says so.
 	expose := func(name, help string, v float64) {

@@ -174,8 +174,9 @@ func TestDocumentReferences(t *testing.T) {
 // TestMetricsHaveValues: every figure that a series can be asked for is encoded.
 func TestMetricsHaveValues(t *testing.T) {
 	p := store.Point{At: 1000, Known: true, CoveredMillis: 1000, Figures: store.Figures{
-		Calls: 4, Errors: 1, ProviderErrors: 1, Requests: 3, RequestErrors: 1, Failovers: 1, Samples: 4, ScopeCalls: 8,
-		Avg: 1, P50: 1, P90: 1, P95: 1, P99: 1, Max: 1, FailureP95: 1,
+		Counts:     store.Counts{Calls: 4, Errors: 1, ProviderErrors: 1, Requests: 3, RequestErrors: 1, Failovers: 1, Samples: 4},
+		Latencies:  store.Latencies{Avg: 1, P50: 1, P90: 1, P95: 1, P99: 1, Max: 1, FailureP95: 1},
+		ScopeCalls: 8,
 	}}
 	for _, metric := range seriesMetrics {
 		if got := string(appendMetric(nil, metric, &p)); got == "null" {

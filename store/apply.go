@@ -505,7 +505,7 @@ func (sh *shard) fetch(touches []touch, order []int32) {
 		}
 		for _, r := range rows[:n] {
 			if r != nil && r.cur != nil {
-				ahead ^= r.cur.calls ^ uint64(r.key[0])
+				ahead ^= r.cur.Calls ^ uint64(r.key[0])
 			}
 		}
 		order = order[n:]

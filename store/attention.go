@@ -400,7 +400,7 @@ func (a *Attention) onsets(alarms []*Alarm) map[*Alarm]int64 {
 
 // excess is by how many calls a step is beyond what a status allows.
 func (s *Store) excess(c *cell, status Status) float64 {
-	calls, errors := float64(c.calls), float64(c.providerErrors)
+	calls, errors := float64(c.Calls), float64(c.ProviderErrors)
 	switch status {
 	case StatusRateLimited:
 		limited := uint64(0)
@@ -413,7 +413,7 @@ func (s *Store) excess(c *cell, status Status) float64 {
 	case StatusFailing:
 		return errors - calls*failingBelow/100
 	default:
-		slow := float64(c.successes.above(degradedP95)) - float64(c.calls-c.errors)*0.05
+		slow := float64(c.successes.above(degradedP95)) - float64(c.Calls-c.Errors)*0.05
 		return max(errors-calls*(100-degradedBelow)/100, slow)
 	}
 }

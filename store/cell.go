@@ -1,68 +1,6 @@
 package store
 
-import (
-	"math/bits"
-	"slices"
-)
-
-// counts is everything counted but the latencies' shape. All of it adds, so
-// totals are the same in whatever order they were summed.
-type counts struct {
-	calls, errors, providerErrors      uint64
-	requests, requestErrors, failovers uint64
-	samples                            uint64 // events, unweighted
-	sum                                uint128
-}
-
-func (c *counts) merge(o *counts) {
-	c.calls += o.calls
-	c.errors += o.errors
-	c.providerErrors += o.providerErrors
-	c.requests += o.requests
-	c.requestErrors += o.requestErrors
-	c.failovers += o.failovers
-	c.samples += o.samples
-	c.sum.add(o.sum)
-}
-
-func (c *counts) subtract(o *counts) {
-	c.calls -= o.calls
-	c.errors -= o.errors
-	c.providerErrors -= o.providerErrors
-	c.requests -= o.requests
-	c.requestErrors -= o.requestErrors
-	c.failovers -= o.failovers
-	c.samples -= o.samples
-	c.sum.subtract(o.sum)
-}
-
-// uint128 holds sums of weighted microseconds: a day's latency at the greatest
-// weight overflows 64 bits after some 200 events.
-type uint128 struct{ high, low uint64 }
-
-func (u *uint128) add(o uint128) {
-	var carry uint64
-	u.low, carry = bits.Add64(u.low, o.low, 0)
-	u.high, _ = bits.Add64(u.high, o.high, carry)
-}
-
-func (u *uint128) subtract(o uint128) {
-	var borrow uint64
-	u.low, borrow = bits.Sub64(u.low, o.low, 0)
-	u.high, _ = bits.Sub64(u.high, o.high, borrow)
-}
-
-func (u uint128) float() float64 { return float64(u.high)*(1<<64) + float64(u.low) }
-
-// over divides and rounds half up. n must be above the high half, which holds
-// for every mean of values that fit 64 bits.
-func (u uint128) over(n uint64) uint64 {
-	quotient, rest := bits.Div64(u.high, u.low, n)
-	if rest >= n-rest {
-		quotient++
-	}
-	return quotient
-}
+import "slices"
 
 // call is one try at one provider, ready to be counted. It is small because a
 // batch has thousands.
@@ -93,9 +31,9 @@ type categoryCount struct {
 	count uint64
 }
 
-func (c *cell) hasSuccess() bool { return c.calls > c.errors }
+func (c *cell) hasSuccess() bool { return c.Calls > c.Errors }
 
-func (c *cell) empty() bool { return c.samples == 0 }
+func (c *cell) empty() bool { return c.Samples == 0 }
 
 // reset empties the cell and keeps its memory.
 func (c *cell) reset() {
@@ -104,28 +42,6 @@ func (c *cell) reset() {
 	c.successes.reset()
 	c.failures.reset()
 	c.categories = c.categories[:0]
-}
-
-func (c *counts) add(k *call) {
-	weight := uint64(k.weight)
-	c.calls += weight
-	c.samples++
-	if k.final {
-		c.requests += weight
-		c.failovers += uint64(k.failovers) * weight
-	}
-	if k.failed {
-		c.errors += weight
-		if k.providerFault {
-			c.providerErrors += weight
-		}
-		if k.final {
-			c.requestErrors += weight
-		}
-		return
-	}
-	high, low := bits.Mul64(k.micros, weight)
-	c.sum.add(uint128{high, low})
 }
 
 // extend widens [min, max]; it must run before the successes are counted.
@@ -139,7 +55,7 @@ func (c *cell) extend(low, high uint64) {
 
 // extendFailed is extend for failures.
 func (c *cell) extendFailed(low, high uint64) {
-	if c.errors == 0 {
+	if c.Errors == 0 {
 		c.failedMin, c.failedMax = low, high
 		return
 	}
@@ -162,7 +78,7 @@ func (c *cell) merge(o *cell) {
 	if o.hasSuccess() {
 		c.extend(o.min, o.max)
 	}
-	if o.errors > 0 {
+	if o.Errors > 0 {
 		c.extendFailed(o.failedMin, o.failedMax)
 	}
 	c.successes.merge(&o.successes)
@@ -180,7 +96,7 @@ func (c *cell) subtract(o *cell) (rescan bool) {
 		return false
 	}
 	rescan = o.hasSuccess() && (o.min <= c.min || o.max >= c.max) ||
-		o.errors > 0 && (o.failedMin <= c.failedMin || o.failedMax >= c.failedMax)
+		o.Errors > 0 && (o.failedMin <= c.failedMin || o.failedMax >= c.failedMax)
 	c.counts.subtract(&o.counts)
 	if c.empty() {
 		c.reset()

@@ -145,8 +145,7 @@ func (s *Store) Counters() []CounterRow {
 	for k, c := range sums {
 		list = append(list, CounterRow{
 			Profile: k.profile, Chain: k.chain, ProviderID: k.provider, Transport: k.transport, Living: living[k] != nil,
-			Calls: c.calls, Errors: c.errors, ProviderErrors: c.providerErrors, Requests: c.requests,
-			RequestErrors: c.requestErrors, Failovers: c.failovers, Samples: c.samples, LatencySumMicros: c.sum.float(),
+			Counts: c.Counts, LatencySumMicros: c.sum.float(),
 		})
 	}
 	slices.SortFunc(list, func(a, b CounterRow) int {

@@ -13,18 +13,17 @@ var (
 // figures fills in what a sum says. out is scratch for four percentiles.
 func (s *Store) figures(f *Figures, c *cell, out []Micros) {
 	*f = Figures{
-		Calls: c.calls, Errors: c.errors, ProviderErrors: c.providerErrors,
-		Requests: c.requests, RequestErrors: c.requestErrors, Failovers: c.failovers, Samples: c.samples,
-		Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None,
+		Counts:    c.Counts,
+		Latencies: Latencies{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None},
 	}
 	if c.hasSuccess() {
-		n := c.calls - c.errors
+		n := c.Calls - c.Errors
 		c.successes.percentiles(n, c.min, c.max, percentileParts, out)
 		f.P50, f.P90, f.P95, f.P99 = out[0], out[1], out[2], out[3]
 		f.Avg, f.Max = Micros(c.sum.over(n)), Micros(c.max)
 	}
-	if c.errors > 0 {
-		c.failures.percentiles(c.errors, c.failedMin, c.failedMax, failurePart, out)
+	if c.Errors > 0 {
+		c.failures.percentiles(c.Errors, c.failedMin, c.failedMax, failurePart, out)
 		f.FailureP95 = out[0]
 		f.Categories = make([]CategoryCount, 0, len(c.categories))
 		for _, k := range c.categories {

@@ -24,7 +24,7 @@ func TestNamesOfMembers(t *testing.T) {
 			dims := []string{"default", "base", "p", "m", "s", "r"}
 			dims[at] = name
 			key := strings.Join(dims, "\x00") + "\x00\x00\x00"
-			state := RowState{Key: key, Born: 1, Stamp: 1, Lifetime: [9]uint64{1}}
+			state := RowState{Key: key, Born: 1, Stamp: 1, Lifetime: Lifetime{1}}
 			if err := s.Merge(OriginID{"b", 1}, &state); (err == nil) != ok || !ok && !errors.Is(err, ErrDamaged) {
 				t.Errorf("%q as dimension %d: %v", name, at, err)
 			}

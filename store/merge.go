@@ -35,14 +35,14 @@ type RowState struct {
 	// Lifetime is everything ever counted in the row. When Even is set it grew by just
 	// what the cells of tier 0 grew since Since, the stamp asked for, and may be left
 	// out for somebody who has all up to that.
-	Lifetime [9]uint64
+	Lifetime Lifetime
 	Even     bool
 	Since    uint64
 	Cells    []CellState
 }
 
 // derived says that the lifetime was left out.
-func (s *RowState) derived() bool { return s.Even && s.Lifetime == [9]uint64{} }
+func (s *RowState) derived() bool { return s.Even && s.Lifetime == Lifetime{} }
 
 // Errors of Merge.
 var (
@@ -313,7 +313,7 @@ func (r *row) merge(c *CellState, content *cell, grown *counts) bool {
 		r.unpackInto(scratch, old.packed)
 		// Two of the same stamp differ when somebody had to sum the last steps of a run
 		// that ended, and some of their cells were gone: more is right.
-		if uint64(old.stamp) == c.Stamp && content.samples <= scratch.samples {
+		if uint64(old.stamp) == c.Stamp && content.Samples <= scratch.Samples {
 			return false
 		}
 	}
@@ -463,19 +463,6 @@ func (s *Store) Origins() []OriginID {
 
 // Sequence is the number of ticks that this node has closed.
 func (s *Store) Sequence() uint64 { return s.sequence.Load() }
-
-func (c *counts) list() [9]uint64 {
-	return [9]uint64{
-		c.calls, c.errors, c.providerErrors, c.requests, c.requestErrors, c.failovers, c.samples, c.sum.low, c.sum.high,
-	}
-}
-
-func (c *counts) set(l [9]uint64) {
-	*c = counts{
-		calls: l[0], errors: l[1], providerErrors: l[2], requests: l[3], requestErrors: l[4], failovers: l[5],
-		samples: l[6], sum: uint128{low: l[7], high: l[8]},
-	}
-}
 
 // checkKey refuses what is not the key of a series and returns its profile.
 func checkKey(key string) (profile string, err error) {

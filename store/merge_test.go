@@ -222,7 +222,7 @@ func TestMergeDerived(t *testing.T) {
 			a.Changed(id, before, AllTiers, func(s *RowState) bool {
 				kept := recorded(s)
 				if kept.Even {
-					kept.Lifetime = [9]uint64{}
+					kept.Lifetime = Lifetime{}
 					left++
 				}
 				for i := range kept.Cells {

@@ -81,7 +81,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		key := strings.Join(parts, "/")
 		r := rows[key]
 		if r == nil {
-			r = &Row{Key: key, Figures: Figures{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None}}
+			r = &Row{Key: key, Figures: Figures{Latencies: Latencies{None, None, None, None, None, None, None}}}
 			for _, d := range q.By {
 				r.Dims[d] = c.dims[d]
 			}

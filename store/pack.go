@@ -42,16 +42,16 @@ var errDamagedCell = errors.New("damaged cell")
 
 func (c *cell) appendPacked(dst []byte, names *categories) []byte {
 	var flags byte
-	if c.errors > 0 {
+	if c.Errors > 0 {
 		flags |= packErrors
 	}
-	if c.requests != c.calls {
+	if c.Requests != c.Calls {
 		flags |= packRequests
 	}
-	if c.samples != c.calls {
+	if c.Samples != c.Calls {
 		flags |= packSamples
 	}
-	if c.failovers > 0 {
+	if c.Failovers > 0 {
 		flags |= packFailovers
 	}
 	if c.hasSuccess() {
@@ -61,23 +61,23 @@ func (c *cell) appendPacked(dst []byte, names *categories) []byte {
 		flags |= packHighSum
 	}
 	dst = append(dst, flags)
-	dst = binary.AppendUvarint(dst, c.calls)
+	dst = binary.AppendUvarint(dst, c.Calls)
 	if flags&packErrors != 0 {
-		dst = binary.AppendUvarint(dst, c.errors)
-		dst = binary.AppendUvarint(dst, c.providerErrors)
-		dst = binary.AppendUvarint(dst, c.requestErrors)
+		dst = binary.AppendUvarint(dst, c.Errors)
+		dst = binary.AppendUvarint(dst, c.ProviderErrors)
+		dst = binary.AppendUvarint(dst, c.RequestErrors)
 		dst = binary.AppendUvarint(dst, c.failedMin)
 		dst = binary.AppendUvarint(dst, c.failedMax-c.failedMin)
 		dst = appendPackedCategories(dst, c.categories, names)
 	}
 	if flags&packRequests != 0 {
-		dst = binary.AppendUvarint(dst, c.requests)
+		dst = binary.AppendUvarint(dst, c.Requests)
 	}
 	if flags&packSamples != 0 {
-		dst = binary.AppendUvarint(dst, c.samples)
+		dst = binary.AppendUvarint(dst, c.Samples)
 	}
 	if flags&packFailovers != 0 {
-		dst = binary.AppendUvarint(dst, c.failovers)
+		dst = binary.AppendUvarint(dst, c.Failovers)
 	}
 	if flags&packSuccesses != 0 {
 		dst = binary.AppendUvarint(dst, c.min)
@@ -205,22 +205,22 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 	}
 	flags := packed[0]
 	u.rest = packed[1:]
-	c.calls = u.uvarint()
-	c.requests, c.samples = c.calls, c.calls
+	c.Calls = u.uvarint()
+	c.Requests, c.Samples = c.Calls, c.Calls
 	if flags&packErrors != 0 {
-		c.errors, c.providerErrors, c.requestErrors = u.uvarint(), u.uvarint(), u.uvarint()
+		c.Errors, c.ProviderErrors, c.RequestErrors = u.uvarint(), u.uvarint(), u.uvarint()
 		c.failedMin = u.uvarint()
 		c.failedMax = c.failedMin + u.uvarint()
 		u.categories(c, names)
 	}
 	if flags&packRequests != 0 {
-		c.requests = u.uvarint()
+		c.Requests = u.uvarint()
 	}
 	if flags&packSamples != 0 {
-		c.samples = u.uvarint()
+		c.Samples = u.uvarint()
 	}
 	if flags&packFailovers != 0 {
-		c.failovers = u.uvarint()
+		c.Failovers = u.uvarint()
 	}
 	if flags&packSuccesses != 0 {
 		c.min = u.uvarint()
@@ -229,10 +229,10 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 		if flags&packHighSum != 0 {
 			c.sum.high = u.uvarint()
 		}
-		u.distribution(&c.successes, c.calls-c.errors)
+		u.distribution(&c.successes, c.Calls-c.Errors)
 	}
 	if flags&packErrors != 0 {
-		u.distribution(&c.failures, c.errors)
+		u.distribution(&c.failures, c.Errors)
 	}
 	if u.bad || len(u.rest) > 0 || !c.plausible(flags) {
 		c.reset()
@@ -243,10 +243,10 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 
 // plausible holds for every cell that was packed from counted calls.
 func (c *cell) plausible(flags byte) bool {
-	return flags>>6 == 0 && c.samples > 0 && c.calls >= c.samples && c.errors <= c.calls && c.providerErrors <= c.errors &&
-		c.requests <= c.calls && c.requestErrors <= c.requests && c.requestErrors <= c.errors &&
+	return flags>>6 == 0 && c.Samples > 0 && c.Calls >= c.Samples && c.Errors <= c.Calls && c.ProviderErrors <= c.Errors &&
+		c.Requests <= c.Calls && c.RequestErrors <= c.Requests && c.RequestErrors <= c.Errors &&
 		c.min <= c.max && c.max <= maxMicros && c.failedMin <= c.failedMax && c.failedMax <= maxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
-		(flags&packErrors != 0) == (c.errors > 0) && c.sum.high < c.calls
+		(flags&packErrors != 0) == (c.Errors > 0) && c.sum.high < c.Calls
 }
 
 func (u *unpacker) categories(c *cell, names *categories) {
@@ -288,7 +288,7 @@ func (u *unpacker) categories(c *cell, names *categories) {
 		}
 		c.addCategory(id, count)
 	}
-	if sum != c.errors {
+	if sum != c.Errors {
 		u.bad = true
 	}
 }
@@ -364,9 +364,9 @@ func (u *unpacker) dense(d *distribution, n uint64) (sum uint64) {
 func (c *cell) packedRanges(packed []byte) {
 	flags := packed[0]
 	u := unpacker{rest: packed[1:]}
-	c.calls = u.uvarint()
+	c.Calls = u.uvarint()
 	if flags&packErrors != 0 {
-		c.errors = u.uvarint()
+		c.Errors = u.uvarint()
 		u.uvarint()
 		u.uvarint()
 		c.failedMin = u.uvarint()

@@ -186,7 +186,7 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 		s.eachSpread(q, wanted, nil, func(_ string, dims [NumDims]string, p *spread) int64 {
 			before := len(calls)
 			for i := range p.cells {
-				calls[place{dims[ChainDim], p.shown(s, i)}] += p.cells[i].calls
+				calls[place{dims[ChainDim], p.shown(s, i)}] += p.cells[i].Calls
 			}
 			return int64(len(calls)-before) * placeSize
 		})

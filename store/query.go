@@ -85,24 +85,20 @@ type CategoryCount struct {
 	Count    uint64
 }
 
-// Figures are what a group of calls adds up to. Counts are by weight but for
-// Samples, which counts the events themselves.
+// Figures are what a group of calls adds up to.
 type Figures struct {
-	Calls          uint64
-	Errors         uint64
-	ProviderErrors uint64 // errors that the provider is to blame for
-	Requests       uint64
-	RequestErrors  uint64
-	Failovers      uint64
-	Samples        uint64
-	Categories     []CategoryCount // by category, counts above 0
-
-	// Latencies of successes, and the 95th percentile of the failures'.
-	Avg, P50, P90, P95, P99, Max Micros
-	FailureP95                   Micros
+	Counts
+	Latencies
+	Categories []CategoryCount // by category, counts above 0
 
 	ScopeCalls uint64 // what traffic_pct is a share of
 	LastSeenAt int64  // newest ts counted in the last hour, not only in the window; 0 = none
+}
+
+// Latencies are those of successes, and the 95th percentile of the failures'.
+type Latencies struct {
+	Avg, P50, P90, P95, P99, Max Micros
+	FailureP95                   Micros
 }
 
 // Row is one row of a table.
@@ -396,11 +392,9 @@ type Usage struct {
 // CounterRow is what this node itself counted for one provider since it
 // started, see [Store.Counters].
 type CounterRow struct {
-	Profile, Chain, ProviderID    string
-	Transport                     Transport
-	Living                        bool // has anything in the last hour
-	Calls, Errors, ProviderErrors uint64
-	Requests, RequestErrors       uint64
-	Failovers, Samples            uint64
-	LatencySumMicros              float64
+	Profile, Chain, ProviderID string
+	Transport                  Transport
+	Living                     bool // has anything in the last hour
+	Counts
+	LatencySumMicros float64
 }

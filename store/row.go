@@ -278,11 +278,11 @@ func (r *row) total(w Window) *windowTotal {
 			if one.hasSuccess() {
 				all.extend(one.min, one.max)
 			}
-			if one.errors > 0 {
+			if one.Errors > 0 {
 				all.extendFailed(one.failedMin, one.failedMax)
 			}
-			all.calls += one.calls
-			all.errors += one.errors
+			all.Calls += one.Calls
+			all.Errors += one.Errors
 		})
 		t.min, t.max, t.failedMin, t.failedMax = all.min, all.max, all.failedMin, all.failedMax
 	}

@@ -25,29 +25,16 @@ func sameRow(a, b *Row) bool {
 }
 
 func sameFigures(a, b *Figures) bool {
-	x, y := *a, *b
-	x.Categories, y.Categories = nil, nil
-	return slices.Equal(a.Categories, b.Categories) && sameScalars(&x, &y)
-}
-
-func sameScalars(a, b *Figures) bool {
-	return a.Calls == b.Calls && a.Errors == b.Errors && a.ProviderErrors == b.ProviderErrors && a.Requests == b.Requests &&
-		a.RequestErrors == b.RequestErrors && a.Failovers == b.Failovers && a.Samples == b.Samples && a.Avg == b.Avg &&
-		a.P50 == b.P50 && a.P90 == b.P90 && a.P95 == b.P95 && a.P99 == b.P99 && a.Max == b.Max &&
-		a.FailureP95 == b.FailureP95 && a.ScopeCalls == b.ScopeCalls && a.LastSeenAt == b.LastSeenAt
+	return a.Counts == b.Counts && a.Latencies == b.Latencies && a.ScopeCalls == b.ScopeCalls && a.LastSeenAt == b.LastSeenAt &&
+		slices.Equal(a.Categories, b.Categories)
 }
 
 func sameState(a, b *ProviderState) bool {
-	x, y := *a, *b
-	x.StatusReasons, y.StatusReasons = nil, nil
-	return slices.Equal(a.StatusReasons, b.StatusReasons) && x.equal(&y)
-}
-
-func (p *ProviderState) equal(o *ProviderState) bool {
-	return p.Circuit == o.Circuit && p.CircuitsOpen == o.CircuitsOpen && p.CircuitsKnown == o.CircuitsKnown &&
-		p.HasHeight == o.HasHeight && p.Height == o.Height && p.HasLag == o.HasLag && p.LagBlocks == o.LagBlocks &&
-		p.BlocksAhead == o.BlocksAhead && p.HasHealth == o.HasHealth &&
-		p.Health == o.Health && p.Failures == o.Failures && p.RegionsReporting == o.RegionsReporting && p.Status == o.Status && p.SilentSince == o.SilentSince
+	return a.Circuit == b.Circuit && a.CircuitsOpen == b.CircuitsOpen && a.CircuitsKnown == b.CircuitsKnown &&
+		a.HasHeight == b.HasHeight && a.Height == b.Height && a.HasLag == b.HasLag && a.LagBlocks == b.LagBlocks &&
+		a.BlocksAhead == b.BlocksAhead && a.HasHealth == b.HasHealth && a.Health == b.Health && a.Failures == b.Failures &&
+		a.RegionsReporting == b.RegionsReporting && a.Status == b.Status && a.SilentSince == b.SilentSince &&
+		slices.Equal(a.StatusReasons, b.StatusReasons)
 }
 
 func samePrevious(a, b *Figures) bool {

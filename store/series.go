@@ -102,10 +102,7 @@ func (s *series) transport() Transport { return Transport(s.key[len(s.key)-2]) }
 // whatever the clocks and whatever has aged out.
 func (s *series) digest(c *counts) uint64 {
 	h := s.mark
-	for _, v := range [...]uint64{
-		c.calls, c.errors, c.providerErrors, c.requests, c.requestErrors,
-		c.failovers, c.samples, c.sum.low, c.sum.high,
-	} {
+	for _, v := range c.list() {
 		h = mix(h^v, 0x9e3779b97f4a7c15)
 	}
 	return h

@@ -47,7 +47,7 @@ func (p *pair) tell() (err error) {
 	p.a.Tick()
 	p.a.Changed(p.id, p.sequence, AllTiers, func(s *RowState) bool {
 		if s.Even {
-			s.Lifetime = [9]uint64{}
+			s.Lifetime = Lifetime{}
 		}
 		err = errors.Join(err, p.b.Merge(p.id, s))
 		return true

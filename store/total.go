@@ -114,10 +114,10 @@ func (t *Table) sumRows(s *summing, groups []*group, tasks []sumTask) {
 		s.asked += ask(some, t.query.Window)
 		for _, task := range some {
 			sum, r := &s.sums[task.group], task.row
-			before := sum.samples
+			before := sum.Samples
 			r.addTo(&sum.cell, t.query.Window)
 			sum.lastSeen = max(sum.lastSeen, r.origin.local(r.lastSeen))
-			if sum.samples > before {
+			if sum.Samples > before {
 				sum.active[task.place] = true
 			}
 		}
@@ -136,10 +136,10 @@ func ask(rows []rowTask, w Window) (asked uint64) {
 	}
 	for i := range rows {
 		if c := totals[i]; c != nil {
-			asked += c.calls + uint64(len(c.successes.counts)+len(c.categories))
+			asked += c.Calls + uint64(len(c.successes.counts)+len(c.categories))
 		}
 		if l := cells[i]; l != nil {
-			asked += l.calls + uint64(l.noted) + uint64(len(l.successes.counts))
+			asked += l.Calls + uint64(l.noted) + uint64(len(l.successes.counts))
 		}
 	}
 	for i := range rows {
