@@ -22,8 +22,9 @@ var knownCategories = [...]string{
 }
 
 const (
-	unknownCategory categoryID = 0
-	otherCategory              = categoryID(len(knownCategories) - 1)
+	unknownCategory   categoryID = 0
+	rateLimitCategory categoryID = 1
+	otherCategory                = categoryID(len(knownCategories) - 1)
 
 	// These two keep the largest possible packed cell below maxPacked.
 	maxCategories   = 250

@@ -6,32 +6,39 @@ import (
 	"time"
 )
 
-// stepOf rounds a wanted step up to what is kept for a window: a multiple of the
-// steps the window slides by. It also returns the first and the last step, both
-// aligned to the epoch; the last is the running one.
-func stepOf(w Window, wanted time.Duration, now int64) (step, first, last int64) {
-	unit := tierSeconds[windowTier[w]] * 1000
-	step = max((wanted.Milliseconds()+unit-1)/unit, 1) * unit
-	first = windowStart(w, now/1000) * unit / step * step
-	last = now / step * step
-	return step, first, last
+// steps are those that a window is cut into: aligned to the epoch, the last is the
+// running one.
+type steps struct {
+	base        int   // tier of the finest that make them up
+	first, step int64 // when the first begins, and their length, ms
+	count       int
+}
+
+// stepsOf cuts a window, as of now (ms), into steps of a wanted length, rounded up to what
+// is kept for the window: a multiple of the steps it slides by.
+func stepsOf(w Window, wanted time.Duration, now int64) steps {
+	base := windowTier[w]
+	unit := tierSeconds[base] * 1000
+	step := max((wanted.Milliseconds()+unit-1)/unit, 1) * unit
+	first := windowStart(w, now/1000) * unit / step * step
+	return steps{base: base, first: first, step: step, count: int((now/step*step-first)/step + 1)}
+}
+
+// at is the number of the step of an instant, below 0 for one before the first.
+func (p *steps) at(instant int64) int {
+	if instant < p.first {
+		return -1
+	}
+	// Calls with a ts a little ahead of the clock count in the running step: a
+	// window has no upper edge.
+	return int(min((instant-p.first)/p.step, int64(p.count-1)))
 }
 
 // spread is the cells of a group by step.
 type spread struct {
-	first, step int64
-	now         int64 // where the last step ends, for now
-	cells       []cell
-}
-
-func (p *spread) at(instant int64) *cell {
-	i := (instant - p.first) / p.step
-	if instant < p.first {
-		return nil
-	}
-	// Calls with a ts a little ahead of the clock count in the running step: a
-	// window has no upper edge.
-	return &p.cells[min(i, int64(len(p.cells)-1))]
+	steps
+	now   int64 // where the last step ends, for now
+	cells []cell
 }
 
 // shown is when a step began as readers have it. A wall clock that is behind the store's
@@ -41,12 +48,10 @@ func (p *spread) shown(s *Store, i int) int64 {
 	return p.first + int64(i)*p.step - (behind+p.step-1)/p.step*p.step
 }
 
-// eachSpread sums the members of every group of a query that is wanted by step and
-// calls do with the result, in the order of the groups' keys, which says how many
-// bytes it keeps. wanted may be nil: all are. It ends early when the query's Grow refuses.
-func (s *Store) eachSpread(
-	q Query, step time.Duration, wanted func(key string) bool, do func(key string, dims [NumDims]string, p *spread) int64,
-) time.Duration {
+// eachSpread sums the members of every group of a query by step and calls do with the
+// result, in the order of the groups' keys, which says how many bytes it keeps. It ends
+// early when the query's Grow refuses.
+func (s *Store) eachSpread(q Query, step time.Duration, do func(key string, dims [NumDims]string, p *spread) int64) time.Duration {
 	q.Providers, q.ExpandRegions, q.ExpandMethods = false, false, false
 	t := s.NewTable(q)
 	s.Revision()
@@ -61,27 +66,16 @@ func (s *Store) eachSpread(
 	}
 	groups := make([]*group, 0, len(t.groups))
 	for _, g := range t.groups {
-		if g.counted && (wanted == nil || wanted(g.key)) {
+		if g.counted {
 			groups = append(groups, g)
 		}
 	}
 	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 
-	length, first, last := stepOf(q.Window, step, now)
-	p := spread{first: first, step: length, now: now, cells: make([]cell, (last-first)/length+1)}
-	base := windowTier[q.Window]
+	p := spread{steps: stepsOf(q.Window, step, now), now: now}
+	p.cells = make([]cell, p.count)
 	for _, g := range groups {
-		for _, m := range g.members {
-			t.pause()
-			sh := &s.shards[shardOf(m.hash)]
-			sh.mu.Lock()
-			for _, r := range m.rows {
-				if node := g.dims[NodeDim]; matches(q.Filter[NodeDim], r.origin.name) && (node == "" || node == r.origin.name) {
-					r.spreadInto(&p, base)
-				}
-			}
-			sh.mu.Unlock()
-		}
+		t.eachStep(g, &p.steps, func(i int, c *cell) { p.cells[i].merge(c) })
 		if kept += do(g.key, g.dims, &p); !grown() {
 			return 0
 		}
@@ -89,7 +83,7 @@ func (s *Store) eachSpread(
 			p.cells[i].reset()
 		}
 	}
-	return time.Duration(length) * time.Millisecond
+	return time.Duration(p.step) * time.Millisecond
 }
 
 // What points take, bytes.
@@ -99,21 +93,38 @@ const (
 	bucketSize = 24
 )
 
-// spreadInto adds the cells of a row to the steps they fall into.
-func (r *row) spreadInto(p *spread, base int) {
+// eachStep calls f with the cells that make up the members of a group and the number of
+// the step that they fall into, under the mutex of their shard. A cell is valid during
+// the call.
+func (t *Table) eachStep(g *group, p *steps, f func(i int, c *cell)) {
+	node := g.dims[NodeDim]
+	for _, m := range g.members {
+		t.pause()
+		sh := &t.store.shards[shardOf(m.hash)]
+		sh.mu.Lock()
+		for _, r := range m.rows {
+			if matches(t.query.Filter[NodeDim], r.origin.name) && (node == "" || node == r.origin.name) {
+				r.eachStep(p, f)
+			}
+		}
+		sh.mu.Unlock()
+	}
+}
+
+func (r *row) eachStep(p *steps, f func(i int, c *cell)) {
 	scratch := r.origin.scratch()
 	// Steps are those of the origin's clock. One that is far off is moved by whole
 	// steps, so that cells are not torn apart.
-	unit := tierSeconds[base]
+	unit := tierSeconds[p.base]
 	skew := r.origin.skew.Load() / unit * unit
-	r.eachCell(base, p.first/1000/unit+skew/unit, func(tier int, e entry) {
-		if into := p.at((int64(e.step)*tierSeconds[tier] - skew) * 1000); into != nil {
+	r.eachCell(p.base, p.first/1000/unit+skew/unit, func(tier int, e entry) {
+		if i := p.at((int64(e.step)*tierSeconds[tier] - skew) * 1000); i >= 0 {
 			r.unpackInto(scratch, e.packed)
-			into.merge(scratch)
+			f(i, scratch)
 		}
 	}, func(l *liveCell) {
-		if into := p.at((l.step*tierSeconds[l.tier] - skew) * 1000); into != nil {
-			into.merge(l.flush())
+		if i := p.at((l.step*tierSeconds[l.tier] - skew) * 1000); i >= 0 {
+			f(i, l.flush())
 		}
 	})
 	r.origin.release(scratch)
@@ -126,7 +137,7 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 	var out [4]Micros
 	var covered []int64 // by step, the same for all groups
 	kept := int64(0)
-	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) int64 {
+	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) int64 {
 		if covered == nil {
 			covered = s.coveredSteps(q.Filter[ProfileDim], p)
 		}
@@ -136,7 +147,7 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 			point.At = p.shown(s, i)
 			point.CoveredMillis = covered[i]
 			point.Known = covered[i] > 0 || i == len(covered)-1
-			if !point.Known && !p.cells[i].empty() { // moved here from the step beside it, see spreadInto
+			if !point.Known && !p.cells[i].empty() { // moved here from the step beside it, see eachStep
 				point.Known, point.CoveredMillis = true, p.step
 			}
 			s.figures(&point.Figures, &p.cells[i], out[:])
@@ -183,7 +194,7 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 		if len(p) > 1 {
 			wanted = time.Duration(p[1].At-p[0].At) * time.Millisecond
 		}
-		s.eachSpread(q, wanted, nil, func(_ string, dims [NumDims]string, p *spread) int64 {
+		s.eachSpread(q, wanted, func(_ string, dims [NumDims]string, p *spread) int64 {
 			before := len(calls)
 			for i := range p.cells {
 				calls[place{dims[ChainDim], p.shown(s, i)}] += p.cells[i].Calls
@@ -208,7 +219,7 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 // group. The step is rounded as in [Store.Series].
 func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time.Duration) {
 	var list []HistogramGroup
-	step := s.eachSpread(q, wanted, nil, func(key string, dims [NumDims]string, p *spread) int64 {
+	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) int64 {
 		g, size := HistogramGroup{Key: key, Dims: dims}, int64(pointSize)
 		for i := range p.cells {
 			if p.cells[i].hasSuccess() {

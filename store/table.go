@@ -77,14 +77,6 @@ func (s *Store) NewTable(q Query) *Table {
 // Meta is the metadata of the last refresh.
 func (t *Table) Meta() Meta { return t.meta }
 
-// membersOf is how many series are in the group of a key.
-func (t *Table) membersOf(key string) int {
-	if g := t.groups[key]; g != nil {
-		return len(g.members)
-	}
-	return 0
-}
-
 // Size is about how many bytes the table takes, its rows included.
 func (t *Table) Size() int64 {
 	return int64(t.enrolled)*memberSize + int64(len(t.groups))*groupSize
