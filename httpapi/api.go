@@ -276,13 +276,8 @@ func (a *API) read(res *resource) http.HandlerFunc {
 			return
 		}
 		p := q.params
-		switch res {
-		case providerResource:
-			p.filter[store.ProviderDim] = []string{pathParam(r, "provider_id")}
-			p.canonical = p.canonicalQuery()
-		case decisionResource:
-			p.requestID = pathParam(r, "request_id")
-			p.canonical = p.canonicalQuery()
+		if res.named() {
+			p.setPath(res, pathParam(r, res.name()))
 		}
 		format, err := negotiate(p, r, res)
 		if err != nil {

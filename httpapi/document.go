@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -94,7 +93,7 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	}
 	if b.rows == 0 && (res == providerResource && !a.providerKnown(p) || res == decisionResource) {
 		h.Del("ETag")
-		a.fail(w, r, newProblem("not_found", "this node knows of no such "+strings.Trim(res.path[strings.IndexByte(res.path, '{'):], "{}")))
+		a.fail(w, r, newProblem("not_found", "this node knows of no such "+res.name()))
 		return
 	}
 	if star {

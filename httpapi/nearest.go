@@ -9,13 +9,7 @@ import (
 )
 
 func unknownParameter(res *resource, name string) error {
-	var known []string
-	for n := range filterNames {
-		if !slices.Contains(res.without, n) {
-			known = append(known, n)
-		}
-	}
-	known = append(append(known, commonNames...), res.own...)
+	known := res.parameterNames()
 	slices.Sort(known)
 	return parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here"+suggestion(name, known))
 }

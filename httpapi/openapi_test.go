@@ -88,14 +88,7 @@ func TestDocumentedParameters(t *testing.T) {
 				t.Errorf("%s: %s is required or not", res.path, p.Name)
 			}
 		}
-		var taken []string
-		for name := range filterNames {
-			if !slices.Contains(res.without, name) {
-				taken = append(taken, name)
-			}
-		}
-		taken = append(append(taken, commonNames...), res.own...)
-		for _, name := range taken {
+		for _, name := range res.parameterNames() {
 			if !described[name] {
 				t.Errorf("%s takes %s, which is not described", res.path, name)
 			}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"slices"
+	"strings"
 
 	"remuda/store"
 )
@@ -25,6 +26,11 @@ type resource struct {
 
 // named holds for resources whose path has a part that is a parameter.
 func (res *resource) named() bool { return res == providerResource || res == decisionResource }
+
+// name is what the part of the path is called.
+func (res *resource) name() string {
+	return strings.Trim(res.path[strings.IndexByte(res.path, '{'):], "{}")
+}
 
 var dimensionNames = func() []string {
 	list := make([]string, store.NumDims)

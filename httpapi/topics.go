@@ -47,7 +47,7 @@ func (p *params) addPart(value string) error {
 	if err != nil {
 		return err
 	}
-	if q.format != "" || q.watch || q.maxFrames > 0 || strings.Contains("&"+query, "&interval=") {
+	if q.delivers {
 		return parameterProblem("invalid_parameter", "topic", "format, interval, max_frames and watch are of the stream, not of a topic")
 	}
 	if !slices.ContainsFunc(p.parts, func(have *part) bool { return have.name == value }) {

@@ -1,0 +1,190 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"remuda/ingest"
+	"remuda/store"
+)
+
+// meanings are, for each parameter, ways to spell each of several things that it can
+// mean; "" is to leave it out. Answers to the last two differ at the resource of at, where
+// it says one.
+var meanings = map[string]struct {
+	at     string
+	values [][]string
+}{
+	"profile":         {"/providers", [][]string{{"shop"}, {"shop,default", "default, shop"}}},
+	"chain":           {"/providers", [][]string{{""}, {"c"}, {"d", " d,"}, {"c,d", "d,c,d"}}},
+	"provider_id":     {"/providers", [][]string{{""}, {"p"}, {"q"}, {"p,q", "q,p"}}},
+	"region":          {"/providers", [][]string{{""}, {"r1"}, {"r2"}, {"r1,r2", "r2,r1"}}},
+	"node":            {"/providers", [][]string{{""}, {"n1"}, {"n2"}, {"n1,n2", "n2,n1"}}},
+	"method":          {"/providers", [][]string{{""}, {"m1"}, {"m2"}, {"m1,m2", "m2,m1"}}},
+	"transport":       {"/providers", [][]string{{""}, {"http"}, {"ws"}, {"http,ws", "ws,http"}}},
+	"strategy":        {"/providers", [][]string{{""}, {"s1"}, {"s2"}, {"s1,s2", "s2,s1"}}},
+	"request_origin":  {"/providers", [][]string{{"", "client"}, {"all", "client,all"}, {"client,system", "system,client"}, {"system"}}},
+	"window":          {"/providers", [][]string{{"1m", ""}, {"10s"}, {"5m"}, {"15m"}, {"1h"}}},
+	"sort":            {"/providers", [][]string{{""}, {"key"}, {"-key"}}},
+	"limit":           {"/providers", [][]string{{"1", "1.0", "1e0"}, {"2"}}},
+	"fields":          {"/providers", [][]string{{""}, {"key", "key,key"}}},
+	"expand":          {"/providers", [][]string{{""}, {"by_region"}, {"methods"}, {"by_region,methods", "methods,by_region"}}},
+	"format":          {"", [][]string{{"", "json", "ndjson"}}},
+	"interval":        {"", [][]string{{"", "500ms", "0.5s", "1s", "10s"}}},
+	"max_frames":      {"", [][]string{{"", "1", "2"}}},
+	"watch":           {"", [][]string{{"", "0", "1"}}},
+	"by":              {"/stats", [][]string{{"chain"}, {"chain,provider_id"}, {"provider_id,chain", "provider_id, chain,provider_id"}}},
+	"step":            {"/series", [][]string{{"10s", "10000ms"}, {"1m", "60s"}}},
+	"metric":          {"/series", [][]string{{"total_calls"}, {"samples"}, {"total_calls,samples"}, {"samples,total_calls"}}},
+	"cursor":          {"/decisions", [][]string{{"", "0.0"}, {"5.7"}, {"5.8"}, {"99999999999999.8"}}},
+	"result":          {"/decisions", [][]string{{"", "success,error", "error,success"}, {"success"}, {"error"}}},
+	"error_category":  {"/decisions", [][]string{{""}, {"timeout"}, {"rate_limit"}, {"timeout,rate_limit", "rate_limit,timeout"}}},
+	"min_duration_ms": {"/decisions", [][]string{{"", "0"}, {"20", "2e1", "20.0"}, {"20.001"}, {"1e6"}}},
+	"formula":         {"/rank", [][]string{{"", "wilson"}, {"lasso"}}},
+	"compare":         {"/providers", [][]string{{""}, {"previous"}}},
+	"topics":          {"", [][]string{{"chains"}, {"nodes"}, {"nodes,chains", "nodes,chains,nodes"}, {"chains,nodes"}}},
+	"topic":           {"", [][]string{{"chains"}, {"chains?window=5m"}, {"nodes"}}},
+}
+
+// TestParametersTell goes over all parameters of all resources: queries that differ in
+// what one of them means have different canonical forms and entity tags, and different
+// answers where it has something to say; those that spell it in another way, or want the
+// answer delivered in another way, have the same.
+func TestParametersTell(t *testing.T) {
+	now := time.Now().Truncate(time.Minute)
+	s, err := store.New(store.Options{Node: "n1", Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ingest.New(ingest.Options{Store: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Options{Store: s, Ingester: in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	get := func(res *resource, query url.Values) (etag string, content []byte) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1"+strings.ReplaceAll(res.path, "{provider_id}", "p")+"?"+query.Encode(), nil))
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s?%s: %d %s", res.path, query.Encode(), w.Code, w.Body)
+		}
+		_, content, _ = bytes.Cut(w.Body.Bytes(), []byte(`"truncated":`)) // what is before is about the answer
+		return w.Header().Get("ETag"), content
+	}
+	var lines []string
+	for i, more := range []string{
+		``, `"method":"m2"`, `"transport":"ws"`, `"strategy":"s2"`, `"request_origin":"system"`, `"source_region":"r2"`, `"profile":"shop"`,
+		`"result":"error","error_category":"timeout"`, `"result":"error","error_category":"rate_limit"`,
+		fmt.Sprintf(`"ts":%d`, now.Add(-3*time.Minute).UnixMilli()), fmt.Sprintf(`"ts":%d`, now.Add(-40*time.Minute).UnixMilli()),
+	} {
+		for j, line := range []string{`"chain":"c","provider_id":"p"`, `"chain":"d","provider_id":"p"`, `"chain":"c","provider_id":"q"`} {
+			line = fmt.Sprintf(`{%s,"weight":100,"duration_ms":%d`, line, 5+20*i+3*j)
+			for name, usual := range map[string]string{"method": "m1", "strategy": "s1", "source_region": "r1", "source_node": "g", "result": "success"} {
+				if !strings.Contains(more, `"`+name+`"`) {
+					line += fmt.Sprintf(`,%q:%q`, name, usual)
+				}
+			}
+			lines = append(lines, strings.TrimSuffix(line+","+more, ",")+"}")
+		}
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/api/v1/events?strict=1", strings.NewReader(strings.Join(lines, "\n")))
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	if a.ServeHTTP(w, r); w.Code != http.StatusAccepted {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	for _, res := range resources {
+		base := make(url.Values)
+		for _, name := range res.required {
+			base.Set(name, meanings[name].values[0][0])
+		}
+		switch res.path {
+		case "/rank":
+			base.Set("chain", "c")
+		case "/stream":
+			base.Set("topics", "senders")
+		}
+		for _, name := range res.parameterNames() {
+			about := meanings[name]
+			if about.values == nil {
+				t.Fatalf("there are no values of %s", name)
+			}
+			seen := make(map[string]string) // canonical forms, entity tags
+			var last []byte
+			for i, spellings := range about.values {
+				var canonical, tag string
+				var content []byte
+				for j, value := range spellings {
+					query := make(url.Values)
+					for name, list := range base {
+						query[name] = list
+					}
+					query.Set(name, value)
+					if value == "" {
+						if slices.Contains(res.required, name) {
+							continue
+						}
+						query.Del(name)
+					}
+					asked, err := a.queries.parse(res, query.Encode())
+					if err != nil {
+						t.Fatalf("%s?%s: %v", res.path, query.Encode(), err)
+					}
+					if j == 0 || canonical == "" {
+						canonical = asked.canonical
+					}
+					if asked.canonical != canonical {
+						t.Errorf("%s: %s=%s is %s, and with %q %s", res.path, name, value, asked.canonical, spellings[0], canonical)
+					}
+					if res == streamResource || res == decisionResource || len(about.values) == 1 {
+						continue
+					}
+					gotTag, got := get(res, query)
+					if j == 0 {
+						tag, content = gotTag, got
+					}
+					if !res.fleeting && (gotTag != tag || !bytes.Equal(got, content)) {
+						t.Errorf("%s: another answer with %s=%s than with %q", res.path, name, value, spellings[0])
+					}
+				}
+				for _, form := range []string{canonical, tag} {
+					if same, ok := seen[form]; ok && form != "" {
+						t.Errorf("%s: %s=%s and %s are both %s", res.path, name, spellings[0], same, form)
+					}
+					seen[form] = spellings[0]
+				}
+				if i == len(about.values)-1 && res.path == about.at && bytes.Equal(content, last) {
+					t.Errorf("%s: %s=%s changes nothing", res.path, name, spellings[0])
+				}
+				last = content
+			}
+		}
+	}
+	for _, res := range []*resource{providerResource, decisionResource} { // the path is part of what is asked
+		one, another := &params{}, &params{}
+		one.setPath(res, "x")
+		another.setPath(res, "y")
+		if one.canonical == another.canonical || !strings.Contains(one.canonical, "=x") {
+			t.Errorf("%s: %s is asked for as %s is", res.path, one.canonical, another.canonical)
+		}
+	}
+	for name, about := range meanings {
+		i := slices.IndexFunc(resources, func(res *resource) bool {
+			return slices.Contains(res.parameterNames(), name) && (res.path == about.at || about.at == "")
+		})
+		if i < 0 {
+			t.Errorf("%s is no parameter", name)
+		}
+	}
+}
