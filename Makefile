@@ -40,6 +40,9 @@ bundle: ## what is served of the dashboard's modules and style, after a change t
 soak: ## a million simulated seconds of clusters with faults, an hour or two
 	go test ./cluster -count=1 -run TestSimulation -timeout 6h -sim.seconds=1000000
 
+mutants: ## a test of tests: breaks what stands in more than one place, a line at a time; all must be noticed
+	go run ./.mutants $(ARGS)
+
 # Tests that miss something skip, and fail in CI. The last lines of a run name them.
 test: $(BIN)/gotestsum ## all tests, with the race detector, in a random order; what could not be tested is said at the end
 	@$(MAKE) --no-print-directory node_modules || echo '*** npm ci failed ***' >&2

@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +41,9 @@ func TestCountersBounded(t *testing.T) {
 			}
 			sum, other, found := uint64(0), uint64(0), false
 			rows := s.Counters()
+			if !slices.IsSortedFunc(rows, func(a, b CounterRow) int { return strings.Compare(a.ProviderID, b.ProviderID) }) {
+				t.Errorf("round %d: not in order", round)
+			}
 			for _, row := range rows {
 				sum += row.Calls
 				switch row.ProviderID {

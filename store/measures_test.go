@@ -131,7 +131,8 @@ func TestMeasures(t *testing.T) {
 	}
 }
 
-// unlike is a cell in which no number is 0 nor that of another field.
+// unlike is a cell in which no number is 0 nor that of another field, with a category
+// of its own.
 func unlike() *cell {
 	c := &cell{
 		counts: counts{
@@ -139,7 +140,7 @@ func unlike() *cell {
 			sum:    uint128{high: 3, low: 1 << 40},
 		},
 		min: 5, max: 90_000, failedMin: 7, failedMax: 80_000,
-		categories: []categoryCount{{2, 40}, {3, 60}},
+		categories: []categoryCount{{2, 40}, {3, 50}, {categoryID(len(knownCategories)), 10}},
 	}
 	c.successes.add(bucketOf(5), 300)
 	c.successes.add(bucketOf(90_000), 600)
@@ -151,6 +152,9 @@ func unlike() *cell {
 // TestEveryFieldIsPacked: a packed cell holds every field, whichever parts it leaves out.
 func TestEveryFieldIsPacked(t *testing.T) {
 	names := newCategories()
+	if id := names.id("own"); int(id) != len(knownCategories) {
+		t.Fatalf("the first own category is %d", id)
+	}
 	roundTrip := func(c *cell) *cell {
 		var got cell
 		if err := got.unpack(c.appendPacked(nil, names), names); err != nil {
@@ -164,32 +168,37 @@ func TestEveryFieldIsPacked(t *testing.T) {
 			t.Errorf("%s is not set: unlike does not know it", reflect.TypeFor[cell]().Field(field).Name)
 		}
 	}
-	for what, change := range map[string]func(c *cell){
-		"all of it":    func(*cell) {},
-		"no failovers": func(c *cell) { c.Failovers = 0 },
-		"all requests": func(c *cell) { c.Requests = c.Calls },
-		"no weights":   func(c *cell) { c.Samples = c.Calls },
-		"small sum":    func(c *cell) { c.sum.high = 0 },
-		"no errors": func(c *cell) {
-			c.Calls -= c.Errors
-			c.Requests = 800
+	// Packed is what the wire and checkpoints have.
+	for what, test := range map[string]struct {
+		change func(c *cell)
+		packed string
+	}{
+		"all of it":    {func(*cell) {}, "3fe807643c3207f9f004030328043200036f776e0a8407c80146058bbf0580808080802003049901ac028907d80404b7010ae1065a"},
+		"no failovers": {func(c *cell) { c.Failovers = 0 }, "37e807643c3207f9f004030328043200036f776e0a8407c801058bbf0580808080802003049901ac028907d80404b7010ae1065a"},
+		"all requests": {func(c *cell) { c.Requests = c.Calls }, "3de807643c3207f9f004030328043200036f776e0ac80146058bbf0580808080802003049901ac028907d80404b7010ae1065a"},
+		"no weights":   {func(c *cell) { c.Samples = c.Calls }, "3be807643c3207f9f004030328043200036f776e0a840746058bbf0580808080802003049901ac028907d80404b7010ae1065a"},
+		"small sum":    {func(c *cell) { c.sum.high = 0 }, "1fe807643c3207f9f004030328043200036f776e0a8407c80146058bbf05808080808020049901ac028907d80404b7010ae1065a"},
+		"no errors": {func(c *cell) {
+			c.Calls, c.Requests = 900, 800
 			c.Errors, c.ProviderErrors, c.RequestErrors, c.failedMin, c.failedMax = 0, 0, 0, 0, 0
-			c.categories = nil
-			c.failures = distribution{}
-		},
-		"errors only": func(c *cell) {
+			c.categories, c.failures = nil, distribution{}
+		}, "3e8407a006c80146058bbf0580808080802003049901ac028907d804"},
+		"errors only": {func(c *cell) {
 			c.Calls, c.Requests, c.Samples = c.Errors, c.RequestErrors, 90
-			c.min, c.max, c.sum = 0, 0, uint128{}
-			c.successes = distribution{}
-		},
+			c.min, c.max, c.sum, c.successes = 0, 0, uint128{}, distribution{}
+		}, "0f64643c3207f9f004030328043200036f776e0a325a4604b7010ae1065a"},
 	} {
 		c := unlike()
-		change(c)
+		test.change(c)
+		packed := c.appendPacked(nil, names)
+		if got := hex.EncodeToString(packed); got != test.packed {
+			t.Errorf("%s: packed %s, want %s", what, got, test.packed)
+		}
 		if got := roundTrip(c); !reflect.DeepEqual(got, c) {
 			t.Errorf("%s: %+v came back as %+v", what, c, got)
 		}
 		var ranges cell
-		ranges.packedRanges(c.appendPacked(nil, names))
+		ranges.packedRanges(packed)
 		want := cell{min: c.min, max: c.max, failedMin: c.failedMin, failedMax: c.failedMax}
 		want.Calls, want.Errors = c.Calls, c.Errors
 		if !reflect.DeepEqual(ranges, want) {
@@ -207,11 +216,45 @@ func TestEveryFieldIsPacked(t *testing.T) {
 			t.Errorf("packed, a cell does not tell %s", l.path)
 		}
 	}
+}
 
-	// What the wire and checkpoints have.
-	const want = "3fe807643c3207f9f004020328043c8407c80146058bbf0580808080802003049901ac028907d80404b7010ae1065a"
-	if got := hex.EncodeToString(whole.appendPacked(nil, names)); got != want {
-		t.Errorf("packed %s, want %s", got, want)
+// TestPlausible: each thing that cannot be keeps bytes from being a cell, alone.
+func TestPlausible(t *testing.T) {
+	const all = packErrors | packRequests | packSamples | packFailovers | packSuccesses | packHighSum
+	for what, test := range map[string]struct {
+		change func(c *cell)
+		flags  byte
+	}{
+		"unknown part":                 {func(*cell) {}, all | 1<<6},
+		"no samples":                   {func(c *cell) { c.Samples = 0 }, all},
+		"more samples than calls":      {func(c *cell) { c.Samples = c.Calls + 1 }, all},
+		"more errors than calls":       {func(c *cell) { c.Errors = c.Calls + 1 }, all &^ packSuccesses},
+		"more faults than errors":      {func(c *cell) { c.ProviderErrors = c.Errors + 1 }, all},
+		"more requests than calls":     {func(c *cell) { c.Requests = c.Calls + 1 }, all},
+		"more failed than requests":    {func(c *cell) { c.Requests = c.RequestErrors - 1 }, all},
+		"more failed than errors":      {func(c *cell) { c.RequestErrors = c.Errors + 1 }, all},
+		"min above max":                {func(c *cell) { c.min = c.max + 1 }, all},
+		"max too great":                {func(c *cell) { c.max = maxMicros + 1 }, all},
+		"failed min above max":         {func(c *cell) { c.failedMin = c.failedMax + 1 }, all},
+		"failed max too great":         {func(c *cell) { c.failedMax = maxMicros + 1 }, all},
+		"successes without their part": {func(*cell) {}, all &^ packSuccesses},
+		"errors without their part":    {func(*cell) {}, all &^ packErrors},
+		"a sum too great":              {func(c *cell) { c.sum.high = c.Calls }, all},
+	} {
+		c := unlike()
+		if test.change(c); c.plausible(test.flags) {
+			t.Errorf("%s is plausible", what)
+		}
+	}
+	names := newCategories()
+	names.id("own")
+	c, got := unlike(), new(cell)
+	if !c.plausible(all) {
+		t.Error("what is plausible is not")
+	}
+	c.Samples = 0
+	if got.unpack(c.appendPacked(nil, names), names) == nil || got.Calls > 0 {
+		t.Errorf("an implausible cell is %+v", got)
 	}
 }
 
@@ -239,6 +282,30 @@ func TestEveryFieldOfACell(t *testing.T) {
 	for _, l := range leaves(&merged) {
 		if l.path != ".successes.first" && l.path != ".failures.first" && !l.IsZero() {
 			t.Errorf("taken away twice, %s is %v", l.path, l)
+		}
+	}
+	others := &cell{counts: counts{Counts: Counts{Calls: 1, Errors: 1, Samples: 1}}, failedMin: 10, failedMax: 11, categories: []categoryCount{{9, 1}}}
+	others.failures.add(bucketOf(80_000), 1)
+	if merged.merge(c); merged.empty() {
+		t.Fatal("nothing is merged")
+	}
+	if merged.merge(others); merged.min != c.min || merged.failedMin != c.failedMin {
+		t.Errorf("with a failure more it is %+v", merged)
+	}
+	if merged.subtract(others); !reflect.DeepEqual(&merged, c) {
+		t.Errorf("taken away: %+v, want %+v", merged, c)
+	}
+	successes := &cell{counts: counts{Counts: Counts{Calls: 1, Samples: 1}}, min: 10, max: 11, categories: []categoryCount{{1, 1}}}
+	if merged.merge(&cell{counts: counts{Counts: successes.Counts}, min: 10, max: 11}); merged.min != c.min || merged.failedMin != c.failedMin {
+		t.Errorf("with a success more it is %+v", merged)
+	}
+	if merged.subtract(successes); !reflect.DeepEqual(&merged, c) { // a category that is not there
+		t.Errorf("taken away: %+v, want %+v", merged, c)
+	}
+	merged.reset()
+	for _, l := range leaves(&merged) {
+		if l.path != ".successes.first" && l.path != ".failures.first" && !l.IsZero() {
+			t.Errorf("reset, %s is %v", l.path, l)
 		}
 	}
 	for what, other := range map[string]*cell{

@@ -140,7 +140,7 @@ func TestMergeRefusesNonsense(t *testing.T) {
 	long := func(v byte) []byte { return append(append([]byte{v | 0x80}, bytes.Repeat([]byte{0x80}, 8)...), 0) }
 	const n = maxPacked / 20
 	huge := binary.AppendUvarint([]byte{packErrors}, n) // nothing but its size is wrong
-	huge = append(binary.AppendUvarint(huge, n), 0, 0)
+	huge = append(binary.AppendUvarint(huge, n), 0, 0, 0, 0)
 	huge = binary.AppendUvarint(huge, n)
 	for range n {
 		huge = append(append(huge, long(1)...), long(1)...)
