@@ -219,7 +219,7 @@ func (a *Attention) chains(list []Alarm) []Alarm {
 func (a *Attention) heads(list []Alarm) []Alarm {
 	f := &a.query.Filter
 	now := a.store.Clock()
-	a.store.eachChain(f, func(c *chainReports, _ sightings) {
+	a.store.eachChain(f, func(c *chainReports) {
 		for region, h := range c.heads(now) {
 			if !matches(f[RegionDim], region) || !slices.ContainsFunc(h.seen, func(s headSeen) bool { return matches(f[ProviderDim], s.provider) }) {
 				continue

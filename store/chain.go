@@ -227,7 +227,7 @@ func (c *chainReports) dueBy(at int64) {
 
 // expire drops what has been forgotten and counts as a change what has turned
 // stale; silenced says that senders have. It reports whether the chain is gone.
-func (c *chainReports) expire(now int64, silenced bool, senders sightings) (gone bool) {
+func (c *chainReports) expire(now int64, silenced bool) (gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if (c.due == 0 || c.due > now) && !(silenced && len(c.circuits) > 0) {
@@ -251,7 +251,7 @@ func (c *chainReports) expire(now int64, silenced bool, senders sightings) (gone
 		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), healthFresh)
 	})
 	dropped += c.circuits.drop(c, circuitKind, func(key reportKey, a *said[CircuitReport]) bool {
-		return senders.of(key.sender) != 0 || now-a.origin.local(a.now.LastSeenAt) < reportKept
+		return c.profile.presence.lastSeen(key.sender) != 0 || now-a.origin.local(a.now.LastSeenAt) < reportKept
 	})
 	c.forget(dropped)
 	return c.gone

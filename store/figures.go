@@ -49,7 +49,7 @@ func (s *Store) meta(profiles []string, w Window, revision uint64, now int64) Me
 		if !matches(profiles, p.name) {
 			continue
 		}
-		reporting, known := p.senderCoverage(now)
+		reporting, known := p.presence.coverage(now)
 		m.SendersReporting += reporting
 		m.SendersKnown += known
 		_, _, overflow := p.tallies(nil)

@@ -74,11 +74,7 @@ var growth = []struct {
 		g.decisions(n, func(i int, e *Event) {
 			e.ProviderID, e.Failed, e.ErrorCategory, e.Weight = "p"+strconv.Itoa(i), true, "timeout", 30
 		})
-		return func() {
-			for range onsetShare + 1 { // until all are dated
-				g.alarms(n)
-			}
-		}
+		return func() { g.alarms(n); g.alarms(n) }
 	}},
 }
 

@@ -432,6 +432,7 @@ func (s *Store) SetClock(id OriginID, wall int64) {
 			skew = 0
 		}
 		o.skew.Store(skew)
+		s.skews.Add(1)
 	}
 }
 

@@ -270,6 +270,7 @@ func (m *noteMerger) sender(p *profile, n *Stamped[Sender]) {
 		m.store.senderCount.Add(1)
 	}
 	p.away[key] = awaySender{Sender: n.Value, stamp: uint32(n.Stamp)}
+	p.presence.told(key, n.Value.LastSeenAt, m.store.clock.now())
 	m.store.revision.Add(1)
 }
 
@@ -328,6 +329,7 @@ func (s *Store) Forget(id OriginID) bool {
 		for key := range p.away {
 			if key.origin == o {
 				delete(p.away, key)
+				p.presence.untold(key, s.clock.now())
 				s.senderCount.Add(-1)
 			}
 		}

@@ -15,8 +15,9 @@ type profile struct {
 	series   atomic.Int64
 	overflow atomic.Uint64 // calls that lost dimensions to a cap
 
-	feed    feed
-	changes changeRing
+	feed     feed
+	changes  changeRing
+	presence presence
 
 	// reportsRevision is the revision of the newest change of a latest value, near
 	// enough: of two changes at once either may be last, and both are counted above
@@ -40,6 +41,7 @@ type tally struct {
 func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
 	p.away, p.others = make(map[away]awaySender), make(map[*origin]*tally)
+	p.presence = presence{store: s, byName: make(map[string]*sighting)}
 	p.feed.sequence, p.feed.gates = &s.feedSequence, make(map[string]*feedGate)
 	p.changes.sequence = firstNumber(s.options.Incarnation)
 	return p
@@ -109,7 +111,9 @@ func (s *Store) report(b *batch, events []Event, now int64, body uint64) {
 			}
 		}
 		r.profile.feed.seen.Add(r.said.decisions)
-		r.sender.add(&r.said, body, now, s.clock.shown(now))
+		if r.sender.add(&r.said, body, now, s.clock.shown(now)) {
+			r.profile.presence.wake(r.sender, now)
+		}
 	}
 	for _, o := range b.offers {
 		if b.verdicts[o.event] == accepted {
@@ -152,9 +156,8 @@ func (p *profile) allChains() []*chainReports {
 // whatever has turned stale by now (ms).
 func (p *profile) expire(now int64) {
 	silenced := p.expireSenders(now)
-	senders := p.sightings()
 	for _, c := range p.allChains() {
-		if c.expire(now, silenced, senders) {
+		if c.expire(now, silenced) {
 			p.dropChain(c)
 		}
 	}

@@ -92,6 +92,7 @@ func (p *profile) refuser(name, region string, now int64) *sender {
 	if s == nil {
 		s = &sender{name: strings.Clone(name), region: strings.Clone(region), rejection: rejection{at: now}}
 		p.senders[s.name] = s
+		p.presence.join(s, now)
 		p.store.senderCount.Add(1)
 	}
 	return s

@@ -9,18 +9,17 @@ import (
 
 // eachChain calls f, under the chain's mutex, for every chain with reports that
 // a filter takes.
-func (s *Store) eachChain(f *Filter, do func(c *chainReports, senders sightings)) {
+func (s *Store) eachChain(f *Filter, do func(c *chainReports)) {
 	for _, p := range s.allProfiles() {
 		if !matches(f[ProfileDim], p.name) {
 			continue
 		}
-		senders := p.sightings()
 		for _, c := range p.allChains() {
 			if !matches(f[ChainDim], c.name) {
 				continue
 			}
 			c.mu.RLock()
-			do(c, senders)
+			do(c)
 			c.mu.RUnlock()
 		}
 	}
@@ -45,14 +44,14 @@ func reportName(f *Filter, profile string, parts ...string) string {
 func (s *Store) Circuits(f Filter) []CircuitReport {
 	now := s.clock.now()
 	var list []CircuitReport
-	s.eachChain(&f, func(c *chainReports, senders sightings) {
+	s.eachChain(&f, func(c *chainReports) {
 		for key, r := range c.circuits {
 			a := r.pick(f[NodeDim])
 			if a == nil || !f.takes(&key, true) {
 				continue
 			}
 			row, o := a.now, a.origin
-			row.Stale = !senders.trusted(key.sender, now) || o.silent.Load()
+			row.Stale = !c.profile.presence.trusted(key.sender, now) || o.silent.Load()
 			row.SinceAt, row.LastSeenAt = s.shown(o, row.SinceAt), s.shown(o, row.LastSeenAt)
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
 			list = append(list, row)
@@ -66,7 +65,7 @@ func (s *Store) Circuits(f Filter) []CircuitReport {
 func (s *Store) Blocks(f Filter) []BlockReport {
 	now := s.clock.now()
 	var list []BlockReport
-	s.eachChain(&f, func(c *chainReports, _ sightings) {
+	s.eachChain(&f, func(c *chainReports) {
 		heads := c.heads(now)
 		for key, r := range c.heights {
 			a := r.pick(f[NodeDim])
@@ -91,7 +90,7 @@ func (s *Store) Blocks(f Filter) []BlockReport {
 func (s *Store) Healths(f Filter) []HealthReport {
 	now := s.clock.now()
 	var list []HealthReport
-	s.eachChain(&f, func(c *chainReports, _ sightings) {
+	s.eachChain(&f, func(c *chainReports) {
 		for key, r := range c.healths {
 			a := r.pick(f[NodeDim])
 			if a == nil || !f.takes(&key, true) {
@@ -168,10 +167,10 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 		p.regions = append(p.regions, key.region)
 		return p
 	}
-	s.eachChain(f, func(c *chainReports, senders sightings) {
+	s.eachChain(f, func(c *chainReports) {
 		for key, r := range c.circuits {
 			a := r.pick(f[NodeDim])
-			if a == nil || !f.takes(&key, true) || !senders.trusted(key.sender, now) || a.origin.silent.Load() {
+			if a == nil || !f.takes(&key, true) || !c.profile.presence.trusted(key.sender, now) || a.origin.silent.Load() {
 				continue
 			}
 			p := at(c.name, &key)
@@ -192,7 +191,7 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 			p.failures = max(p.failures, a.now.ConsecutiveFailures)
 		}
 		c.mergeHeights(f, now, at)
-		c.silenced(f, now, senders, func(key *reportKey) *silences {
+		c.silenced(f, now, func(key *reportKey) *silences {
 			p := of(c.name, key)
 			if p.silences == nil {
 				p.silences = new(silences)

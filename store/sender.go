@@ -26,7 +26,8 @@ type sender struct {
 	lateness  int64
 	offset    int64
 	rejection rejection
-	stage     int // 0 reporting, 1 silent, 2 no longer trusted; as of the last expiry
+	quiet     bool // the profile's presence does not count it as reporting: it wants to be told of more
+	stage     int  // 0 reporting, 1 silent, 2 no longer trusted; as of the last expiry
 
 	closed   Sender // what others know
 	closedAt int64
@@ -164,6 +165,7 @@ func (p *profile) sender(name, region string, now int64) *sender {
 			}
 			s = &sender{name: strings.Clone(name), region: strings.Clone(region), lastSeen: now}
 			p.senders[s.name] = s
+			p.presence.join(s, now)
 			p.store.senderCount.Add(1)
 			p.store.revision.Add(1)
 		}
@@ -178,10 +180,10 @@ func (p *profile) sender(name, region string, now int64) *sender {
 }
 
 // add takes note of a part of a body that came at now, at which the wall clock had a
-// time of its own.
-func (s *sender) add(b *senderBatch, body uint64, now, wall int64) {
+// time of its own. It reports whether the sender was quiet.
+func (s *sender) add(b *senderBatch, body uint64, now, wall int64) (wakes bool) {
 	if b.events == 0 {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,38 +201,7 @@ func (s *sender) add(b *senderBatch, body uint64, now, wall int64) {
 		}
 		s.hasClock, s.body, s.lateness, s.offset = true, body, lateness, offset
 	}
-}
-
-// sightings says when senders were last heard of, by name, in ms.
-type sightings map[string]int64
-
-func (p *profile) sightings() sightings {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	seen := make(sightings, len(p.senders)+len(p.away))
-	for name, s := range p.senders {
-		seen[name] = s.seen()
-	}
-	for key, s := range p.away {
-		if s.LastSeenAt > 0 {
-			seen[key.name] = max(seen[key.name], key.origin.local(s.LastSeenAt))
-		}
-	}
-	return seen
-}
-
-// of is when a sender was last heard of; 0 when it is unknown.
-func (s sightings) of(name string) int64 {
-	if at, ok := s[name]; ok {
-		return at
-	}
-	return s[otherName]
-}
-
-// trusted reports whether a sender has been heard of lately enough for the
-// circuits it reported to stand.
-func (s sightings) trusted(name string, now int64) bool {
-	return now-s.of(name) <= senderTrusted
+	return s.quiet
 }
 
 // expireSenders drops senders that are no longer known. It reports whether any
@@ -269,6 +240,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		p.mu.Lock()
 		for _, key := range goneAway {
 			delete(p.away, key)
+			p.presence.untold(key, now)
 			p.store.senderCount.Add(-1)
 		}
 		for key, s := range p.away {
@@ -288,6 +260,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		for _, name := range gone {
 			if s := p.senders[name]; s != nil && now-s.lastHeard() > senderKnown {
 				delete(p.senders, name)
+				p.presence.leave(name, now)
 				p.store.senderCount.Add(-1)
 			}
 		}
@@ -310,20 +283,6 @@ func (s *sender) seen() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastSeen
-}
-
-// senderCoverage counts the senders of a profile, over all nodes.
-func (p *profile) senderCoverage(now int64) (reporting, known int) {
-	for _, at := range p.sightings() {
-		if at == 0 {
-			continue // all it sent was refused
-		}
-		known++
-		if now-at <= senderReporting {
-			reporting++
-		}
-	}
-	return reporting, known
 }
 
 // Senders lists who reports, by key, over the nodes that they report to.

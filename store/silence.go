@@ -35,11 +35,11 @@ type silences struct {
 
 // silenced says what stale circuits, heights and health last said that was bad. Of what
 // there are fresh reports of, providerState leaves them out.
-func (c *chainReports) silenced(f *Filter, now int64, senders sightings, at func(key *reportKey) *silences) {
+func (c *chainReports) silenced(f *Filter, now int64, at func(key *reportKey) *silences) {
 	s := c.profile.store
 	for key, r := range c.circuits {
 		a := r.pick(f[NodeDim])
-		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || senders.trusted(key.sender, now) && !a.origin.silent.Load() {
+		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || c.profile.presence.trusted(key.sender, now) && !a.origin.silent.Load() {
 			continue
 		}
 		was := StatusRecovering

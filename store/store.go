@@ -87,6 +87,7 @@ type Store struct {
 	totalBytes   atomic.Int64
 	headMarks    atomic.Int64 // kept of all chains, see height.go
 	senderCount  atomic.Int64
+	skews        atomic.Uint64 // how often an origin's skew has changed
 	applyScratch sync.Pool
 	episodes     episodes
 	retired      retired
@@ -270,6 +271,7 @@ func (s *Store) stepClock(step int64) {
 				o.skew.Add(-forward / 1000)
 			}
 		}
+		s.skews.Add(1)
 		s.originsMu.Unlock()
 	}
 	s.clock.step(step)
