@@ -16,21 +16,20 @@ import (
 )
 
 // meanings are, for each parameter, ways to spell each of several things that it can
-// mean; "" is to leave it out. Answers to the last two differ at the resource of at, where
-// it says one.
+// mean; "" is to leave it out. Answers to the last two differ at the resources of at.
 var meanings = map[string]struct {
 	at     string
 	values [][]string
 }{
-	"profile":         {"/providers", [][]string{{"shop"}, {"shop,default", "default, shop"}}},
-	"chain":           {"/providers", [][]string{{""}, {"c"}, {"d", " d,"}, {"c,d", "d,c,d"}}},
-	"provider_id":     {"/providers", [][]string{{""}, {"p"}, {"q"}, {"p,q", "q,p"}}},
-	"region":          {"/providers", [][]string{{""}, {"r1"}, {"r2"}, {"r1,r2", "r2,r1"}}},
-	"node":            {"/providers", [][]string{{""}, {"n1"}, {"n2"}, {"n1,n2", "n2,n1"}}},
-	"method":          {"/providers", [][]string{{""}, {"m1"}, {"m2"}, {"m1,m2", "m2,m1"}}},
-	"transport":       {"/providers", [][]string{{""}, {"http"}, {"ws"}, {"http,ws", "ws,http"}}},
-	"strategy":        {"/providers", [][]string{{""}, {"s1"}, {"s2"}, {"s1,s2", "s2,s1"}}},
-	"request_origin":  {"/providers", [][]string{{"", "client"}, {"all", "client,all"}, {"client,system", "system,client"}, {"system"}}},
+	"profile":         {"/providers /decisions /circuits", [][]string{{"shop"}, {"shop,default", "default, shop"}}},
+	"chain":           {"/providers /stats /series /decisions /circuits /circuits/changes", [][]string{{""}, {"c"}, {"d", " d,"}, {"c,d", "d,c,d"}}},
+	"provider_id":     {"/providers /stats /series /decisions /circuits /circuits/changes", [][]string{{""}, {"p"}, {"q"}, {"p,q", "q,p"}}},
+	"region":          {"/providers /stats /series /decisions /circuits /circuits/changes", [][]string{{""}, {"r1"}, {"r2"}, {"r1,r2", "r2,r1"}}},
+	"node":            {"/providers /stats /series /decisions /circuits /circuits/changes", [][]string{{""}, {"n1"}, {"n2"}, {"n1,n2", "n2,n1"}}},
+	"method":          {"/providers /stats /series /decisions", [][]string{{""}, {"m1"}, {"m2"}, {"m1,m2", "m2,m1"}}},
+	"transport":       {"/providers /stats /series /decisions /circuits /circuits/changes", [][]string{{""}, {"http"}, {"ws"}, {"http,ws", "ws,http"}}},
+	"strategy":        {"/providers /stats /series /decisions", [][]string{{""}, {"s1"}, {"s2"}, {"s1,s2", "s2,s1"}}},
+	"request_origin":  {"/providers /stats /series /decisions", [][]string{{"", "client"}, {"all", "client,all"}, {"client,system", "system,client"}, {"system"}}},
 	"window":          {"/providers", [][]string{{"1m", ""}, {"10s"}, {"5m"}, {"15m"}, {"1h"}}},
 	"sort":            {"/providers", [][]string{{""}, {"key"}, {"-key"}}},
 	"limit":           {"/providers", [][]string{{"1", "1.0", "1e0"}, {"2"}}},
@@ -98,6 +97,21 @@ func TestParametersTell(t *testing.T) {
 			lines = append(lines, strings.TrimSuffix(line+","+more, ",")+"}")
 		}
 	}
+	for _, line := range []string{
+		`"chain":"c","provider_id":"p"`, `"chain":"d","provider_id":"p"`, `"chain":"c","provider_id":"q"`, `"chain":"c","provider_id":"p","source_region":"r2"`,
+		`"chain":"c","provider_id":"p","transport":"ws"`, `"chain":"c","provider_id":"p","profile":"shop"`,
+	} {
+		for name, usual := range map[string]string{"source_region": "r1", "source_node": "g", "transport": "http"} {
+			if !strings.Contains(line, `"`+name+`"`) {
+				line += fmt.Sprintf(`,%q:%q`, name, usual)
+			}
+		}
+		to := "closed"
+		if strings.Contains(line, `"chain":"d"`) {
+			to = "open"
+		}
+		lines = append(lines, `{"type":"circuit","from":"half_open","to":"`+to+`",`+line+`}`)
+	}
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/api/v1/events?strict=1", strings.NewReader(strings.Join(lines, "\n")))
 	r.Header.Set("Content-Type", "application/x-ndjson")
@@ -164,7 +178,7 @@ func TestParametersTell(t *testing.T) {
 					}
 					seen[form] = spellings[0]
 				}
-				if i == len(about.values)-1 && res.path == about.at && bytes.Equal(content, last) {
+				if i == len(about.values)-1 && slices.Contains(strings.Fields(about.at), res.path) && bytes.Equal(content, last) {
 					t.Errorf("%s: %s=%s changes nothing", res.path, name, spellings[0])
 				}
 				last = content
@@ -181,7 +195,7 @@ func TestParametersTell(t *testing.T) {
 	}
 	for name, about := range meanings {
 		i := slices.IndexFunc(resources, func(res *resource) bool {
-			return slices.Contains(res.parameterNames(), name) && (res.path == about.at || about.at == "")
+			return slices.Contains(res.parameterNames(), name) && (about.at == "" || slices.Contains(strings.Fields(about.at), res.path))
 		})
 		if i < 0 {
 			t.Errorf("%s is no parameter", name)

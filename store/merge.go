@@ -467,11 +467,10 @@ func (s *Store) Sequence() uint64 { return s.sequence.Load() }
 
 // checkKey refuses what is not the key of a series and returns its profile.
 func checkKey(key string) (profile string, err error) {
-	const tail = 2 // transport and request origin
-	if len(key) > maxKey || len(key) < keyDims+tail {
+	if len(key) > maxKey || len(key) < keyDims+keyTail {
 		return "", ErrDamaged
 	}
-	dims, last := key[:len(key)-tail], key[len(key)-tail:]
+	dims, last := key[:len(key)-keyTail], key[len(key)-keyTail:]
 	n, begin := 0, 0
 	for i := range len(dims) {
 		if dims[i] != 0 {
@@ -480,13 +479,14 @@ func checkKey(key string) (profile string, err error) {
 		if !ValidName(dims[begin:i]) {
 			return "", ErrDamaged
 		}
-		if n == 0 {
-			profile = key[:i]
+		if n == dimensions[ProfileDim].at {
+			profile = dims[begin:i]
 		}
 		n++
 		begin = i + 1
 	}
-	if n != keyDims || begin != len(dims) || last[0] >= byte(numTransports) || last[1] >= byte(numRequestOrigins) {
+	if n != keyDims || begin != len(dims) ||
+		last[dimensions[TransportDim].at] >= byte(numTransports) || last[dimensions[RequestOriginDim].at] >= byte(numRequestOrigins) {
 		return "", ErrDamaged
 	}
 	return profile, nil

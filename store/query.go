@@ -2,27 +2,6 @@ package store
 
 import "time"
 
-// Dim is a dimension that rows can be grouped and filtered by.
-type Dim uint8
-
-// The dimensions. Node is the remuda node that counted; the others belong to the event.
-const (
-	ProfileDim Dim = iota
-	ChainDim
-	ProviderDim
-	MethodDim
-	TransportDim
-	StrategyDim
-	RequestOriginDim
-	RegionDim
-	NodeDim
-	NumDims
-)
-
-func (d Dim) String() string { return dimNames[d] }
-
-var dimNames = [NumDims]string{"profile", "chain", "provider_id", "method", "transport", "strategy", "request_origin", "region", "node"}
-
 // Window is one of the lengths of time that totals are kept for.
 type Window uint8
 

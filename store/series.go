@@ -5,20 +5,13 @@ import (
 	"math/bits"
 )
 
-// keyDims is how many dimensions are strings; transport and request origin are
-// one byte each at the end of a key.
-const keyDims = 6
-
 // maxKey is the longest that a key can be.
-const maxKey = keyDims*(maxID+1) + 2
-
-// keyOrder is the order of the dimensions in a key.
-var keyOrder = [keyDims]Dim{ProfileDim, ChainDim, ProviderDim, MethodDim, StrategyDim, RegionDim}
+const maxKey = keyDims*(maxID+1) + keyTail
 
 // A series is one combination of dimensions. Its rows, one an origin, and its
 // links are guarded by the mutex of its shard; key and ends never change.
 type series struct {
-	key  string          // the dimensions in keyOrder, each followed by a zero byte; transport; request origin
+	key  string          // the dimensions in keyOrder, each followed by a zero byte; those of a byte each
 	ends [keyDims]uint16 // where each of the strings ends
 	hash uint64          // of key, seeded
 	mark uint64          // of key, the same on every node
@@ -33,7 +26,7 @@ type series struct {
 	gone       bool    // no longer in the shard
 }
 
-// appendKey appends the key of a call. Ids never hold a zero byte.
+// appendKey appends the key of a call, as dimensions say. Ids never hold a zero byte.
 func appendKey(dst []byte, e *Event, provider string, transport Transport) []byte {
 	dst = append(append(dst, e.Profile...), 0)
 	dst = append(append(dst, e.Chain...), 0)
@@ -53,18 +46,18 @@ func overflowKey(key []byte, level int) []byte {
 	out := make([]byte, 0, len(key))
 	for _, d := range keyOrder {
 		part := s.dim(d)
-		if d != ProfileDim && (level == 2 || d == MethodDim) {
+		if level > dimensions[d].kept {
 			part = otherName
 		}
 		out = append(append(out, part...), 0)
 	}
-	return append(out, key[len(key)-2:]...)
+	return append(out, key[len(key)-keyTail:]...)
 }
 
 func (s *series) setKey(key string) {
 	s.key = key
 	n := 0
-	for i := range len(key) - 2 {
+	for i := range len(key) - keyTail {
 		if key[i] == 0 {
 			s.ends[n] = uint16(i)
 			n++
@@ -75,28 +68,26 @@ func (s *series) setKey(key string) {
 
 // dim returns the value of a dimension of the series; NodeDim has none here.
 func (s *series) dim(d Dim) string {
+	if about := &dimensions[d]; about.in == keyString {
+		begin := 0
+		if about.at > 0 {
+			begin = int(s.ends[about.at-1]) + 1
+		}
+		return s.key[begin:s.ends[about.at]]
+	}
 	switch d {
-	case ProfileDim:
-		return s.key[:s.ends[0]]
-	case ChainDim:
-		return s.key[s.ends[0]+1 : s.ends[1]]
-	case ProviderDim:
-		return s.key[s.ends[1]+1 : s.ends[2]]
-	case MethodDim:
-		return s.key[s.ends[2]+1 : s.ends[3]]
-	case StrategyDim:
-		return s.key[s.ends[3]+1 : s.ends[4]]
-	case RegionDim:
-		return s.key[s.ends[4]+1 : s.ends[5]]
 	case TransportDim:
 		return s.transport().String()
 	case RequestOriginDim:
-		return RequestOrigin(s.key[len(s.key)-1]).String()
+		return RequestOrigin(s.tail(d)).String()
 	}
 	return ""
 }
 
-func (s *series) transport() Transport { return Transport(s.key[len(s.key)-2]) }
+func (s *series) transport() Transport { return Transport(s.tail(TransportDim)) }
+
+// tail is the byte of a dimension that is one.
+func (s *series) tail(d Dim) byte { return s.key[len(s.key)-keyTail+dimensions[d].at] }
 
 // digest is the share of a row in its origin's digest: the same on every node,
 // whatever the clocks and whatever has aged out.
