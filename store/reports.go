@@ -126,7 +126,9 @@ func (s *Store) CircuitChanges(f Filter) []CircuitChange {
 		}
 		p.changes.mu.Unlock()
 	}
-	slices.SortStableFunc(list, func(a, b CircuitChange) int { return cmp.Compare(b.At, a.At) })
+	slices.SortStableFunc(list, func(a, b CircuitChange) int {
+		return cmp.Or(cmp.Compare(b.At, a.At), strings.Compare(a.Profile, b.Profile)) // profiles come in any order
+	})
 	return list
 }
 
