@@ -52,11 +52,9 @@ var meanings = map[string]struct {
 	"topic":           {"", [][]string{{"chains"}, {"chains?window=5m"}, {"nodes"}}},
 }
 
-// TestParametersTell goes over all parameters of all resources: queries that differ in
-// what one of them means have different canonical forms and entity tags, and different
-// answers where it has something to say; those that spell it in another way, or want the
-// answer delivered in another way, have the same.
-func TestParametersTell(t *testing.T) {
+// toldAPI is that of a node which was told of several of everything, at a moment that stays.
+func toldAPI(t *testing.T) *API {
+	t.Helper()
 	now := time.Now().Truncate(time.Minute)
 	s, err := store.New(store.Options{Node: "n1", Now: func() time.Time { return now }})
 	if err != nil {
@@ -70,17 +68,7 @@ func TestParametersTell(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close()
-	get := func(res *resource, query url.Values) (etag string, content []byte) {
-		t.Helper()
-		w := httptest.NewRecorder()
-		a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1"+strings.ReplaceAll(res.path, "{provider_id}", "p")+"?"+query.Encode(), nil))
-		if w.Code != http.StatusOK {
-			t.Fatalf("%s?%s: %d %s", res.path, query.Encode(), w.Code, w.Body)
-		}
-		_, content, _ = bytes.Cut(w.Body.Bytes(), []byte(`"truncated":`)) // what is before is about the answer
-		return w.Header().Get("ETag"), content
-	}
+	t.Cleanup(a.Close)
 	var lines []string
 	for i, more := range []string{
 		``, `"method":"m2"`, `"transport":"ws"`, `"strategy":"s2"`, `"request_origin":"system"`, `"source_region":"r2"`, `"profile":"shop"`,
@@ -112,11 +100,35 @@ func TestParametersTell(t *testing.T) {
 		}
 		lines = append(lines, `{"type":"circuit","from":"half_open","to":"`+to+`",`+line+`}`)
 	}
+	lines = append(
+		lines, `{"type":"block","chain":"c","provider_id":"p","source_node":"g","source_region":"r1","height":7,"source":"ws"}`,
+		`{"type":"health","chain":"c","provider_id":"p","source_node":"g","source_region":"r1","status":"healthy","consecutive_failures":0,"consecutive_successes":3,"latency_ms":4}`,
+		`{"chain":"c","provider_id":"p","method":"m1","strategy":"s1","source_region":"r1","source_node":"g","request_id":"r","duration_ms":5,"result":"success"}`,
+	)
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/api/v1/events?strict=1", strings.NewReader(strings.Join(lines, "\n")))
 	r.Header.Set("Content-Type", "application/x-ndjson")
 	if a.ServeHTTP(w, r); w.Code != http.StatusAccepted {
 		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return a
+}
+
+// TestParametersTell goes over all parameters of all resources: queries that differ in
+// what one of them means have different canonical forms and entity tags, and different
+// answers where it has something to say; those that spell it in another way, or want the
+// answer delivered in another way, have the same.
+func TestParametersTell(t *testing.T) {
+	a := toldAPI(t)
+	get := func(res *resource, query url.Values) (etag string, content []byte) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1"+strings.ReplaceAll(res.path, "{provider_id}", "p")+"?"+query.Encode(), nil))
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s?%s: %d %s", res.path, query.Encode(), w.Code, w.Body)
+		}
+		_, content, _ = bytes.Cut(w.Body.Bytes(), []byte(`"truncated":`)) // what is before is about the answer
+		return w.Header().Get("ETag"), content
 	}
 	for _, res := range resources {
 		base := make(url.Values)

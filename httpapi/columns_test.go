@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"remuda/store"
+)
+
+// TestColumns: rows have the columns that their resource lists, all of them and no
+// others, as JSON, one by one by fields, and as CSV.
+func TestColumns(t *testing.T) {
+	a := toldAPI(t)
+	server := httptest.NewServer(a)
+	defer server.Close()
+	stream, err := http.Get(server.URL + "/api/v1/providers?format=ndjson&watch=1") // a subscriber
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	get := func(res *resource, query url.Values) []byte {
+		t.Helper()
+		path := strings.NewReplacer("{provider_id}", "p", "{request_id}", "r").Replace(res.path)
+		answer, err := http.Get(server.URL + "/api/v1" + path + "?" + query.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s?%s: %s %s %v", path, query.Encode(), answer.Status, body.Bytes(), err)
+		}
+		return body.Bytes()
+	}
+	rowsOf := func(body []byte) (rows []map[string]json.RawMessage) {
+		t.Helper()
+		var document struct{ Rows, Members []map[string]json.RawMessage }
+		if err := json.Unmarshal(body, &document); err != nil {
+			t.Fatalf("%v: %s", err, body)
+		}
+		return append(document.Rows, document.Members...)
+	}
+	for _, res := range resources {
+		if !res.tabular() {
+			continue
+		}
+		query := url.Values{"profile": {"default,shop"}} // so that rows say which
+		more := map[string]string{"expand": "by_region,methods", "compare": "previous"}
+		if len(res.without) == 0 {
+			more["provider_id"] = "p,q" // so that decisions say by what they were found
+		}
+		if slices.Contains(res.required, "by") {
+			more["by"] = strings.Join(dimensionNames, ",")
+		}
+		if slices.Contains(res.required, "chain") {
+			more["chain"] = "c"
+		}
+		for name, value := range more {
+			if res.parameter(name) != nil {
+				query.Set(name, value)
+			}
+		}
+		rows := rowsOf(get(res, query))
+		if len(rows) == 0 {
+			t.Fatalf("%s has no rows", res.path)
+		}
+		for _, row := range rows {
+			if got, want := slices.Sorted(maps.Keys(row)), slices.Sorted(slices.Values(res.columns)); !slices.Equal(got, want) {
+				t.Fatalf("%s: a row has %v, the columns are %v", res.path, got, want)
+			}
+		}
+		for _, column := range res.columns {
+			query.Set("fields", column)
+			want := []string{column, "key"}
+			slices.Sort(want)
+			want = slices.Compact(want)
+			for _, row := range rowsOf(get(res, query)) {
+				if got := slices.Sorted(maps.Keys(row)); !slices.Equal(got, want) {
+					t.Fatalf("%s: with fields=%s a row has %v", res.path, column, got)
+				}
+			}
+		}
+		query.Del("fields")
+		query.Set("format", "csv")
+		lines, err := csv.NewReader(bytes.NewReader(get(res, query))).ReadAll()
+		if err != nil || len(lines) != len(rows)+1 {
+			t.Fatalf("%s as CSV: %d lines, %v", res.path, len(lines), err)
+		}
+		for _, row := range rows {
+			var key string
+			if err := json.Unmarshal(row["key"], &key); err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(lines, func(line []string) bool { return strings.TrimPrefix(line[0], "'") == key })
+			if i < 1 {
+				t.Fatalf("%s as CSV has no row %s", res.path, key)
+			}
+			for name, value := range row {
+				at := slices.Index(lines[0], name)
+				if nested := value[0] == '{' || value[0] == '['; nested || name == "previous" { // null or not
+					if at >= 0 {
+						t.Errorf("%s as CSV has %s", res.path, name)
+					}
+					continue
+				}
+				if at < 0 {
+					t.Fatalf("%s as CSV has no %s: %v", res.path, name, lines[0])
+				}
+				want := strings.TrimSuffix(strings.Trim(string(value), `"`), "null")
+				if got := strings.TrimPrefix(lines[i][at], "'"); got != want && !res.fleeting { // a run-time value may have moved
+					t.Errorf("%s as CSV: %s is %q and not %s", res.path, name, got, value)
+				}
+			}
+		}
+		for _, column := range lines[0] {
+			if !slices.Contains(res.columns, column) && !strings.HasPrefix(column, "circuit_") {
+				t.Errorf("%s as CSV has %s", res.path, column)
+			}
+		}
+	}
+}
+
+// TestFiguresAreMetrics: a point of a series has each figure as a row has it.
+func TestFiguresAreMetrics(t *testing.T) {
+	p := store.Point{At: 1000, Known: true, CoveredMillis: 1500, Figures: store.Figures{
+		Counts:     store.Counts{Calls: 400, Errors: 101, ProviderErrors: 90, Requests: 307, RequestErrors: 13, Failovers: 17, Samples: 211},
+		Latencies:  store.Latencies{Avg: 1001, P50: 1002, P90: 1003, P95: 1004, P99: 1005, Max: 1006, FailureP95: 1007},
+		ScopeCalls: 809, LastSeenAt: 1,
+	}}
+	var r record
+	r.reset("k")
+	r.figures(&p.Figures, p.CoveredMillis)
+	seen := make(map[string]string)
+	var names []string
+	for _, m := range r.members[1:] {
+		names = append(names, m.name)
+	}
+	if !slices.Equal(names, figureColumns) {
+		t.Errorf("rows have %v, the columns are %v", names, figureColumns)
+	}
+	for _, metric := range seriesMetrics {
+		got, want := string(appendMetric(nil, metric, &p)), string(r.find(metric))
+		if got != want || got == "null" {
+			t.Errorf("%s is %s in a series and %s in a row", metric, got, want)
+		}
+		if same := seen[got]; same != "" {
+			t.Errorf("%s and %s are the same", metric, same)
+		}
+		seen[got] = metric
+	}
+}
