@@ -30,7 +30,7 @@ func TestSingleStep(t *testing.T) {
 	p := openPage(t, n, "/?view=provider&chain=base&provider=p")
 	lone := `(() => { const m = document.querySelector('r-chart').model; const k = m.lines[0].values.findIndex((v) => v !== null);
 		return m.lines[0].values.filter((v) => v !== null).length === 1 && m.at[k]; })()`
-	p.shows("one step", lone)
+	p.shows("one step, drawn", `document.querySelector('r-chart .u-over') && `+lone) // what draws comes after the numbers
 	eventually(t, "its line", func() string {
 		at := eval[int64](p, lone)
 		has := eval[float64](p, fmt.Sprintf(`%s(%d)`, coloured, at))

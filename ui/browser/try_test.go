@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -83,7 +84,10 @@ func TestBelowAPath(t *testing.T) {
 	pb.shows("samples", `location.pathname === '/b/' && document.querySelectorAll('.matrix tbody tr').length === 5`)
 	pb.do("the brand", clickOn("h1 a"))
 	pb.shows("still below the path", `location.pathname === '/b/' && location.search === ''`)
-	if got := []int{a.streams(), b.streams(), len(a.rows("profiles"))}; got[0] != 1 || got[1] != 1 || got[2] != 1 {
-		t.Errorf("streams of a and of b, profiles of a: %v", got)
-	}
+	eventually(t, "a stream of each", func() string { // another screen is another stream
+		if got := [...]int{a.streams(), b.streams(), len(a.rows("profiles"))}; got != [...]int{1, 1, 1} {
+			return fmt.Sprintf("streams of a and of b, profiles of a: %v", got)
+		}
+		return ""
+	})
 }
