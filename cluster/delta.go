@@ -246,9 +246,6 @@ func (r *reader) key() string {
 	return r.keyBefore
 }
 
-// tierLength is the length of a step of a tier in seconds.
-var tierLength = [3]int64{1, 10, 60}
-
 // A cell begins with a byte: tier in two bits, then whether it is a sum that the
 // receiver makes, whether its stamp is the sequence, and by how many steps it is
 // before the running one, 15 for more, which then follow.
@@ -268,7 +265,7 @@ func appendCell(b []byte, c *store.CellState, builds bool, h *head) []byte {
 	if c.Stamp == h.sequence {
 		first |= cellNow
 	}
-	back := h.wall/1000/tierLength[c.Tier] - c.Step
+	back := h.wall/1000/store.TierSeconds(c.Tier) - c.Step
 	near := back >= 0 && back < cellFar
 	if near {
 		b = append(b, first|byte(back)<<cellStepBits)
@@ -288,7 +285,7 @@ func appendCell(b []byte, c *store.CellState, builds bool, h *head) []byte {
 func (r *reader) cell(h *head) (c store.CellState) {
 	first := r.byte()
 	c.Tier = int(first & 3)
-	if c.Tier >= len(tierLength) {
+	if c.Tier >= store.NumTiers {
 		r.fail()
 		return c
 	}
@@ -297,7 +294,7 @@ func (r *reader) cell(h *head) (c store.CellState) {
 	if back == cellFar {
 		back = r.int()
 	}
-	c.Step = h.wall/1000/tierLength[c.Tier] - back
+	c.Step = h.wall/1000/store.TierSeconds(c.Tier) - back
 	c.Stamp = h.sequence
 	if first&cellNow == 0 {
 		c.Stamp -= uint64(r.int())

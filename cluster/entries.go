@@ -281,7 +281,7 @@ func (r *reader) decision() (d store.Stamped[store.DecisionRecord]) {
 	v.Failed, v.HasUpstream = r.bool(), r.bool()
 	v.FailoverCount, v.Weight = uint32(r.upTo(1<<32-1)), uint32(r.upTo(1<<32-1))
 	v.DurationMicros, v.UpstreamMicros = r.upTo(1<<53), r.upTo(1<<53)
-	for range r.upTo(maxAttempts) {
+	for range r.upTo(store.MaxAttempts) {
 		a := store.Attempt{ProviderID: r.id(), ErrorCategory: r.category(), ErrorCode: r.text()}
 		a.Transport = store.Transport(r.enum(numTransports))
 		a.DurationMicros = r.upTo(1 << 53)
@@ -316,7 +316,6 @@ const (
 	numHeightSources  = byte(store.HeightFromHTTP) + 1
 	numHealthStates   = byte(store.Unhealthy) + 1
 	numRequestOrigins = byte(store.System) + 1
-	maxAttempts       = 16
 )
 
 func (r *reader) born() (stamp, born uint64) {
@@ -333,7 +332,7 @@ func (r *reader) ids(to ...*string) {
 
 // id is a string that is judged as the ids of events are.
 func (r *reader) id() string {
-	s := string(r.bytes(128))
+	s := string(r.bytes(store.MaxID))
 	if !store.ValidName(s) {
 		r.fail()
 		return ""
@@ -343,7 +342,7 @@ func (r *reader) id() string {
 
 // category is an id, or nothing.
 func (r *reader) category() string {
-	s := string(r.bytes(128))
+	s := string(r.bytes(store.MaxID))
 	if s != "" && !store.ValidName(s) {
 		r.fail()
 		return ""
@@ -353,7 +352,7 @@ func (r *reader) category() string {
 
 // text is free text, judged as that of events is.
 func (r *reader) text() string {
-	s := string(r.bytes(512))
+	s := string(r.bytes(store.MaxText))
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		r.fail()
 		return ""

@@ -122,7 +122,7 @@ func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cell
 	kept := [...]int64{70, 880, 3400}
 	n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
 		for _, c := range r.Cells {
-			aging := c.Step*tierLength[c.Tier] < second-kept[c.Tier]
+			aging := c.Step*store.TierSeconds(c.Tier) < second-kept[c.Tier]
 			cells[cellID{r.Key, c.Tier, c.Step}] = cellValue{c.Stamp, string(c.Packed), aging}
 			if !aging {
 				lifetimes[r.Key] = r.Lifetime
@@ -140,7 +140,7 @@ type simPair struct {
 
 func (p *simPair) hasFiner(c cellID) bool {
 	for other := range p.theirs {
-		if other.key == c.key && other.tier < c.tier && other.step*tierLength[other.tier]/tierLength[c.tier] == c.step {
+		if other.key == c.key && other.tier < c.tier && other.step*store.TierSeconds(other.tier)/store.TierSeconds(c.tier) == c.step {
 			return true
 		}
 	}

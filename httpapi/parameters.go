@@ -333,8 +333,8 @@ func readErrorCategory(p *params, _ *resource, value string) error {
 
 func readMinDuration(p *params, _ *resource, value string) error {
 	f, ok := number(value)
-	if !ok || f < 0 || f > 24*60*60*1000 {
-		return parameterProblem("invalid_parameter", "min_duration_ms", "min_duration_ms must be from 0 to 86400000")
+	if !ok || f < 0 || f*1000 > store.MaxMicros {
+		return parameterProblem("invalid_parameter", "min_duration_ms", "min_duration_ms must be from 0 to "+strconv.Itoa(store.MaxMicros/1000))
 	}
 	p.minDuration = uint64(f * 1000)
 	return nil

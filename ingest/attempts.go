@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"hash/maphash"
+	"strconv"
 
 	"remuda/store"
 )
@@ -78,9 +79,9 @@ func (d *decoder) attempt(pos, n int) int {
 		}
 	}
 	switch {
-	case n >= maxAttempts:
-		if n == maxAttempts {
-			d.fault(fault{field: fieldAttempts, code: "out_of_range", detail: "at most 16 attempts are taken"})
+	case n >= store.MaxAttempts:
+		if n == store.MaxAttempts {
+			d.fault(fault{field: fieldAttempts, code: "out_of_range", detail: "at most " + strconv.Itoa(store.MaxAttempts) + " attempts are taken"})
 		}
 		return pos
 	case !hasProvider:

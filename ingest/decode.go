@@ -9,15 +9,11 @@ import (
 	"remuda/store"
 )
 
-// The bounds of what an event may hold.
+// Bounds of what an event may hold; the others are the store's.
 const (
-	maxID       = 128
-	maxText     = 512
-	maxAttempts = 16
-	maxWeight   = 1_000_000
-	maxCount    = 1<<32 - 1
-	maxAhead    = 5_000     // ms; beyond it an event is stamped at arrival
-	maxAge      = 3_600_000 // ms; beyond it an event is refused
+	maxWeight = 1_000_000
+	maxCount  = 1<<32 - 1
+	maxAge    = 3_600_000 // ms; beyond it an event is refused
 )
 
 // decoder turns the text of events into store.Events. It belongs to one body at
@@ -485,8 +481,8 @@ func (d *decoder) matches(pos int, text string) bool {
 
 // shown is a name of the sender's as it may stand in an answer.
 func shown(name string) string {
-	if len(name) > maxID {
-		name = name[:maxID]
+	if len(name) > store.MaxID {
+		name = name[:store.MaxID]
 	}
 	return strings.Clone(strings.ToValidUTF8(name, "�"))
 }

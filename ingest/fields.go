@@ -165,24 +165,26 @@ var (
 		{`"block"`, uint8(store.Block)},
 		{`"health"`, uint8(store.Health)},
 	}
-	transportWords = []word{{`"http"`, uint8(store.HTTP)}, {`"ws"`, uint8(store.WS)}}
-	originWords    = []word{{`"client"`, uint8(store.Client)}, {`"system"`, uint8(store.System)}}
-	circuitWords   = []word{
-		{`"closed"`, uint8(store.CircuitClosed)},
-		{`"open"`, uint8(store.CircuitOpen)},
-		{`"half_open"`, uint8(store.CircuitHalfOpen)},
-	}
+	transportWords = wordsOf(store.HTTP, store.WS)
+	originWords    = wordsOf(store.Client, store.System)
+	circuitWords   = wordsOf(store.CircuitClosed, store.CircuitOpen, store.CircuitHalfOpen)
 	// fromWords has the word of rows of changes, for a state that nobody reported.
-	fromWords   = append(circuitWords[:len(circuitWords):len(circuitWords)], word{`"unknown"`, uint8(store.CircuitUnknown)})
-	statusWords = []word{
-		{`"healthy"`, uint8(store.Healthy)},
-		{`"degraded"`, uint8(store.Degraded)},
-		{`"unhealthy"`, uint8(store.Unhealthy)},
-		{`"unknown"`, uint8(store.HealthUnknown)},
-	}
-	sourceWords = []word{{`"ws"`, uint8(store.HeightFromWS)}, {`"http"`, uint8(store.HeightFromHTTP)}}
+	fromWords   = append(circuitWords[:len(circuitWords):len(circuitWords)], wordsOf(store.CircuitUnknown)...)
+	statusWords = wordsOf(store.Healthy, store.Degraded, store.Unhealthy, store.HealthUnknown)
+	sourceWords = wordsOf(store.HeightFromWS, store.HeightFromHTTP)
 	resultWords = []word{{`"success"`, resultSuccess}, {`"error"`, resultError}}
 )
+
+// wordsOf are the words of some values.
+func wordsOf[T interface {
+	~uint8
+	String() string
+}](values ...T) (words []word) {
+	for _, v := range values {
+		words = append(words, word{`"` + v.String() + `"`, uint8(v)})
+	}
+	return words
+}
 
 const (
 	resultSuccess uint8 = iota

@@ -3,13 +3,12 @@ package ingest
 import (
 	"bytes"
 	"strconv"
+
+	"remuda/store"
 )
 
 // maxInteger is the greatest integer that every JSON implementation keeps exact.
 const maxInteger = 1 << 53
-
-// maxDuration is 24 h in µs.
-const maxDuration = 24 * 60 * 60 * 1_000_000
 
 // code is the name of a fault, see docs/api.md.
 type code = string
@@ -88,7 +87,7 @@ func (s *scanner) millis(pos int) (micros uint64, end int, fault code) {
 	if i < len(data) && continuesNumber(data[i]) {
 		return s.millisSlow(pos)
 	}
-	if micros > maxDuration {
+	if micros > store.MaxMicros {
 		return 0, i, "out_of_range"
 	}
 	return micros, i, ""
@@ -102,7 +101,7 @@ func (s *scanner) millisSlow(pos int) (micros uint64, end int, fault code) {
 	if rest >= half {
 		micros++
 	}
-	if fault == "" && micros > maxDuration {
+	if fault == "" && micros > store.MaxMicros {
 		fault = "out_of_range"
 	}
 	if fault != "" {

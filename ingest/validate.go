@@ -36,7 +36,7 @@ func (d *decoder) finish() (f fault, adjusted bool) {
 	switch {
 	case !d.has(fieldTS):
 		e.TS = d.now
-	case e.TS > d.now+maxAhead:
+	case e.TS > d.now+store.MaxAhead:
 		e.TS, adjusted = d.now, true
 	case e.TS < d.now-maxAge && (e.Kind != store.Circuit || e.TS <= 0):
 		return fault{field: fieldTS, code: "too_old", detail: "more than an hour old"}, false

@@ -141,32 +141,16 @@ func (d *decoder) id(f field, pos int) (string, int) {
 }
 
 func (d *decoder) judgeID(f field, value string) bool {
-	found := idFault(value)
-	if found.code == "" {
+	code, detail := store.IDFault(value)
+	if code == "" {
 		return true
 	}
-	found.field = f
-	d.fault(found)
+	d.fault(fault{field: f, code: code, detail: detail})
 	return false
 }
 
-// idFault says what keeps a value from being an id.
-func idFault(value string) fault {
-	switch {
-	case value == "":
-		return fault{code: "empty", detail: "must not be empty"}
-	case len(value) > maxID:
-		return fault{code: "too_long", detail: "must have at most 128 characters"}
-	case strings.HasPrefix(value, "__"):
-		return fault{code: "bad_character", detail: "names that begin with __ are reserved"}
-	}
-	for i := range len(value) {
-		if !idChars[value[i]] {
-			return fault{code: "bad_character", detail: "only letters, digits and ._:@#=+~- are allowed"}
-		}
-	}
-	return fault{}
-}
+// tooLong is what is said of free text beyond its bound.
+var tooLong = "must have at most " + strconv.Itoa(store.MaxText) + " bytes"
 
 // free reads free text.
 func (d *decoder) free(f field, pos int) (string, int) {
@@ -178,8 +162,8 @@ func (d *decoder) free(f field, pos int) (string, int) {
 	if end < 0 {
 		return "", -1
 	}
-	if len(value) > maxText {
-		d.fault(fault{field: f, code: "too_long", detail: "must have at most 512 bytes"})
+	if len(value) > store.MaxText {
+		d.fault(fault{field: f, code: "too_long", detail: tooLong})
 	}
 	// JSON itself rules out all but DEL, unless escaped or beyond ASCII.
 	if strings.IndexByte(value, 0x7f) >= 0 || d.unusual && strings.ContainsFunc(value, unicode.IsControl) {
@@ -195,8 +179,8 @@ func (d *decoder) errorCode(f field, pos int) (string, int) {
 		if end < 0 {
 			return "", -1
 		}
-		if end-pos > maxText {
-			d.fault(fault{field: f, code: "too_long", detail: "must have at most 512 bytes"})
+		if end-pos > store.MaxText {
+			d.fault(fault{field: f, code: "too_long", detail: tooLong})
 		}
 		return bytesToString(d.data[pos:end]), end
 	}
@@ -271,7 +255,7 @@ func (d *decoder) duration(f field, pos int) (uint64, int) {
 	}
 	micros, end, bad := d.millis(pos)
 	if bad != "" {
-		d.fault(fault{field: f, code: bad, detail: "must be milliseconds from 0 to 86400000"})
+		d.fault(fault{field: f, code: bad, detail: "must be milliseconds from 0 to " + strconv.Itoa(store.MaxMicros/1000)})
 	}
 	return micros, end
 }

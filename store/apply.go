@@ -121,7 +121,7 @@ func (s *Store) toOwnClock(events []Event, now int64) {
 	}
 	for i := range events {
 		e := &events[i]
-		e.TS = min(e.TS+behind, now+clockAhead) // also when it was under way while the wall stepped
+		e.TS = min(e.TS+behind, now+MaxAhead) // also when it was under way while the wall stepped
 		if e.SinceAt != 0 {
 			e.SinceAt = min(e.SinceAt+behind, e.TS)
 		}

@@ -270,10 +270,6 @@ func (a *Attention) senders(list []Alarm, now int64) []Alarm {
 	return list
 }
 
-// clockAhead is how far a sender's clock may be ahead before its events are
-// stamped at arrival, in ms.
-const clockAhead = 5000
-
 // lag is the rule that a sender breaks whose calls come so late, or are so far
 // ahead, that more than a quarter of a window may be without them. A clock that is
 // behind and a sender that sends late look alike.
@@ -281,7 +277,7 @@ func (d *Sender) lag(w Window) (rule, detail string) {
 	amount := func(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
 	most := w.Length().Milliseconds() / 4
 	switch ahead := -d.OffsetMillis; {
-	case ahead > clockAhead:
+	case ahead > MaxAhead:
 		return "sender_clock", "its clock is " + amount(ahead) + " ahead: events are stamped at arrival"
 	case ahead > most:
 		return "sender_clock", "its clock is " + amount(ahead) + " ahead: its calls stay in a window of " + w.String() + " for that much longer"

@@ -14,9 +14,8 @@ import (
 const (
 	scaleBits    = 5
 	perOctave    = 1 << scaleBits
-	maxMicros    = 24 * 60 * 60 * 1_000_000 // longer durations are refused at the door
-	numBuckets   = 1164                     // bucketOf(maxMicros) + 1
-	roomInCounts = 16                       // counts grow by this many buckets at a time
+	numBuckets   = 1164 // bucketOf(MaxMicros) + 1
+	roomInCounts = 16   // counts grow by this many buckets at a time
 )
 
 var (
@@ -57,12 +56,12 @@ func init() {
 	}
 }
 
-// bucketOf returns the bucket of a latency. Anything above maxMicros goes into the last one.
+// bucketOf returns the bucket of a latency. Anything above MaxMicros goes into the last one.
 func bucketOf(micros uint64) int {
 	if micros <= 1 {
 		return 0
 	}
-	if micros > maxMicros {
+	if micros > MaxMicros {
 		return numBuckets - 1
 	}
 	exponent := bits.Len64(micros) - 1

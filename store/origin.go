@@ -212,11 +212,10 @@ func (o *originPart) rewind(second int64) {
 // mayHaveDropped reports whether a cell of a step, which is not here, may have been,
 // and was dropped as too old. When the clock seemed fast, none of a step after that
 // which was running when it turned out to be slow can have been here; events come from
-// up to maxAhead seconds later.
+// up to MaxAhead later.
 func (o *originPart) mayHaveDropped(tier int, step int64) bool {
-	const maxAhead = 5 // as nodes accept events
 	return step < keptStart(tier, o.now) ||
-		step < keptStart(tier, o.latest) && step <= stepAt(tier, o.back+maxAhead)
+		step < keptStart(tier, o.latest) && step <= stepAt(tier, o.back+MaxAhead/1000)
 }
 
 // advance settles what is due up to a second. It reports whether any row changed.

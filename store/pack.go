@@ -36,8 +36,6 @@ const (
 	packHighSum
 )
 
-const maxCategoryName = 128
-
 var errDamagedCell = errors.New("damaged cell")
 
 func (c *cell) appendPacked(dst []byte, names *categories) []byte {
@@ -245,7 +243,7 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 func (c *cell) plausible(flags byte) bool {
 	return flags>>6 == 0 && c.Samples > 0 && c.Calls >= c.Samples && c.Errors <= c.Calls && c.ProviderErrors <= c.Errors &&
 		c.Requests <= c.Calls && c.RequestErrors <= c.Requests && c.RequestErrors <= c.Errors &&
-		c.min <= c.max && c.max <= maxMicros && c.failedMin <= c.failedMax && c.failedMax <= maxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
+		c.min <= c.max && c.max <= MaxMicros && c.failedMin <= c.failedMax && c.failedMax <= MaxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
 		(flags&packErrors != 0) == (c.Errors > 0) && c.sum.high < c.Calls
 }
 
@@ -260,7 +258,7 @@ func (u *unpacker) categories(c *cell, names *categories) {
 		switch k := u.uvarint(); {
 		case k == 0:
 			size := u.uvarint()
-			if size == 0 || size > maxCategoryName || size > uint64(len(u.rest)) {
+			if size == 0 || size > MaxID || size > uint64(len(u.rest)) {
 				u.bad = true
 				return
 			}

@@ -27,7 +27,7 @@ func TestBuckets(t *testing.T) {
 		check(micros)
 	}
 	before := 0
-	for f := 1.0; f < maxMicros; f *= 1.0001 {
+	for f := 1.0; f < MaxMicros; f *= 1.0001 {
 		check(uint64(f))
 		if b := bucketOf(uint64(f)); b < before {
 			t.Fatalf("bucket %d after %d", b, before)
@@ -40,7 +40,7 @@ func TestBuckets(t *testing.T) {
 			t.Errorf("2^%d is in bucket %d", e, b)
 		}
 	}
-	if b := bucketOf(maxMicros); b != numBuckets-1 {
+	if b := bucketOf(MaxMicros); b != numBuckets-1 {
 		t.Errorf("the longest latency is in bucket %d of %d", b, numBuckets)
 	}
 }
@@ -66,7 +66,7 @@ func TestPercentilesAgainstSorting(t *testing.T) {
 			l := liveCell{}
 			exact := make([]uint64, n)
 			for i := range exact {
-				exact[i] = uint64(min(max(draw(), 0), maxMicros))
+				exact[i] = uint64(min(max(draw(), 0), MaxMicros))
 				l.add(&call{micros: exact[i], bucket: uint16(bucketOf(exact[i])), weight: 1})
 			}
 			c.merge(l.flush())
@@ -92,7 +92,7 @@ func TestCellsAddUp(t *testing.T) {
 	names := newCategories()
 	genCall := rapid.Custom(func(t *rapid.T) call {
 		k := call{
-			micros: rapid.Uint64Range(0, maxMicros).Draw(t, "micros"), weight: uint32(rapid.IntRange(1, 1_000_000).Draw(t, "weight")),
+			micros: rapid.Uint64Range(0, MaxMicros).Draw(t, "micros"), weight: uint32(rapid.IntRange(1, 1_000_000).Draw(t, "weight")),
 			failovers: uint32(rapid.IntRange(0, 16).Draw(t, "failovers")), failed: rapid.Bool().Draw(t, "failed"), final: rapid.Bool().Draw(t, "final"),
 		}
 		if k.failed {
@@ -327,7 +327,7 @@ func TestLargestCell(t *testing.T) {
 	}
 	for b := range numBuckets {
 		_, upper := bounds(b)
-		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), maxMicros), true, fmt.Sprintf("%0128d", b)
+		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), MaxMicros), true, fmt.Sprintf("%0128d", b)
 		apply(e)
 		e.Failed, e.ErrorCategory = false, ""
 		apply(e)

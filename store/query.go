@@ -20,12 +20,11 @@ const (
 func (w Window) String() string { return windowNames[w] }
 
 // Length is the nominal length of the window.
-func (w Window) Length() time.Duration { return windowLengths[w] }
+func (w Window) Length() time.Duration {
+	return time.Duration(windowSteps[w]*tierSeconds[windowTier[w]]) * time.Second
+}
 
-var (
-	windowNames   = [NumWindows]string{"10s", "1m", "5m", "15m", "1h"}
-	windowLengths = [NumWindows]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-)
+var windowNames = [NumWindows]string{"10s", "1m", "5m", "15m", "1h"}
 
 // A Filter keeps what matches: an empty list takes all, several values are an "or".
 type Filter [NumDims][]string

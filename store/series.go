@@ -6,7 +6,7 @@ import (
 )
 
 // maxKey is the longest that a key can be.
-const maxKey = keyDims*(maxID+1) + keyTail
+const maxKey = keyDims*(MaxID+1) + keyTail
 
 // A series is one combination of dimensions. Its rows, one an origin, and its
 // links are guarded by the mutex of its shard; key and ends never change.

@@ -15,12 +15,18 @@ var (
 	// tierKept is how many steps are kept, the running one included.
 	tierKept = [numTiers]int64{80, 97, 61}
 	// tierRatio is how many steps of the tier below make one step.
-	tierRatio = [numTiers]int64{0, 10, 6}
+	tierRatio = [numTiers]int64{0, tierSeconds[tier10s] / tierSeconds[tier1s], tierSeconds[tier60s] / tierSeconds[tier10s]}
 	// windowTier is the tier whose steps a window slides by.
 	windowTier = [NumWindows]int{tier1s, tier1s, tier10s, tier10s, tier60s}
 	// windowSteps is how many whole steps a window has besides the running one.
 	windowSteps = [NumWindows]int64{10, 60, 30, 90, 60}
 )
+
+// NumTiers is how many tiers there are.
+const NumTiers = numTiers
+
+// TierSeconds is the length of a step of a tier.
+func TierSeconds(tier int) int64 { return tierSeconds[tier] }
 
 // stepAt is the step of a tier that a second falls into.
 func stepAt(tier int, second int64) int64 { return second / tierSeconds[tier] }

@@ -9,9 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"regexp"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -51,14 +49,12 @@ type node struct {
 	admin    net.Listener // nil without --admin
 }
 
-var idForm = regexp.MustCompile(`^[A-Za-z0-9._:@#=+~-]{1,128}$`)
-
 func (f *nodeFlags) validate() error {
 	if f.Node == "" {
 		f.Node = hostName()
 	}
 	for flag, id := range map[string]string{"--node": f.Node, "--region": f.Region} {
-		if !idForm.MatchString(id) || strings.HasPrefix(id, "__") {
+		if !store.ValidID(id) {
 			return usagef("%s %q: letters, digits and ._:@#=+~- only, at most 128, and not __ at the front", flag, id)
 		}
 	}

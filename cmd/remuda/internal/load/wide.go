@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"remuda/store"
 )
 
 // Wide readers are readers that ask for as much as they can: half of them for one answer of
@@ -102,7 +104,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-var wideWindows = []string{"10s", "1m", "5m", "15m", "1h"}
+var wideWindows = func() (names []string) {
+	for w := range store.NumWindows {
+		names = append(names, w.String())
+	}
+	return names
+}()
 
 // widePath is one of the answers that a reader asks for.
 func widePath(p *Plan, reader int) string {
