@@ -54,7 +54,7 @@ var targets = []target{
 	{"httpapi/parameters.go", "init", "TestParametersTell"},
 	{"httpapi/exposed.go", "callCounts.add", "TestExpos|TestEveryFigureIsExposed"},
 	{"httpapi/exposed.go", "callCounts.subtract", "TestExpos|TestEveryFigureIsExposed"},
-	{"httpapi/series.go", "appendMetric", "TestMetricsHaveValues"},
+	{"httpapi/series.go", "appendMetric", "TestMetricsHaveValues|TestColumnsOfFigures"},
 }
 
 // replacements are breaks of tables: what stands in a file once becomes something else.
