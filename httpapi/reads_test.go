@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"remuda/httpapi"
 )
@@ -298,18 +297,20 @@ func TestWideReadersHoldNobodyUp(t *testing.T) {
 		many = append(many, fmt.Sprint("stats?by=provider_id&limit=", 100+i))
 	}
 	for _, path := range []string{"/api/v1/stats?by=method&limit=8000", topics(many...)} {
-		began := time.Now()
-		resp, err := n.server.Client().Get(n.server.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body := io.Reader(resp.Body)
-		if strings.Contains(path, "/stream") { // it would not end
-			body = io.LimitReader(body, 100)
-		}
-		if _, err := io.Copy(io.Discard, body); err != nil || resp.StatusCode != http.StatusOK {
-			t.Errorf("%.60s: %d %v after %v", path, resp.StatusCode, err, time.Since(began))
-		}
-		_ = resp.Body.Close()
+		n.eventually("answered", func() bool { // a busy machine says first that others have their turn
+			resp, err := n.server.Client().Get(n.server.URL + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body := io.Reader(resp.Body)
+			if strings.Contains(path, "/stream") { // it would not end
+				body = io.LimitReader(body, 100)
+			}
+			if _, err := io.Copy(io.Discard, body); err != nil {
+				t.Fatal(err)
+			}
+			return resp.StatusCode == http.StatusOK
+		})
 	}
 }
