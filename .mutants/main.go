@@ -70,6 +70,9 @@ var replacements = []struct{ file, old, new, tests string }{
 var harmless = []string{
 	"cell.merge: o.empty() is never so", "cell.merge: return is left out", // nothing is added
 	"cell.subtract: o.empty() is never so", "cell.subtract: return false is left out", // nothing is taken
+	"init: p.step > 0 is always so", "init: p.minDuration > 0 is always so", // 0 is spelled as nothing else is
+	"init: p.beforeTS != 0 || p.beforeSeq != 0 is always so",
+	"init: p.beforeTS != 0 does not count", "init: p.beforeSeq != 0 does not count", // a page never begins at 0 of either
 	"Store.figures: c.Errors > 0 is always so",                                              // there is nothing to say of failures
 	"Store.figures: f.Categories = make([]CategoryCount, 0, len(c.categories)) is left out", // append makes it
 }
@@ -128,9 +131,9 @@ func (b *breaker) list(list []ast.Stmt, last bool) {
 				list[i] = b.unless(s)
 			}
 		case *ast.IfStmt:
-			b.operands(&s.Cond)
 			never := b.next(s.Cond, "is never so")
 			always := b.next(s.Cond, "is always so")
+			b.operands(&s.Cond)
 			s.Cond = call("mutantCond", never, always, s.Cond)
 			b.list(s.Body.List, false)
 			if e, ok := s.Else.(*ast.BlockStmt); ok {

@@ -199,4 +199,14 @@ func TestEveryFigureIsExposed(t *testing.T) {
 		n.pass(2 * time.Hour)
 		n.rows("/api/v1/providers")
 	}
+
+	// What q had counted before it took the place of p stays with the others.
+	n.post(http.StatusAccepted, decision("c", "q", `,"weight":9`))
+	n.scrape()
+	n.post(http.StatusAccepted, decision("c", "q", `,"weight":7`))
+	for _, m := range n.scrape()["remuda_call_latency_seconds"].GetMetric() {
+		if s := m.GetSummary(); m.GetLabel()[2].GetValue() == "q" && (s.GetSampleCount() != 7 || math.Abs(s.GetSampleSum()-0.035) > 1e-9) {
+			t.Errorf("%v, want 7 latencies of 5 ms", m)
+		}
+	}
 }

@@ -397,14 +397,14 @@ func TestSameRow(t *testing.T) {
 func distinct(at int64) []Event {
 	event := func(n int, weight, failovers uint32, category string) Event {
 		return Event{
-			Sent: FieldTS | FieldRequestID, TS: at, SentTS: at, Profile: "default", Chain: "c", ProviderID: "p", Method: "m", Strategy: "s",
+			Sent: FieldTS | FieldRequestID, TS: at, SentTS: at, Profile: "default", Chain: "c", ProviderID: "p", Transport: WS, Method: "m", Strategy: "s",
 			SourceNode: "gw", SourceRegion: "r", RequestID: fmt.Sprint(n), Weight: weight, DurationMicros: 1000, UpstreamMicros: 1000,
 			FailoverCount: failovers, Failed: category != "", ErrorCategory: category,
 		}
 	}
 	tried := event(5, 100, 1, "")
 	tried.ProviderID = "other"
-	tried.Attempts = []Attempt{{ProviderID: "p", ErrorCategory: "timeout", DurationMicros: 500}}
+	tried.Attempts = []Attempt{{ProviderID: "p", Transport: WS, ErrorCategory: "timeout", DurationMicros: 500}}
 	return []Event{event(1, 1000, 3, ""), event(2, 20, 0, "timeout"), event(3, 7, 0, "invalid_params"), tried}
 }
 
@@ -429,6 +429,9 @@ func TestEveryFigureIsCounted(t *testing.T) {
 	counter := func(when string, living bool) {
 		t.Helper()
 		for _, r := range s.Counters() {
+			if r.Profile != "default" || r.Chain != "c" || r.Transport != WS {
+				t.Errorf("%s, the labels are %+v", when, r)
+			}
 			if r.ProviderID == "p" && (r.Counts != want || r.LatencySumMicros != 1_000_000 || r.Living != living) {
 				t.Errorf("%s, the counters are %+v, want %+v", when, r, want)
 			}
@@ -472,7 +475,7 @@ func TestEveryFigureIsCounted(t *testing.T) {
 	if s.Digest(id) != other.Digest(id) {
 		t.Error("merged, the digests differ")
 	}
-	const digest = 0x60982e899b6beb59 // the same in every process and version
+	const digest = 0x92e6eaa5d7290570 // the same in every process and version
 	if got := s.Digest(id); got != digest {
 		t.Errorf("the digest is %#x, want %#x", got, uint64(digest))
 	}
