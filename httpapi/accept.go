@@ -6,7 +6,7 @@ import (
 
 	"github.com/munnerz/goautoneg"
 
-	"remuda/headers"
+	"remuda/httpapi/headers"
 )
 
 // forms are the media types of the formats, those first that are better for a client

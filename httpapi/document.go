@@ -10,7 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 	"github.com/klauspost/compress/gzip"
 
-	"remuda/headers"
+	"remuda/httpapi/headers"
 	"remuda/store"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"remuda/headers"
+	"remuda/httpapi/headers"
 )
 
 //go:embed openapi.json

@@ -14,7 +14,7 @@ import (
 
 	"github.com/r3labs/sse/v2"
 
-	"remuda/headers"
+	"remuda/httpapi/headers"
 )
 
 // streams holds the views and the subscribers of a node.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"remuda/headers"
+	"remuda/httpapi/headers"
 	"remuda/store"
 )
 

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"sync"
 
-	"remuda/headers"
+	"remuda/httpapi/headers"
 )
 
 // Of the page's own modules, and of what they import, only what is made of them is
