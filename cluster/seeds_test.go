@@ -37,7 +37,7 @@ func freePort(t *testing.T, hosts ...string) int {
 			return port
 		}
 	}
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") != "" {
 		t.Fatalf("no port is free on %v", hosts)
 	}
 	t.Skipf("SKIPPED, which fails in CI: no port is free on %v", hosts)

@@ -24,15 +24,15 @@ import (
 //
 // A gate is safe for concurrent use.
 type gate struct {
-	mu      sync.Mutex
-	free    int     // turns that nobody has; nobody waits then
-	waiting waiters // in the order they came
-	looking bool    // a look is due
-	looked  time.Time
-	ended   int     // turns that ended since the last look
-	turned  int     // waiters that were refused since
-	pace    float64 // turns that could end in a second if none were refused, lately
-	due     float64 // refusals that may be made
+	mu       sync.Mutex
+	free     int     // turns that nobody has; nobody waits then
+	waiting  waiters // in the order they came
+	looking  bool    // a look is due
+	looked   time.Time
+	ended    int     // turns that ended since the last look
+	refusals int     // since the last look
+	pace     float64 // turns that could end in a second if none were refused, lately
+	due      float64 // refusals that may be made
 
 	enough time.Duration // how long one waits at most
 }
@@ -178,9 +178,9 @@ func (g *gate) look() {
 	passed := now.Sub(g.looked).Seconds()
 	g.looked = now
 	g.due = min(g.due+leastRefusals*passed+float64(g.ended)/turnsForRefusal, leastRefusals)
-	could := float64(g.ended) + float64(g.turned)*refusalCost
+	could := float64(g.ended) + float64(g.refusals)*refusalCost
 	g.pace += (could/max(passed, 1e-3) - g.pace) * min(passed, 1)
-	g.ended, g.turned = 0, 0
+	g.ended, g.refusals = 0, 0
 	g.enough += time.Duration(passed * recovery * float64(longest-g.enough))
 	for w := g.waiting.first; w != nil; w = g.waiting.first {
 		v := g.judge(w, now.Sub(w.since))
@@ -190,7 +190,7 @@ func (g *gate) look() {
 		g.waiting.remove(w)
 		w.verdict <- v
 		if v == refused {
-			g.turned++
+			g.refusals++
 		}
 	}
 	if g.looking = g.waiting.count > 0; g.looking {

@@ -402,7 +402,7 @@ func privileged(t *testing.T) {
 	const reason = "mounts, network namespaces and control groups need root, and this user is not"
 	switch {
 	case os.Geteuid() == 0:
-	case os.Getenv("CI") == "true":
+	case os.Getenv("CI") != "":
 		t.Fatal(reason)
 	default:
 		t.Skip("SKIPPED, which fails in CI: " + reason)
@@ -425,7 +425,7 @@ func commandIn(t *testing.T, dir, name string, args ...string) {
 	if err == nil {
 		return
 	}
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") != "" {
 		t.Fatalf("%s %q: %v: %s", name, args, err, out)
 	}
 	t.Skipf("SKIPPED, which fails in CI: %s %q: %v: %s", name, args, err, out)
