@@ -23,6 +23,7 @@ import (
 
 	"remuda/httpapi"
 	"remuda/ingest"
+	"remuda/ingest/request"
 	"remuda/store"
 )
 
@@ -91,7 +92,7 @@ func startTestNode(tb testing.TB, change func(*httpapi.Options), serve func(*htt
 	if err != nil {
 		tb.Fatal(err)
 	}
-	o := httpapi.Options{Store: n.store, Ingester: in, Version: "test", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	o := httpapi.Options{Store: n.store, Ingester: request.Ingester{Ingester: in}, Version: "test", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if change != nil {
 		change(&o)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"remuda/ingest"
+	"remuda/ingest/request"
 	"remuda/store"
 )
 
@@ -64,7 +65,7 @@ func toldAPI(t *testing.T) *API {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Options{Store: s, Ingester: in})
+	a, err := New(Options{Store: s, Ingester: request.Ingester{Ingester: in}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -188,7 +186,7 @@ func TestGateQueue(t *testing.T) {
 
 // leaver is a sender that gives up.
 type leaver struct {
-	io.ReadCloser
+	io.Reader
 	at time.Time
 }
 
@@ -241,12 +239,11 @@ func TestOverload(t *testing.T) {
 			t.Fatal(err)
 		}
 		post := func(ctx context.Context, gone time.Duration) (store.Receipt, error) {
-			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(oneEvent)).WithContext(ctx)
-			r.Header.Set("Content-Type", "application/x-ndjson")
+			b := Body{Reader: strings.NewReader(oneEvent), Type: "application/x-ndjson", Length: int64(len(oneEvent))}
 			if gone > 0 {
-				r.Body = leaver{r.Body, time.Now().Add(gone)}
+				b.Reader = leaver{b.Reader, time.Now().Add(gone)}
 			}
-			return g.Ingest(r, false)
+			return g.Ingest(ctx, b)
 		}
 		turns := g.gate.free
 		for range turns { // all turns are taken

@@ -2,13 +2,14 @@
 // decompresses and decodes them, judges every event and applies the good ones.
 //
 // An [Ingester] is safe for concurrent use. A body is worked through in the
-// goroutine of its request, when it is its turn.
+// goroutine of its caller, when it is its turn.
 package ingest
 
 import (
+	"context"
 	"errors"
 	"hash/maphash"
-	"net/http"
+	"io"
 	"runtime"
 	"sync"
 	"time"
@@ -100,33 +101,45 @@ func (e *Error) Code() string { return e.code }
 // RetryAfter is when to try again; 0 when that would not help.
 func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
 
-// Ingest reads the body of a request to its end and counts its events. An error
+// A Body is what a sender posts. Only Reader is needed.
+type Body struct {
+	io.Reader        // the bytes as sent, up to io.EOF; a [Source], if more is known of them
+	Type      string // the media type, as Content-Type has it; "" leaves it to the first byte
+	Encoding  string // gzip or zstd, as Content-Encoding has it; "" is neither
+	Length    int64  // bytes as sent, if that was announced; 0 or less if not
+	Strict    bool   // count all events or none
+}
+
+// Ingest reads a body to its end and counts its events. An error, which is an [*Error],
 // means that nothing was counted; so does a strict body of which any event was
 // refused, whose receipt then has nothing accepted. (Only when bodies compete for
 // the last room for new series can a strict one come to be refused in part.)
-func (g *Ingester) Ingest(r *http.Request, strict bool) (store.Receipt, error) {
-	h, err := g.headOf(r)
+func (g *Ingester) Ingest(ctx context.Context, b Body) (store.Receipt, error) {
+	if b.Length > g.options.MaxBody {
+		return store.Receipt{}, g.tooLarge()
+	}
+	encoding, err := encodingOf(b.Encoding)
 	if err != nil {
 		return store.Receipt{}, err
 	}
-	body := buffer{memory: &g.memory}
-	defer body.drop()
-	source, ok := r.Body.(Source)
+	sent := buffer{memory: &g.memory}
+	defer sent.drop()
+	source, ok := b.Reader.(Source)
 	if ok {
-		body.whole = source.Whole()
+		sent.whole = source.Whole()
 	}
-	if !body.whole {
-		if err := g.await(&body, r, h); err != nil {
+	if !sent.whole {
+		if err := g.await(&sent, b); err != nil {
 			return store.Receipt{}, err
 		}
 	}
-	if err := g.gate.enter(r.Context(), source); err != nil {
+	if err := g.gate.enter(ctx, source); err != nil {
 		return store.Receipt{}, err
 	}
 	defer g.gate.leave()
-	if body.whole { // nothing of it has been read so far
-		body.allowed = turnMemory
-		if err := g.readError(body.fill(r.Body, h.length, g.options.MaxBody)); err != nil {
+	if sent.whole { // nothing of it has been read so far
+		sent.allowed = turnMemory
+		if err := g.readError(sent.fill(b.Reader, max(b.Length, 0), g.options.MaxBody)); err != nil {
 			return store.Receipt{}, err
 		}
 	}
@@ -135,13 +148,13 @@ func (g *Ingester) Ingest(r *http.Request, strict bool) (store.Receipt, error) {
 		w.release()
 		g.work.Put(w)
 	}()
-	w.body = body.bytes
-	if err := w.inflate(h.encoding); err != nil {
+	w.body = sent.bytes
+	if err := w.inflate(encoding); err != nil {
 		return store.Receipt{}, err
 	}
-	form, err := formOf(r.Header.Get("Content-Type"), w.body)
+	form, err := formOf(b.Type, w.body)
 	if err != nil {
 		return store.Receipt{}, err
 	}
-	return w.ingest(form, strict)
+	return w.ingest(form, b.Strict)
 }

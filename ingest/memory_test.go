@@ -3,8 +3,6 @@ package ingest
 import (
 	"errors"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -34,13 +32,12 @@ func (d *dribble) Read(into []byte) (int, error) {
 	}
 }
 
-func (d *dribble) Close() error { return nil }
-func (d *dribble) Whole() bool  { return false }
-func (d *dribble) Gone() bool   { return false }
-func (d *dribble) Interrupt()   { close(d.cut) }
+func (d *dribble) Whole() bool { return false }
+func (d *dribble) Gone() bool  { return false }
+func (d *dribble) Interrupt()  { close(d.cut) }
 
 // whole is a body that has come.
-type whole struct{ io.ReadCloser }
+type whole struct{ io.Reader }
 
 func (whole) Whole() bool { return true }
 func (whole) Gone() bool  { return false }
@@ -59,18 +56,15 @@ func TestSlowBodies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request := func(body io.ReadCloser, length int64) *http.Request {
-			r := httptest.NewRequest(http.MethodPost, "/", nil)
-			r.Header.Set("Content-Type", "application/x-ndjson")
-			r.Body, r.ContentLength = body, length
-			return r
+		ingest := func(body io.Reader, length int64) (store.Receipt, error) {
+			return g.Ingest(t.Context(), Body{Reader: body, Type: "application/x-ndjson", Length: length})
 		}
 		const slow = 4000
 		ended := make(chan error, slow)
 		begin := func(count int, first string) {
 			for range count {
 				go func() {
-					_, err := g.Ingest(request(&dribble{strings.NewReader(first), time.Second, make(chan struct{})}, 1<<20), false)
+					_, err := ingest(&dribble{strings.NewReader(first), time.Second, make(chan struct{})}, 1<<20)
 					ended <- err
 				}()
 			}
@@ -97,13 +91,13 @@ func TestSlowBodies(t *testing.T) {
 			t.Errorf("%d were refused, want %d", cut, want)
 		}
 		// What has come is taken although there is no room, and nobody is slow yet.
-		if receipt, err := g.Ingest(request(whole{io.NopCloser(strings.NewReader(oneEvent))}, int64(len(oneEvent))), false); err != nil || receipt.Accepted != 1 {
+		if receipt, err := ingest(whole{strings.NewReader(oneEvent)}, int64(len(oneEvent))); err != nil || receipt.Accepted != 1 {
 			t.Errorf("a body that has come: %+v %v", receipt, err)
 		}
 		time.Sleep(slowAfter * 2)
 		// What comes fast has room made for it.
 		fast := strings.Repeat(oneEvent+"\n", 10_000)
-		if receipt, err := g.Ingest(request(io.NopCloser(strings.NewReader(fast)), int64(len(fast))), false); err != nil || receipt.Accepted+receipt.Duplicates != 10_000 {
+		if receipt, err := ingest(strings.NewReader(fast), int64(len(fast))); err != nil || receipt.Accepted+receipt.Duplicates != 10_000 {
 			t.Errorf("a body that comes fast: %+v %v", receipt, err)
 		}
 		g.memory.mu.Lock()

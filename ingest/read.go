@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -15,10 +14,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A Source is the body of a request that knows the connection it comes by. Other
+// A Source is the reader of a body that knows the connection it comes by. Other
 // bodies are waited for before their turn, and are thought to be wanted.
 type Source interface {
-	io.ReadCloser
+	io.Reader
 	// Whole waits for the first bytes, and reports whether the rest has come too, so
 	// that all can be read without waiting.
 	Whole() bool
@@ -28,23 +27,17 @@ type Source interface {
 	Interrupt()
 }
 
-// head is what the head of a request says of its body.
-type head struct {
-	length   int64 // as announced; 0 if not
-	encoding string
-}
-
-// headOf reads it, and refuses what need not be read.
-func (g *Ingester) headOf(r *http.Request) (head, error) {
-	if r.ContentLength > g.options.MaxBody {
-		return head{}, g.tooLarge()
+// encodingOf tells how a body is compressed: "", gzip or zstd.
+func encodingOf(sent string) (string, error) {
+	switch encoding := strings.ToLower(strings.TrimSpace(sent)); encoding {
+	case "", "identity":
+		return "", nil
+	case "gzip", "x-gzip":
+		return "gzip", nil
+	case "zstd":
+		return encoding, nil
 	}
-	h := head{max(r.ContentLength, 0), strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))}
-	switch h.encoding {
-	case "", "identity", "gzip", "x-gzip", "zstd":
-		return h, nil
-	}
-	return head{}, &Error{code: "unsupported_encoding", detail: "Content-Encoding must be gzip or zstd, or absent"}
+	return "", &Error{code: "unsupported_encoding", detail: "Content-Encoding must be gzip or zstd, or absent"}
 }
 
 func (g *Ingester) tooLarge() *Error {
@@ -52,15 +45,15 @@ func (g *Ingester) tooLarge() *Error {
 }
 
 // await reads a body that has not come yet.
-func (g *Ingester) await(b *buffer, r *http.Request, h head) error {
-	b.coming = &coming{interrupt: func() {}}
-	if source, ok := r.Body.(Source); ok {
-		b.coming.interrupt = source.Interrupt
+func (g *Ingester) await(into *buffer, b Body) error {
+	into.coming = &coming{interrupt: func() {}}
+	if source, ok := b.Reader.(Source); ok {
+		into.coming.interrupt = source.Interrupt
 	}
-	g.memory.begin(b.coming)
-	err := b.fill(r.Body, h.length, g.options.MaxBody)
-	cut := g.memory.end(b.coming)
-	b.coming = nil
+	g.memory.begin(into.coming)
+	err := into.fill(b.Reader, max(b.Length, 0), g.options.MaxBody)
+	cut := g.memory.end(into.coming)
+	into.coming = nil
 	if cut && err != nil {
 		return errFull
 	}
@@ -111,7 +104,7 @@ const maxRatio = 100
 func (w *work) inflate(encoding string) error {
 	pool := &gzipReaders
 	switch encoding {
-	case "", "identity":
+	case "":
 		return nil
 	case "zstd":
 		pool = &zstdReaders

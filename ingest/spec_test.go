@@ -3,11 +3,10 @@ package ingest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -40,14 +39,11 @@ func newIngester(tb testing.TB, change func(*Options)) *Ingester {
 }
 
 func post(g *Ingester, contentType, encoding string, body io.Reader, strict bool) (store.Receipt, error) {
-	r := httptest.NewRequest(http.MethodPost, "/", body)
-	if contentType != "" {
-		r.Header.Set("Content-Type", contentType)
+	b := Body{Reader: body, Type: contentType, Encoding: encoding, Length: -1, Strict: strict}
+	if known, ok := body.(interface{ Len() int }); ok {
+		b.Length = int64(known.Len())
 	}
-	if encoding != "" {
-		r.Header.Set("Content-Encoding", encoding)
-	}
-	return g.Ingest(r, strict)
+	return g.Ingest(context.Background(), b)
 }
 
 // decodeOne reads one event and returns it, or the fault.

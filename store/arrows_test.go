@@ -14,6 +14,7 @@ func TestArrows(t *testing.T) {
 	allowed := map[string][]string{
 		"remuda/store":           nil,
 		"remuda/ingest":          {"remuda/store"},
+		"remuda/ingest/request":  {"remuda/ingest", "remuda/store"},
 		"remuda/cluster":         {"remuda/store"},
 		"remuda/httpapi":         {"remuda/store", "remuda/httpapi/headers"},
 		"remuda/ui":              {"remuda/httpapi/headers"},

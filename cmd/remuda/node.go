@@ -18,6 +18,7 @@ import (
 	"remuda/cluster"
 	"remuda/httpapi"
 	"remuda/ingest"
+	"remuda/ingest/request"
 	"remuda/store"
 	"remuda/ui"
 )
@@ -172,7 +173,7 @@ func newNode(ctx context.Context, f *nodeFlags, address, admin string, log *slog
 		dashboard = ui.DirHandler(f.UIDir)
 	}
 	options := httpapi.Options{
-		Store: n.store, Ingester: in, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: hosts,
+		Store: n.store, Ingester: request.Ingester{Ingester: in}, UI: dashboard, Version: buildVersion(), Logger: log, AllowedHosts: hosts,
 		WriteTimeout: f.WriteTimeout, MaxSubscribers: f.MaxSubscribers, MaxViews: f.MaxViews, ReadMemory: int64(f.ReadMemory),
 		MaxConnections: connections,
 		MaxExposed:     f.MaxExposed, CacheBytes: cacheBytes,

@@ -16,6 +16,7 @@ import (
 
 	"remuda/httpapi"
 	"remuda/ingest"
+	"remuda/ingest/request"
 	"remuda/store"
 )
 
@@ -38,7 +39,7 @@ func startTestNode(t *testing.T, between func(http.Handler) http.Handler) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := httpapi.New(httpapi.Options{Store: st, Ingester: in, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	api, err := httpapi.New(httpapi.Options{Store: st, Ingester: request.Ingester{Ingester: in}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

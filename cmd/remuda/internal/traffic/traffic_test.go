@@ -3,8 +3,6 @@ package traffic
 import (
 	"bytes"
 	"flag"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -52,9 +50,7 @@ func TestAllAccepted(t *testing.T) {
 		for range 50 {
 			lines = g.Decision(lines, since, now.UnixMilli())
 		}
-		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(lines))
-		r.Header.Set("Content-Type", "application/x-ndjson")
-		receipt, err := in.Ingest(r, false)
+		receipt, err := in.Ingest(t.Context(), ingest.Body{Reader: bytes.NewReader(lines), Type: "application/x-ndjson"})
 		if err != nil || receipt.Rejected != 0 || receipt.Accepted != strings.Count(string(lines), "\n") {
 			t.Fatalf("second %d: %+v, %v", second, receipt, err)
 		}
