@@ -99,7 +99,7 @@ func (l *lossy) Shutdown() error {
 // A testNode is a member with a real socket for gossip and one for HTTP.
 type testNode struct {
 	*Cluster
-	t       *testing.T
+	t       testing.TB
 	net     *lossy
 	noHTTP  atomic.Bool
 	hangs   atomic.Bool // takes requests and answers none
@@ -127,7 +127,7 @@ type testOptions struct {
 // tickLength makes tests short.
 const tickLength = 200 * time.Millisecond
 
-func newTestNode(t *testing.T, o testOptions) *testNode {
+func newTestNode(t testing.TB, o testOptions) *testNode {
 	t.Helper()
 	n := &testNode{t: t, ended: make(chan error, 1), ran: make(chan struct{}), net: &lossy{
 		loss: o.loss, repeat: o.repeat, delay: o.delay, rng: rand.New(rand.NewPCG(o.seed, uint64(o.name[0]))), closed: make(chan struct{}),
@@ -191,7 +191,7 @@ func (n *testNode) kill() {
 }
 
 // testCluster starts nodes and waits until each sees all.
-func testCluster(t *testing.T, size int, o testOptions) []*testNode {
+func testCluster(t testing.TB, size int, o testOptions) []*testNode {
 	t.Helper()
 	var nodes []*testNode
 	for i := range size {
@@ -219,7 +219,7 @@ func testCluster(t *testing.T, size int, o testOptions) []*testNode {
 }
 
 // eventually waits until something holds, and returns how long that took.
-func eventually(t *testing.T, patience time.Duration, what string, holds func() bool) time.Duration {
+func eventually(t testing.TB, patience time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
 	poll := time.NewTicker(10 * time.Millisecond)
