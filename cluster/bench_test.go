@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -45,7 +46,7 @@ func BenchmarkState(b *testing.B) {
 		from.Apply(events)
 	}
 	from.Tick()
-	own := status{id, 1, 1, from.Digest(id), true}
+	own := verified(id, 1, from.Digest(id))
 	for _, newest := range []bool{true, false} {
 		b.Run(map[bool]string{true: "newest", false: "all"}[newest], func(b *testing.B) {
 			size := 0
@@ -54,42 +55,45 @@ func BenchmarkState(b *testing.B) {
 				p := newProtocol(to, func(int) time.Duration { return time.Second }, 1)
 				p.origin(id, time.Second)
 				ask := task{pull: true, id: id, member: "a"}
-				in := stateReader{
-					begin: func(s *status, wall int64) { p.pulling(time.Second, ask, s, wall) },
-					merge: func(e *entries) bool { return p.merged(ask, e) },
+				in := wire.StateReader{
+					Begin: func(s *wire.Status, wall int64) { p.pulling(time.Second, ask, s, wall) },
+					Merge: func(e *wire.Entries) bool { return p.merged(ask, e) },
 				}
-				var wire bytes.Buffer
-				frames := &frameWriter{w: bufio.NewWriter(&wire)}
-				take := frameReader{r: &wire}
-				out := stateWriter{store: from, emit: func(frame []byte) error {
-					if err := frames.write(frame); err != nil {
+				var sent bytes.Buffer
+				buffer := bufio.NewWriter(&sent)
+				frames := wire.NewFrameWriter(buffer, nil)
+				take := wire.NewFrameReader(&sent, nil)
+				out := wire.StateWriter{Source: from, Emit: func(frame []byte) error {
+					if err := frames.Write(frame); err != nil {
 						return err
 					}
-					if err := frames.w.Flush(); err != nil {
+					if err := buffer.Flush(); err != nil {
 						return err
 					}
-					size += wire.Len()
-					plain, err := take.next()
+					size += sent.Len()
+					plain, err := take.Next()
 					if err != nil {
 						return err
 					}
-					return in.take(plain)
+					return in.Take(plain)
 				}}
-				var err error
 				if newest {
-					out.head = head{id: id, sequence: 1, wall: from.Now()}
-					err = out.emit(appendStatus(append([]byte{frameHeader, wireVersion}, appendInstants(nil, from.Now())...), &own))
-					out.err = err
-					out.rows(id, 0, store.NewestTier)
-					out.flush()
-				} else {
-					err = out.write(id, 0, from.Now(), func() status { return own })
+					out.Source = newestOnly{from}
 				}
-				if err != nil || out.err != nil {
-					b.Fatal(err, out.err)
+				if err := out.Write(id, 0, from.Clock(), func() wire.Status { return own }); err != nil {
+					b.Fatal(err)
 				}
 			}
 			b.ReportMetric(float64(size)/float64(b.N), "bytes/op")
 		})
+	}
+}
+
+// newestOnly are the newest cells of a store.
+type newestOnly struct{ *store.Store }
+
+func (s newestOnly) Changed(id store.OriginID, after uint64, tiers store.Tiers, yield func(*store.RowState) bool) {
+	if tiers == store.NewestTier {
+		s.Store.Changed(id, after, tiers, yield)
 	}
 }

@@ -40,7 +40,7 @@ type budget struct {
 }
 
 // wire is what a budget depends on besides the number of nodes.
-type wire struct {
+type capacity struct {
 	packet    int // largest UDP packet
 	encrypted bool
 	label     string
@@ -48,7 +48,7 @@ type wire struct {
 }
 
 // room is the largest payload that fits a packet together with others of its size.
-func (w *wire) room(events int) int {
+func (w *capacity) room(events int) int {
 	free := w.packet - packetOverhead
 	if w.encrypted {
 		free -= encryptionOverhead
@@ -60,7 +60,7 @@ func (w *wire) room(events int) int {
 }
 
 // budget for a cluster of n nodes.
-func (w *wire) budget(n int) budget {
+func (w *capacity) budget(n int) budget {
 	n = max(n, 2)
 	transmissions := float64(retransmitMult) * math.Ceil(math.Log10(float64(n+1))) * float64(n)
 	packets := float64(min(gossipNodes, n-1)) * float64(w.tickOf(n)) / float64(gossipInterval)
@@ -73,6 +73,6 @@ func (w *wire) budget(n int) budget {
 
 // tickOf is the length of a tick in a cluster of n nodes: everybody hears n heads
 // a tick.
-func (w *wire) tickOf(n int) time.Duration {
+func (w *capacity) tickOf(n int) time.Duration {
 	return max(w.tick, time.Duration(n)*25*time.Millisecond)
 }

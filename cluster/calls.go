@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"remuda/cluster/wire"
 )
 
 // A call says whose request it is, and the how manyth, and which run of the member
@@ -29,7 +31,7 @@ const (
 	callWindow = 1024
 	// maxSessions bounds the processes whose requests are remembered. Beyond it that is
 	// forgotten which has asked nothing for longest.
-	maxSessions = maxOrigins
+	maxSessions = wire.MaxOrigins
 )
 
 func (c call) String() string {

@@ -26,6 +26,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -56,7 +57,7 @@ type Options struct {
 // A Cluster is this node's part in a cluster.
 type Cluster struct {
 	options     Options
-	wire        wire
+	capacity    capacity
 	secrets     secrets
 	log         *slog.Logger
 	serf        *serf.Serf
@@ -146,9 +147,9 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	if len(o.Cluster) > 64 {
 		return nil, OptionError{errors.New("--cluster: the name has 64 characters at most")}
 	}
-	c.wire = wire{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
+	c.capacity = capacity{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
 	events := make(chan serf.Event, 512)
-	config, sockets, err := serfConfig(&o, &c.wire, c.secrets, &c.traffic, &c.claims, events)
+	config, sockets, err := serfConfig(&o, &c.capacity, c.secrets, &c.traffic, &c.claims, events)
 	if err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
@@ -189,16 +190,15 @@ func (c *Cluster) seenBefore(ctx context.Context) (incarnation uint64) {
 		}
 		asked++
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		empty := appendMarks(nil, c.options.Node, nil)
+		empty := wire.AppendMarks(nil, c.options.Node, nil)
 		_, err := c.ask(ctx, addressee{p.name, p.httpAddr, p.incarnation}, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
-			r := reader{rest: frame}
-			_, list := r.marks()
+			_, list, err := wire.ReadMarks(frame)
 			for _, s := range list {
-				if s.id.Node == c.options.Node {
-					incarnation = max(incarnation, s.id.Incarnation)
+				if s.ID.Node == c.options.Node {
+					incarnation = max(incarnation, s.ID.Incarnation)
 				}
 			}
-			return nil
+			return err
 		})
 		cancel()
 		if err == nil {
@@ -219,7 +219,7 @@ func (c *Cluster) start(st *store.Store, remembered Remembered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.store = st
-	c.protocol = newProtocol(st, c.wire.tickOf, uint64(c.began.UnixNano()))
+	c.protocol = newProtocol(st, c.capacity.tickOf, uint64(c.began.UnixNano()))
 	c.protocol.remember(c.since(), remembered)
 	c.publisher = &publisher{store: st, id: c.protocol.self}
 	c.refreshLocked()
@@ -285,7 +285,7 @@ func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered Remembere
 // length, so that a second is closed at its end.
 func (c *Cluster) untilTick() time.Duration {
 	c.mu.Lock()
-	length := c.wire.tickOf(c.protocol.size())
+	length := c.capacity.tickOf(c.protocol.size())
 	c.mu.Unlock()
 	return length - time.Duration(c.store.Clock())*time.Millisecond%length
 }
@@ -309,7 +309,7 @@ func (c *Cluster) tick() {
 		c.skipped.Add(1)
 		return
 	}
-	events := c.publisher.publish(c.wire.budget(c.protocol.size()), headOnly)
+	events := c.publisher.publish(c.capacity.budget(c.protocol.size()), headOnly)
 	if headOnly {
 		c.headsOnly.Add(1)
 	}
@@ -375,7 +375,7 @@ func (c *Cluster) do(ctx context.Context, t task) {
 	defer c.mail.wake()
 	if t.pull {
 		result := c.pull(ctx, t)
-		c.log.Debug("pulled", "origin", t.id.Node, "member", t.member, "after", t.after, "mark", result.mark, "bytes", result.bytes)
+		c.log.Debug("pulled", "origin", t.id.Node, "member", t.member, "after", t.after, "mark", result.Mark, "bytes", result.bytes)
 		if result.err != nil && ctx.Err() == nil {
 			c.log.Debug("a pull failed", "member", t.member, "origin", t.id.Node, "error", result.err)
 		}

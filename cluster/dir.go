@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -34,7 +35,7 @@ type Dir struct {
 
 // Remembered is how much of every origin a checkpoint brought back.
 type Remembered struct {
-	list []status
+	list []wire.Status
 	age  time.Duration
 }
 
@@ -139,12 +140,12 @@ func (d *Dir) setAside(name string) string {
 // how much of each origin that is.
 func (d *Dir) Save(st *store.Store, c *Cluster) error {
 	return d.replace(checkpointFile, func(w io.Writer) error {
-		return writeCheckpoint(w, st, func(id store.OriginID) status { return d.statusOf(st, c, id) })
+		return writeCheckpoint(w, st, func(id store.OriginID) wire.Status { return d.statusOf(st, c, id) })
 	})
 }
 
 // writeCheckpoint writes the time, the state of every origin, and a checksum.
-func writeCheckpoint(out io.Writer, st *store.Store, statusOf func(store.OriginID) status) error {
+func writeCheckpoint(out io.Writer, st *store.Store, statusOf func(store.OriginID) wire.Status) error {
 	sum := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 64<<10)
 	if _, err := w.WriteString(checkpointMagic); err != nil {
@@ -153,11 +154,11 @@ func writeCheckpoint(out io.Writer, st *store.Store, statusOf func(store.OriginI
 	if err := binary.Write(w, binary.LittleEndian, st.Now()); err != nil {
 		return err
 	}
-	frames := &frameWriter{w: w}
-	state := stateWriter{store: st, emit: frames.write}
+	frames := wire.NewFrameWriter(w, nil)
+	state := wire.StateWriter{Source: st, Emit: frames.Write}
 	for _, id := range st.Origins() {
 		wall := st.Now() + st.Skew(id).Milliseconds()
-		if err := state.write(id, 0, wall, func() status { return statusOf(id) }); err != nil {
+		if err := state.Write(id, 0, wall, func() wire.Status { return statusOf(id) }); err != nil {
 			return err
 		}
 	}
@@ -168,21 +169,21 @@ func writeCheckpoint(out io.Writer, st *store.Store, statusOf func(store.OriginI
 	return err
 }
 
-func (d *Dir) statusOf(st *store.Store, c *Cluster, id store.OriginID) status {
+func (d *Dir) statusOf(st *store.Store, c *Cluster, id store.OriginID) wire.Status {
 	if c != nil {
 		if s, ok := c.status(id); ok {
 			return s
 		}
 	}
 	if id == (store.OriginID{Node: st.Node(), Incarnation: st.Incarnation()}) {
-		return status{id, st.Sequence(), st.Sequence(), st.Digest(id), true}
+		return wire.Status{ID: id, Mark: st.Sequence(), Ahead: st.Sequence(), Digest: st.Digest(id), Verified: true}
 	}
 	for _, s := range d.remembered.list {
-		if s.id == id {
+		if s.ID == id {
 			return s
 		}
 	}
-	return status{id: id, digest: st.Digest(id)}
+	return wire.Status{ID: id, Digest: st.Digest(id)}
 }
 
 // Restore puts the last checkpoint into a store. One that is damaged or too old is
@@ -222,10 +223,10 @@ func restore(st *store.Store, content []byte) (found Remembered, err error) {
 	if found.age > maxCheckpointAge {
 		return found, fmt.Errorf("it is %v old, and no window is that long", found.age.Round(time.Second))
 	}
-	in := frameReader{r: bufio.NewReader(bytes.NewReader(body[8 : len(body)-sha256.Size]))}
-	var origin *stateReader
+	in := wire.NewFrameReader(bufio.NewReader(bytes.NewReader(body[8:len(body)-sha256.Size])), nil)
+	var origin *wire.StateReader
 	for {
-		frame, err := in.next()
+		frame, err := in.Next()
 		if errors.Is(err, io.EOF) && origin == nil {
 			return found, nil
 		}
@@ -233,21 +234,21 @@ func restore(st *store.Store, content []byte) (found Remembered, err error) {
 			return found, fmt.Errorf("it is damaged: %w", err)
 		}
 		if origin == nil {
-			origin = &stateReader{
+			origin = &wire.StateReader{
 				// The clock first stands where it was, so that what is too old to be kept
 				// as it is goes into sums when it jumps to the present.
-				begin: func(s *status, wall int64) { st.SetClock(s.id, wall) },
-				merge: func(e *entries) bool { return mergeAll(st, origin.result.id, e) },
+				Begin: func(s *wire.Status, wall int64) { st.SetClock(s.ID, wall) },
+				Merge: func(e *wire.Entries) bool { return mergeAll(st, origin.Status.ID, e) },
 			}
 		}
-		if err := origin.take(frame); err != nil {
+		if err := origin.Take(frame); err != nil {
 			return found, fmt.Errorf("it is damaged: %w", err)
 		}
-		if origin.done {
-			s := origin.result.status
-			st.SetClock(s.id, origin.result.wall+age)
-			st.Calibrate(s.id, s.digest)
-			s.verified = s.verified && origin.result.exact
+		if origin.Done {
+			s := origin.Status
+			st.SetClock(s.ID, origin.Wall+age)
+			st.Calibrate(s.ID, s.Digest)
+			s.Verified = s.Verified && origin.Exact
 			found.list = append(found.list, s)
 			origin = nil
 		}
@@ -255,12 +256,12 @@ func restore(st *store.Store, content []byte) (found Remembered, err error) {
 }
 
 // mergeAll merges entries as far as there is room for them.
-func mergeAll(st *store.Store, id store.OriginID, e *entries) bool {
-	if err := st.MergeNotes(id, &e.notes); err != nil && !errors.Is(err, store.ErrNoRoom) {
+func mergeAll(st *store.Store, id store.OriginID, e *wire.Entries) bool {
+	if err := st.MergeNotes(id, &e.Notes); err != nil && !errors.Is(err, store.ErrNoRoom) {
 		return false
 	}
-	for i := range e.rows {
-		if err := st.Merge(id, &e.rows[i].state); err != nil && !errors.Is(err, store.ErrNoRoom) {
+	for i := range e.Rows {
+		if err := st.Merge(id, &e.Rows[i].State); err != nil && !errors.Is(err, store.ErrNoRoom) {
 			return false
 		}
 	}

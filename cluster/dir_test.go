@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -76,8 +77,8 @@ func TestCheckpointOfAClockAhead(t *testing.T) {
 	me := w.node("me", 1000)
 	me.tick(10, wide)
 	var saved bytes.Buffer
-	own := status{me.id, 1, 1, me.store.Digest(me.id), true}
-	if err := writeCheckpoint(&saved, me.store, func(store.OriginID) status { return own }); err != nil {
+	own := verified(me.id, 1, me.store.Digest(me.id))
+	if err := writeCheckpoint(&saved, me.store, func(store.OriginID) wire.Status { return own }); err != nil {
 		t.Fatal(err)
 	}
 	w.now = time.Second

@@ -2,10 +2,10 @@ package cluster
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -76,8 +76,8 @@ func (p *protocol) lastHeard(n *node) time.Duration {
 }
 
 // marks lists how much is here of every origin, this one first.
-func (p *protocol) marks() []status {
-	list := []status{p.own}
+func (p *protocol) marks() []wire.Status {
+	list := []wire.Status{p.own}
 	for _, o := range p.origins {
 		if s, ok := p.has(o.id); ok {
 			list = append(list, s)
@@ -89,23 +89,26 @@ func (p *protocol) marks() []status {
 // has returns how much is here of an origin, of which others may then be told. Of
 // one that others only spoke of nothing may: its clock is not known here, and with
 // a wrong one they would drop what they have.
-func (p *protocol) has(id store.OriginID) (status, bool) {
+func (p *protocol) has(id store.OriginID) (wire.Status, bool) {
 	if id == p.self {
 		return p.own, true
 	}
 	o := p.origins[id]
 	if o == nil || o.mark == 0 && o.ahead == 0 {
-		return status{id: id}, false
+		return wire.Status{ID: id}, false
 	}
 	return p.status(o), true
 }
 
-func (p *protocol) status(o *origin) status {
-	return status{o.id, o.mark, o.ahead, p.store.Digest(o.id), o.ahead <= o.mark && !o.unverified && !o.refused && !o.pulling}
+func (p *protocol) status(o *origin) wire.Status {
+	return wire.Status{
+		ID: o.id, Mark: o.mark, Ahead: o.ahead, Digest: p.store.Digest(o.id),
+		Verified: o.ahead <= o.mark && !o.unverified && !o.refused && !o.pulling,
+	}
 }
 
 // exchanged takes the end of an exchange.
-func (p *protocol) exchanged(now time.Duration, member string, theirs []status, size int, err error) {
+func (p *protocol) exchanged(now time.Duration, member string, theirs []wire.Status, size int, err error) {
 	n := p.node(member)
 	n.asking = false
 	p.asking--
@@ -122,37 +125,37 @@ func (p *protocol) exchanged(now time.Duration, member string, theirs []status, 
 // compare looks through the marks of a member for what it has more of. fresh says
 // that they are an answer, and so tell of now: a request may be an old one that
 // somebody repeats.
-func (p *protocol) compare(now time.Duration, member string, theirs []status, fresh bool) {
+func (p *protocol) compare(now time.Duration, member string, theirs []wire.Status, fresh bool) {
 	for i := range theirs {
 		t := &theirs[i]
-		if t.id == p.self {
+		if t.ID == p.self {
 			continue
 		}
-		o := p.origin(t.id, now)
+		o := p.origin(t.ID, now)
 		if o == nil {
 			continue
 		}
 		// What a living origin has just sent is on its way; its heads say what is missing.
 		heard := p.alive(o) && now-o.headAt <= p.overdue() && o.head > 0
-		direct := fresh && i == 0 && t.id.Node == member // its own run comes first
+		direct := fresh && i == 0 && t.ID.Node == member // its own run comes first
 		if direct && !p.superseded(o, now) {
-			o.node.current = t.id.Incarnation
+			o.node.current = t.ID.Incarnation
 			o.heard(now)
-			if t.mark > o.head {
-				o.head, o.is = t.mark, t.digest
+			if t.Mark > o.head {
+				o.head, o.is = t.Mark, t.Digest
 			}
 		}
 		switch {
-		case t.mark > o.mark && direct:
+		case t.Mark > o.mark && direct:
 			at := now
 			if heard {
 				at += 2*gapPatience + p.jitter()
 			}
 			p.want(o, at, member)
 		case heard:
-		case t.mark > o.mark || t.ahead > o.ahead:
+		case t.Mark > o.mark || t.Ahead > o.ahead:
 			p.want(o, now+p.jitter(), member)
-		case t.mark == o.mark && t.ahead == o.ahead && !o.pulling:
+		case t.Mark == o.mark && t.Ahead == o.ahead && !o.pulling:
 			p.compareDigests(o, now, member, t)
 		}
 		if direct {
@@ -163,24 +166,24 @@ func (p *protocol) compare(now time.Duration, member string, theirs []status, fr
 
 // toldAddress takes note of where a member's own run says that it is asked, which its
 // marks begin with. serf may have another run of that name elsewhere.
-func (p *protocol) toldAddress(theirs []status, member, at string) {
-	if len(theirs) == 0 || theirs[0].id.Node != member {
+func (p *protocol) toldAddress(theirs []wire.Status, member, at string) {
+	if len(theirs) == 0 || theirs[0].ID.Node != member {
 		return
 	}
-	if o := p.origins[theirs[0].id]; o != nil {
+	if o := p.origins[theirs[0].ID]; o != nil {
 		o.at = at
 	}
 }
 
 // compareDigests of a run that ended, of which both have the same sequences.
-func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t *status) {
+func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t *wire.Status) {
 	mine := p.status(o)
-	if t.digest == mine.digest || o.refused || p.alive(o) || mine.verified && !t.verified {
+	if t.Digest == mine.Digest || o.refused || p.alive(o) || mine.Verified && !t.Verified {
 		return
 	}
-	if mine.verified {
+	if mine.Verified {
 		o.node.divergence++
-		if mine.digest > t.digest { // one takes over from the other, and not both
+		if mine.Digest > t.Digest { // one takes over from the other, and not both
 			return
 		}
 	}
@@ -188,13 +191,13 @@ func (p *protocol) compareDigests(o *origin, now time.Duration, member string, t
 	// only what has aged out that makes the difference.
 	had := o.unions[member]
 	switch {
-	case t.verified || had.theirs.mark != t.mark || had.theirs.ahead != t.ahead || had.theirs.digest != t.digest:
+	case t.Verified || had.theirs.Mark != t.Mark || had.theirs.Ahead != t.Ahead || had.theirs.Digest != t.Digest:
 		o.full = true
 		p.want(o, now, member)
-	case had.mine != mine.digest:
-		o.unions[member] = union{had.theirs, mine.digest}
-	case mine.digest < t.digest:
-		p.store.Calibrate(o.id, t.digest)
+	case had.mine != mine.Digest:
+		o.unions[member] = union{had.theirs, mine.Digest}
+	case mine.Digest < t.Digest:
+		p.store.Calibrate(o.id, t.Digest)
 	}
 }
 
@@ -216,41 +219,4 @@ func (p *protocol) forget(now time.Duration) {
 			delete(p.nodes, name)
 		}
 	}
-}
-
-// appendMarks writes what somebody has: the version, who, and a list of statuses.
-func appendMarks(b []byte, member string, list []status) []byte {
-	b = appendString(append(b, wireVersion), member)
-	for i := range list {
-		b = appendStatus(b, &list[i])
-	}
-	return b
-}
-
-func appendStatus(b []byte, s *status) []byte {
-	b = appendString(b, s.id.Node)
-	b = binary.AppendUvarint(b, s.id.Incarnation)
-	b = binary.AppendUvarint(b, s.mark)
-	b = binary.AppendUvarint(b, s.ahead)
-	b = binary.LittleEndian.AppendUint64(b, s.digest)
-	return appendBool(b, s.verified)
-}
-
-func (r *reader) marks() (member string, list []status) {
-	if r.byte() != wireVersion {
-		r.fail()
-	}
-	member = r.id()
-	for len(r.rest) > 0 && len(list) < maxOrigins {
-		list = append(list, r.status())
-	}
-	return member, list
-}
-
-func (r *reader) status() (s status) {
-	s.id = store.OriginID{Node: r.id(), Incarnation: r.upTo(1 << 53)}
-	s.mark, s.ahead = r.upTo(maxSequence), r.upTo(maxSequence)
-	s.digest = r.fixed64()
-	s.verified = r.bool()
-	return s
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -44,13 +45,11 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 		asked.Go(func() {
 			query := map[string][]string{"request_id": {requestID}}
 			_, err := c.ask(ctx, c.member(name), http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
-				r := reader{rest: frame}
-				own := r.status()
-				e := r.entries(&head{id: own.id})
-				if !r.end() || len(e.rows) > 0 || own.id.Node != name {
-					return errDamaged
+				own, decisions, err := wire.ReadDecisions(frame)
+				if err != nil || own.ID.Node != name {
+					return wire.ErrDamaged
 				}
-				return c.store.MergeNotes(own.id, &store.Notes{Decisions: e.notes.Decisions})
+				return c.store.MergeNotes(own.ID, &store.Notes{Decisions: decisions})
 			})
 			if err != nil {
 				c.log.Debug("a member was asked for a decision in vain", "member", name, "error", err)
@@ -103,7 +102,7 @@ func (c *Cluster) Figures(yield func(name, help string, value float64)) {
 		{"refused_total", "Internal requests refused because they did not come from a member.", c.refused.Load()},
 		{"repeated_total", "Internal requests refused because they came again, or were for a former run of this node.", c.repeated.Load()},
 		{"queued_events", "Events waiting to be gossiped.", uint64(waiting)},
-		{"inline_budget_bytes", "What an event may carry inline.", uint64(c.wire.budget(members).payload)},
+		{"inline_budget_bytes", "What an event may carry inline.", uint64(c.capacity.budget(members).payload)},
 	} {
 		yield("remuda_cluster_"+f.name, f.help, float64(f.value))
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -54,7 +55,7 @@ func (c *Cluster) Handler() http.Handler {
 }
 
 // guard admits members only.
-func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWriter) error) http.HandlerFunc {
+func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.FrameWriter) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		seal, err := c.secrets.check(r, c.options.Cluster)
 		if err != nil {
@@ -81,18 +82,18 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *frameWrit
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Cache-Control", "no-store")
 		pieces := newPieceWriter(w)
-		out := &frameWriter{w: bufio.NewWriterSize(pieces, pieceSize), seal: seal}
-		if err := answer(r, body, out); err != nil {
-			if pieces.n == 0 && out.w.Buffered() == 0 {
+		buffer := bufio.NewWriterSize(pieces, pieceSize)
+		if err := answer(r, body, wire.NewFrameWriter(buffer, seal.box())); err != nil {
+			if pieces.n == 0 && buffer.Buffered() == 0 {
 				status := http.StatusServiceUnavailable
-				if errors.Is(err, errDamaged) {
+				if errors.Is(err, wire.ErrDamaged) {
 					status = http.StatusBadRequest
 				}
 				http.Error(w, err.Error(), status)
 			}
 			return // a cut answer has no end
 		}
-		_ = out.w.Flush()
+		_ = buffer.Flush()
 		pieces.end()
 		c.countOut(r.Header.Get(memberHeader), pieces.n)
 	}
@@ -120,12 +121,11 @@ func (c *Cluster) countOut(member string, n int) {
 var errStarting = errors.New("starting")
 
 // answerMarks compares what a member has with what is here, and tells it.
-func (c *Cluster) answerMarks(r *http.Request, body []byte, out *frameWriter) error {
-	in := reader{rest: body}
-	member, theirs := in.marks()
+func (c *Cluster) answerMarks(r *http.Request, body []byte, out *wire.FrameWriter) error {
+	member, theirs, err := wire.ReadMarks(body)
 	at := r.URL.Query().Get("at")
-	if !in.end() || len(at) > maxAddress {
-		return errDamaged
+	if err != nil || len(at) > maxAddress {
+		return wire.ErrDamaged
 	}
 	c.mu.Lock()
 	if c.protocol == nil {
@@ -136,19 +136,19 @@ func (c *Cluster) answerMarks(r *http.Request, body []byte, out *frameWriter) er
 		c.protocol.compare(c.since(), member, theirs, false)
 		c.protocol.toldAddress(theirs, member, at)
 	}
-	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
+	mine := wire.AppendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
 	c.mail.wake()
-	return out.write(mine)
+	return out.Write(mine)
 }
 
 // answerState sends what changed of an origin after a sequence.
-func (c *Cluster) answerState(r *http.Request, _ []byte, out *frameWriter) error {
+func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) error {
 	q := r.URL.Query()
 	incarnation, err1 := strconv.ParseUint(q.Get("incarnation"), 10, 53)
 	after, err2 := strconv.ParseUint(q.Get("after"), 10, 32)
 	if err1 != nil || err2 != nil {
-		return errDamaged
+		return wire.ErrDamaged
 	}
 	who := c.asker(r)
 	if err := c.turns.take(r.Context(), who); err != nil {
@@ -159,39 +159,32 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *frameWriter) error
 	if _, ok := c.status(id); !ok {
 		return errors.New("nothing is known of this origin")
 	}
-	w := stateWriter{store: c.store, emit: out.write}
+	w := wire.StateWriter{Source: c.store, Emit: out.Write}
 	if id == c.protocol.self {
-		w.numbers, w.builds = &c.publisher.numbers, q.Get("builds") == "1" && after > 0
+		w.Name, w.Builds = c.publisher.numbers.answerName, q.Get("builds") == "1" && after > 0
 	}
-	return w.write(id, after, c.store.Now()+c.store.Skew(id).Milliseconds(), func() status {
+	return w.Write(id, after, c.store.Now()+c.store.Skew(id).Milliseconds(), func() wire.Status {
 		s, _ := c.status(id)
 		return s
 	})
 }
 
-func (c *Cluster) status(id store.OriginID) (s status, ok bool) {
+func (c *Cluster) status(id store.OriginID) (s wire.Status, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.protocol == nil {
-		return status{}, false
+		return wire.Status{}, false
 	}
 	return c.protocol.has(id)
 }
 
 // answerDecisions sends this node's own decisions of a request.
-func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *frameWriter) error {
+func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *wire.FrameWriter) error {
 	own, ok := c.status(store.OriginID{Node: c.options.Node, Incarnation: c.incarnation})
 	if !ok {
 		return errStarting
 	}
-	frame := appendStatus(nil, &own)
-	for _, d := range c.store.OwnDecisions(r.URL.Query().Get("request_id")) {
-		if len(frame) > frameSize {
-			break // a request of thousands of decisions is told in part
-		}
-		frame = appendDecision(frame, &d)
-	}
-	return out.write(frame)
+	return out.Write(wire.AppendDecisions(nil, &own, c.store.OwnDecisions(r.URL.Query().Get("request_id"))))
 }
 
 // An addressee is who is asked.
@@ -240,45 +233,45 @@ func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, 
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
 		return 0, fmt.Errorf("%s answers %d: %s", whom.name, answer.StatusCode, bytes.TrimSpace(text))
 	}
-	in := frameReader{r: bufio.NewReaderSize(answer.Body, 32<<10)}
+	var sealed *seal
 	if nonce != nil {
-		in.seal = &seal{keys: c.secrets, nonce: nonce}
+		sealed = &seal{keys: c.secrets, nonce: nonce}
 	}
+	in := wire.NewFrameReader(bufio.NewReaderSize(answer.Body, 32<<10), sealed.box())
 	for {
-		frame, err := in.next()
+		frame, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			return in.read, nil
+			return in.Size(), nil
 		}
 		if err == nil {
 			err = take(frame)
 		}
 		if err != nil {
-			return in.read, err
+			return in.Size(), err
 		}
 	}
 }
 
 // exchange asks a member for its marks, and tells it this node's.
-func (c *Cluster) exchange(ctx context.Context, member string) (theirs []status, read int, err error) {
+func (c *Cluster) exchange(ctx context.Context, member string) (theirs []wire.Status, read int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	return c.exchangeAt(ctx, c.member(member))
 }
 
 // exchangeAt exchanges marks with who answers at an address, if it has the name.
-func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []status, read int, err error) {
+func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []wire.Status, read int, err error) {
 	c.mu.Lock()
-	mine := appendMarks(nil, c.options.Node, c.protocol.marks())
+	mine := wire.AppendMarks(nil, c.options.Node, c.protocol.marks())
 	c.mu.Unlock()
 	query := url.Values{"at": {c.address}}
 	read, err = c.ask(ctx, whom, http.MethodPost, marksPath, query, mine, func(frame []byte) error {
-		r := reader{rest: frame}
-		var from string
-		from, theirs = r.marks()
-		if !r.end() || from != whom.name {
-			return errDamaged
+		from, list, err := wire.ReadMarks(frame)
+		if err == nil && from != whom.name {
+			err = wire.ErrDamaged
 		}
-		return nil
+		theirs = list
+		return err
 	})
 	if err == nil && theirs == nil {
 		err = io.ErrUnexpectedEOF
@@ -290,14 +283,14 @@ func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []stat
 func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
-	in := stateReader{
-		after: t.after,
-		begin: func(s *status, wall int64) {
+	in := wire.StateReader{
+		After: t.after,
+		Begin: func(s *wire.Status, wall int64) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.protocol.pulling(c.since(), t, s, wall)
 		},
-		merge: func(e *entries) bool {
+		Merge: func(e *wire.Entries) bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.protocol.merged(t, e)
@@ -313,10 +306,9 @@ func (c *Cluster) pull(ctx context.Context, t task) pullResult {
 	if t.at != "" {
 		whom.address, whom.run = t.at, t.id.Incarnation
 	}
-	read, err := c.ask(ctx, whom, http.MethodGet, statePath, query, nil, in.take)
-	if err == nil && (!in.done || in.result.id != t.id) {
+	read, err := c.ask(ctx, whom, http.MethodGet, statePath, query, nil, in.Take)
+	if err == nil && (!in.Done || in.Status.ID != t.id) {
 		err = io.ErrUnexpectedEOF
 	}
-	in.result.bytes, in.result.err = read, err
-	return in.result
+	return pullResult{Status: in.Status, exact: in.Exact, bytes: read, err: err}
 }

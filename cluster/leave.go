@@ -71,7 +71,7 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 	for {
 		c.mu.Lock()
 		c.refreshLocked()
-		self, sequence := c.protocol.self, c.protocol.own.mark
+		self, sequence := c.protocol.self, c.protocol.own.Mark
 		missing := c.protocol.heirs()
 		c.mu.Unlock()
 		maps.DeleteFunc(missing, func(address string, _ addressee) bool { return has[address] })
@@ -89,7 +89,7 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 				mu.Lock()
 				defer mu.Unlock()
 				for _, s := range theirs {
-					if err == nil && s.id == self && s.mark >= sequence {
+					if err == nil && s.ID == self && s.Mark >= sequence {
 						has[address] = true
 					}
 				}

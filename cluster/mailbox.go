@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -21,7 +22,7 @@ type mailbox struct {
 
 const (
 	mailPerOrigin = 64
-	mailOrigins   = maxOrigins
+	mailOrigins   = wire.MaxOrigins
 )
 
 func newMailbox() *mailbox {
@@ -57,11 +58,10 @@ func (m *mailbox) wake() {
 }
 
 func (m *mailbox) put(message []byte) {
-	r := reader{rest: message}
-	h, _ := r.head() // a message without one is kept under no origin: the loop counts it
+	h, _ := wire.ReadHead(message) // a message without one is kept under no origin: the loop counts it
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list, known := m.byOrigin[h.id]
+	list, known := m.byOrigin[h.ID]
 	switch {
 	case !known && len(m.byOrigin) >= mailOrigins:
 		m.dropped++
@@ -71,7 +71,7 @@ func (m *mailbox) put(message []byte) {
 		list = list[:len(list)-1]
 		m.dropped++
 	}
-	m.byOrigin[h.id] = append(list, message)
+	m.byOrigin[h.ID] = append(list, message)
 }
 
 // take empties the mailbox. Messages of an origin are in the order of their coming.

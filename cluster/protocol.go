@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -23,7 +24,7 @@ type protocol struct {
 
 	origins map[store.OriginID]*origin
 	nodes   map[string]*node // by name, this one too
-	own     status           // as of the last tick
+	own     wire.Status      // as of the last tick
 	pulls   int              // running
 	asking  int              // exchanges running
 
@@ -84,7 +85,7 @@ type origin struct {
 // A union is what a member had when all of that was taken from it, and the digest
 // here when that was last told to it.
 type union struct {
-	theirs status
+	theirs wire.Status
 	mine   uint64
 }
 
@@ -128,9 +129,6 @@ const (
 	// buildsFor is how old a mark may be for a pull to build on what is here. What it
 	// builds on is kept for 80 s at least.
 	buildsFor = 20 * time.Second
-
-	// maxOrigins bounds the runs that are known; messages of more are ignored.
-	maxOrigins = 4096
 )
 
 func newProtocol(st *store.Store, tick func(int) time.Duration, seed uint64) *protocol {
@@ -158,7 +156,7 @@ func (p *protocol) node(name string) *node {
 func (p *protocol) origin(id store.OriginID, now time.Duration) *origin {
 	o := p.origins[id]
 	if o == nil {
-		if len(p.origins) >= maxOrigins {
+		if len(p.origins) >= wire.MaxOrigins {
 			return nil
 		}
 		o = &origin{id: id, node: p.node(id.Node), headAt: never, markAt: now}
@@ -174,53 +172,47 @@ func (p *protocol) jitter() time.Duration { return time.Duration(p.random.Int64N
 
 // receive takes a user event of a member.
 func (p *protocol) receive(now time.Duration, message []byte) {
-	r := reader{rest: message}
-	h, _ := r.head()
-	if r.bad {
+	h, e, err := wire.ReadDelta(message)
+	if err != nil {
 		p.ignored++ // R13: damaged, or of a version to come
 		return
 	}
-	if h.id == p.self {
+	if h.ID == p.self {
 		return
 	}
-	o := p.origin(h.id, now)
+	o := p.origin(h.ID, now)
 	if o == nil {
 		p.ignored++
 		return
 	}
-	e := r.entries(&h)
-	if !r.end() {
-		p.ignored++
-		return
-	}
 	superseded := p.superseded(o, now)
-	p.setClock(o, now, h.sequence, h.wall)
+	p.setClock(o, now, h.Sequence, h.Wall)
 	if !superseded {
 		o.heard(now)
-		o.node.current = h.id.Incarnation
-		if h.sequence > o.head {
-			if h.rows && h.after > max(o.mark, o.head) {
+		o.node.current = h.ID.Incarnation
+		if h.Sequence > o.head {
+			if h.Whole && h.After > max(o.mark, o.head) {
 				o.node.gaps++
 			}
-			o.head, o.is = h.sequence, h.digest
+			o.head, o.is = h.Sequence, h.Digest
 			o.follow(&h, p.store.Clock())
 		}
 	}
 	p.watchRival(now, o, &h)
-	whole := p.merge(o, &e, o.mark >= h.after)
+	whole := p.merge(o, &e, o.mark >= h.After)
 	switch {
-	case superseded, h.sequence <= o.mark: // R3
-	case !h.rows:
+	case superseded, h.Sequence <= o.mark: // R3
+	case !h.Whole:
 		p.want(o, now, "")
-	case whole && o.mark >= h.after:
+	case whole && o.mark >= h.After:
 		o.gotPart(&h)
-		if o.part.got == 1<<h.parts-1 { // R4
-			o.node.inline += h.sequence - o.mark
-			o.advance(now, h.sequence)
+		if o.part.got == 1<<h.Parts-1 { // R4
+			o.node.inline += h.Sequence - o.mark
+			o.advance(now, h.Sequence)
 		} else {
 			p.want(o, now+p.patience(&h), "")
 		}
-	case o.mark >= h.after: // nothing under way explains it: the origin has to say it in full
+	case o.mark >= h.After: // nothing under way explains it: the origin has to say it in full
 		o.plain = true
 		p.want(o, now, "")
 	default: // R5: what came without building on what is missing was merged
@@ -245,9 +237,9 @@ func (p *protocol) superseded(o *origin, now time.Duration) bool {
 
 // patience is how long to wait for the missing part of a delta. When it reached
 // back over several sequences, the next one is likely to bring the part again.
-func (p *protocol) patience(h *head) time.Duration {
+func (p *protocol) patience(h *wire.Head) time.Duration {
 	wait := gapPatience + p.jitter()
-	if h.sequence-h.after > 1 {
+	if h.Sequence-h.After > 1 {
 		wait += p.tick(p.size())
 	}
 	return wait
@@ -255,17 +247,17 @@ func (p *protocol) patience(h *head) time.Duration {
 
 // merge puts entries into the store and reports whether all could be. complete says
 // that what they build on is here; otherwise rows that need it are left out.
-func (p *protocol) merge(o *origin, e *entries, complete bool) (whole bool) {
+func (p *protocol) merge(o *origin, e *wire.Entries, complete bool) (whole bool) {
 	whole = true
-	if newest := e.notes.Newest(); newest > 0 || e.notes.Len() > 0 {
-		if err := p.store.MergeNotes(o.id, &e.notes); err != nil {
+	if newest := e.Notes.Newest(); newest > 0 || e.Notes.Len() > 0 {
+		if err := p.store.MergeNotes(o.id, &e.Notes); err != nil {
 			o.refused = true
 		}
 		o.ahead = max(o.ahead, newest)
 	}
-	for i := range e.rows {
-		s := &e.rows[i].state
-		if !o.rows.resolve(&e.rows[i]) || !complete && derived(s) {
+	for i := range e.Rows {
+		s := &e.Rows[i].State
+		if !o.rows.resolve(&e.Rows[i]) || !complete && derived(s) {
 			whole = false
 			continue
 		}
@@ -292,11 +284,11 @@ func (o *origin) heard(now time.Duration) {
 	o.node.heardAt = max(o.node.heardAt, now)
 }
 
-func (o *origin) gotPart(h *head) {
-	if o.part.sequence != h.sequence || o.part.after != h.after {
-		o.part.sequence, o.part.after, o.part.got = h.sequence, h.after, 0
+func (o *origin) gotPart(h *wire.Head) {
+	if o.part.sequence != h.Sequence || o.part.after != h.After {
+		o.part.sequence, o.part.after, o.part.got = h.Sequence, h.After, 0
 	}
-	o.part.got |= 1 << h.part
+	o.part.got |= 1 << h.Part
 }
 
 func (o *origin) advance(now time.Duration, sequence uint64) {
@@ -354,9 +346,9 @@ func (p *protocol) setClock(o *origin, now time.Duration, sequence uint64, wall 
 }
 
 // follow takes note of a wall clock that was put back, or forward again.
-func (o *origin) follow(h *head, now int64) {
-	if by := o.behind - h.behind; by != 0 {
-		o.behind = h.behind
+func (o *origin) follow(h *wire.Head, now int64) {
+	if by := o.behind - h.Behind; by != 0 {
+		o.behind = h.Behind
 		o.step = &store.ClockStep{By: time.Duration(by) * time.Millisecond, At: now}
 	}
 }
@@ -364,7 +356,7 @@ func (o *origin) follow(h *head, now int64) {
 // ticked takes note of the sequence that this node's store has just closed.
 func (p *protocol) ticked() {
 	sequence := p.store.Sequence()
-	p.own = status{p.self, sequence, sequence, p.store.Digest(p.self), true}
+	p.own = wire.Status{ID: p.self, Mark: sequence, Ahead: sequence, Digest: p.store.Digest(p.self), Verified: true}
 }
 
 // alive reports whether an origin is the running one of a member.
@@ -376,11 +368,11 @@ func (p *protocol) alive(o *origin) bool {
 // remember begins with what a checkpoint brought back.
 func (p *protocol) remember(now time.Duration, r Remembered) {
 	for _, s := range r.list {
-		if s.id == p.self {
+		if s.ID == p.self {
 			continue
 		}
-		if o := p.origin(s.id, now-r.age); o != nil {
-			o.mark, o.ahead, o.unverified = s.mark, s.ahead, !s.verified
+		if o := p.origin(s.ID, now-r.age); o != nil {
+			o.mark, o.ahead, o.unverified = s.Mark, s.Ahead, !s.Verified
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -38,49 +39,49 @@ const (
 
 // publish returns the payloads of the events of the last tick.
 func (p *publisher) publish(b budget, headOnly bool) [][]byte {
-	h := head{
-		id: p.id, sequence: p.store.Sequence(), wall: p.store.Clock(), behind: p.store.Behind(), digest: p.store.Digest(p.id), rows: true, parts: 1,
+	h := wire.Head{
+		ID: p.id, Sequence: p.store.Sequence(), Wall: p.store.Clock(), Behind: p.store.Behind(), Digest: p.store.Digest(p.id), Whole: true, Parts: 1,
 	}
 	p.tokens = min(p.tokens+b.parts, maxBurst*b.parts)
 	if !p.started {
 		p.started, p.tokens = true, maxBurst*b.parts
 	}
-	parts := max(1, min(int(p.tokens), maxParts))
+	parts := max(1, min(int(p.tokens), wire.MaxParts))
 	if p.over { // what was saved up for a burst would go into every third delta of many
 		parts = min(parts, int(math.Ceil(b.parts)))
 	}
 	var packed [][]byte
-	notes := p.store.ChangedNotes(p.id, h.sequence-min(reach, h.sequence))
+	notes := p.store.ChangedNotes(p.id, h.Sequence-min(reach, h.Sequence))
 	if !headOnly {
 		packed = p.changes(&h, notes, b.payload, parts)
 	}
 	if p.over = packed == nil; p.over {
-		h.rows, h.after = false, h.sequence-1
+		h.Whole, h.After = false, h.Sequence-1
 		packed = p.latest(&h, notes, b.payload)
-		p.offered = h.sequence // the pull brings the decisions of this tick
+		p.offered = h.Sequence // the pull brings the decisions of this tick
 	} else {
-		p.offerDecisions(h.sequence)
+		p.offerDecisions(h.Sequence)
 		packed = p.decisions(&h, packed, b.payload)
 	}
 	p.tokens -= float64(len(packed))
 	events := make([][]byte, len(packed))
 	for i, body := range packed {
-		h.part, h.parts = i, len(packed)
-		events[i] = append(h.append(nil), body...)
+		h.Part, h.Parts = i, len(packed)
+		events[i] = append(h.Append(nil), body...)
 	}
 	return events
 }
 
 // changes packs all that changed since some sequences ago, nil when there is no
 // room for it.
-func (p *publisher) changes(h *head, notes *store.Notes, payload, parts int) [][]byte {
-	for back := min(reach, h.sequence); back > 0; back-- {
-		h.after = h.sequence - back
+func (p *publisher) changes(h *wire.Head, notes *store.Notes, payload, parts int) [][]byte {
+	for back := min(reach, h.Sequence); back > 0; back-- {
+		h.After = h.Sequence - back
 		limit := payload * parts
 		if back > 1 {
 			limit = int(float64(limit) * generous)
 		}
-		pk := packer{size: payload - h.size(), limit: limit, parts: parts}
+		pk := packer{size: payload - h.Size(), limit: limit, parts: parts}
 		if p.pack(&pk, notes, h) {
 			return pk.bodies
 		}
@@ -88,22 +89,22 @@ func (p *publisher) changes(h *head, notes *store.Notes, payload, parts int) [][
 	return nil
 }
 
-func (p *publisher) pack(pk *packer, notes *store.Notes, h *head) bool {
+func (p *publisher) pack(pk *packer, notes *store.Notes, h *wire.Head) bool {
 	pk.next()
-	if !eachLatest(notes, h.after, pk.add) || !eachOther(notes, h.after, pk.add) {
+	if !wire.EachLatest(notes, h.After, pk.add) || !wire.EachOther(notes, h.After, pk.add) {
 		return false
 	}
 	fits := true
-	thrifty := h.sequence-h.after == 1
+	thrifty := h.Sequence-h.After == 1
 	var entry []byte
-	p.store.Changed(p.id, h.after, store.AllTiers, func(s *store.RowState) bool {
-		name := p.numbers.name(s, h.sequence, thrifty)
-		entry = appendRow(entry[:0], s, name, pk.key, true, h)
+	p.store.Changed(p.id, h.After, store.AllTiers, func(s *store.RowState) bool {
+		name := p.numbers.name(s, h.Sequence, thrifty)
+		entry = wire.AppendRow(entry[:0], s, name, pk.key, true, h)
 		if !pk.fits(entry) { // in the next event there is no key before
-			entry = appendRow(entry[:0], s, name, "", true, h)
+			entry = wire.AppendRow(entry[:0], s, name, "", true, h)
 		}
 		fits = pk.add(entry)
-		if name.keyed {
+		if name.Keyed {
 			pk.key = strings.Clone(s.Key)
 		}
 		return fits
@@ -112,10 +113,10 @@ func (p *publisher) pack(pk *packer, notes *store.Notes, h *head) bool {
 }
 
 // latest packs as many of the latest values as one event takes.
-func (p *publisher) latest(h *head, notes *store.Notes, payload int) [][]byte {
-	pk := packer{size: payload - h.size(), limit: payload, parts: 1}
+func (p *publisher) latest(h *wire.Head, notes *store.Notes, payload int) [][]byte {
+	pk := packer{size: payload - h.Size(), limit: payload, parts: 1}
 	pk.next()
-	eachLatest(notes, h.after, pk.add)
+	wire.EachLatest(notes, h.After, pk.add)
 	return pk.bodies
 }
 
@@ -130,12 +131,12 @@ func (p *publisher) offerDecisions(sequence uint64) {
 }
 
 // decisions fills what room is left.
-func (p *publisher) decisions(h *head, bodies [][]byte, payload int) [][]byte {
+func (p *publisher) decisions(h *wire.Head, bodies [][]byte, payload int) [][]byte {
 	last := len(bodies) - 1
 	for len(p.backlog) > 0 {
-		entry := appendDecision(nil, &p.backlog[0])
-		if len(bodies[last])+len(entry) > payload-h.size() {
-			if len(entry) <= payload-h.size() {
+		entry := wire.AppendDecision(nil, &p.backlog[0])
+		if len(bodies[last])+len(entry) > payload-h.Size() {
+			if len(entry) <= payload-h.Size() {
 				break
 			}
 		} else {

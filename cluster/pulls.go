@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -111,41 +112,32 @@ func (p *protocol) somebody(o *origin, other bool) string {
 	return alive[p.random.IntN(len(alive))]
 }
 
-// A status is how much somebody has of an origin.
-type status struct {
-	id          store.OriginID
-	mark, ahead uint64
-	digest      uint64
-	verified    bool // digest is that of mark
-}
-
 // pulling takes the header of a pull under way. The clock of an origin has to be
 // known before its cells come, since it decides which of them still count.
-func (p *protocol) pulling(now time.Duration, t task, s *status, wall int64) {
+func (p *protocol) pulling(now time.Duration, t task, s *wire.Status, wall int64) {
 	o := p.origins[t.id]
-	if o == nil || s.id != t.id {
+	if o == nil || s.ID != t.id {
 		return
 	}
 	if t.member == t.id.Node {
-		p.setClock(o, now, s.mark, wall)
+		p.setClock(o, now, s.Mark, wall)
 	} else if o.clock == 0 {
 		p.store.SetClock(o.id, wall)
 	}
 }
 
 // merged takes entries of a pull under way and reports whether all could be merged.
-func (p *protocol) merged(t task, e *entries) bool {
+func (p *protocol) merged(t task, e *wire.Entries) bool {
 	o := p.origins[t.id]
 	return o != nil && p.merge(o, e, true)
 }
 
 // A pullResult is what came of a pull.
 type pullResult struct {
-	status      // of the origin at the member asked, as it was when the answer began
-	exact  bool // and when it ended
-	wall   int64
-	bytes  int
-	err    error
+	wire.Status
+	exact bool // the status was the same when the answer ended
+	bytes int
+	err   error
 }
 
 // pulled takes the end of a pull.
@@ -170,25 +162,25 @@ func (p *protocol) pulled(now time.Duration, t task, r pullResult) {
 	if o.id.Node == t.member && o.id.Incarnation == o.node.peer.incarnation { // and not a former run of it
 		o.heard(now)
 		o.node.current = o.id.Incarnation
-		if r.mark > o.head {
-			o.head, o.is = r.mark, r.digest
+		if r.Mark > o.head {
+			o.head, o.is = r.Mark, r.Digest
 		}
 	}
-	progress := r.mark > o.mark || r.ahead > o.ahead
-	o.ahead = max(o.ahead, r.ahead)
-	if t.after > 0 && r.mark > o.mark {
-		o.node.pulled += r.mark - o.mark
+	progress := r.Mark > o.mark || r.Ahead > o.ahead
+	o.ahead = max(o.ahead, r.Ahead)
+	if t.after > 0 && r.Mark > o.mark {
+		o.node.pulled += r.Mark - o.mark
 	}
-	o.advance(now, r.mark)
+	o.advance(now, r.Mark)
 	if t.after == 0 {
 		if o.unions == nil {
 			o.unions = make(map[string]union)
 		}
-		o.unions[t.member] = union{theirs: r.status}
+		o.unions[t.member] = union{theirs: r.Status}
 		o.full = o.full && o.again
 		o.unverified = true
-		if r.exact && r.verified && o.ahead <= o.mark && o.mark == r.mark {
-			p.store.Calibrate(o.id, r.digest)
+		if r.exact && r.Verified && o.ahead <= o.mark && o.mark == r.Mark {
+			p.store.Calibrate(o.id, r.Digest)
 			o.unverified = false
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/memberlist"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -38,12 +39,12 @@ const (
 
 // watchRival finds out from a head whether an older process uses this node's name.
 // Of a run that ended, heads only come that get older and older.
-func (p *protocol) watchRival(now time.Duration, o *origin, h *head) {
+func (p *protocol) watchRival(now time.Duration, o *origin, h *wire.Head) {
 	v := &o.signs
-	if !o.node.own || o.id.Incarnation >= p.self.Incarnation || h.sequence <= v.sequence {
+	if !o.node.own || o.id.Incarnation >= p.self.Incarnation || h.Sequence <= v.sequence {
 		return
 	}
-	ahead, slack := h.wall-now.Milliseconds(), p.overdue().Milliseconds()
+	ahead, slack := h.Wall-now.Milliseconds(), p.overdue().Milliseconds()
 	switch {
 	case v.sequence == 0 || now-v.last > rivalSilence || ahead > v.ahead+slack:
 		v.first, v.last, v.ahead = now, now, ahead
@@ -53,7 +54,7 @@ func (p *protocol) watchRival(now time.Duration, o *origin, h *head) {
 			p.rival = o.id
 		}
 	}
-	v.sequence = h.sequence
+	v.sequence = h.Sequence
 }
 
 // answeredBy takes note of who answers at an address that is told under this node's
@@ -132,7 +133,7 @@ func (c *Cluster) lookForRival(ctx context.Context) {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.protocol.answeredBy(theirs[0].id)
+		c.protocol.answeredBy(theirs[0].ID)
 		if c.protocol.yields() {
 			c.protocol.rivalAt = address
 		}

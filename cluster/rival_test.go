@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -84,7 +85,7 @@ func TestR10FormerRun(t *testing.T) {
 			for i := range uint64(20) {
 				w.now += time.Second
 				mark := 100 + i
-				w.p.exchanged(w.now, []string{"a", "b"}[i%2], []status{{former.id, mark, mark, 1, true}}, 0, nil)
+				w.p.exchanged(w.now, []string{"a", "b"}[i%2], []wire.Status{verified(former.id, mark, 1)}, 0, nil)
 			}
 			w.want("yields", w.p.yields(), false)
 		})

@@ -11,13 +11,14 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
 // A world is one node, the one under test, and others that are only a store and a
 // publisher. Nothing travels but by the hand of the test.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	now   time.Duration
 	store *store.Store
 	p     *protocol
@@ -30,7 +31,7 @@ type teller struct {
 	serial int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: time.Second}
 	w.store = w.newStore("me", 1000)
 	w.p = newProtocol(w.store, func(int) time.Duration { return 500 * time.Millisecond }, 1)
@@ -51,6 +52,11 @@ func (w *world) newStore(name string, incarnation uint64) *store.Store {
 func (w *world) node(name string, incarnation uint64) *teller {
 	st := w.newStore(name, incarnation)
 	return &teller{w: w, name: name, publisher: &publisher{store: st, id: store.OriginID{Node: name, Incarnation: incarnation}}}
+}
+
+// verified is the status of somebody who has all of a run up to a sequence.
+func verified(id store.OriginID, mark, digest uint64) wire.Status {
+	return wire.Status{ID: id, Mark: mark, Ahead: mark, Digest: digest, Verified: true}
 }
 
 func (w *world) meet(peers ...peer) {
@@ -102,18 +108,18 @@ func (w *world) serve(n *teller, t task) {
 	if !t.pull || t.id != n.id {
 		w.t.Fatalf("%+v is not a pull of %v", t, n.id)
 	}
-	in := stateReader{
-		after: t.after,
-		begin: func(s *status, wall int64) { w.p.pulling(w.now, t, s, wall) },
-		merge: func(e *entries) bool { return w.p.merged(t, e) },
+	in := wire.StateReader{
+		After: t.after,
+		Begin: func(s *wire.Status, wall int64) { w.p.pulling(w.now, t, s, wall) },
+		Merge: func(e *wire.Entries) bool { return w.p.merged(t, e) },
 	}
-	out := stateWriter{store: n.store, numbers: &n.numbers, builds: t.builds, emit: func(frame []byte) error { return in.take(bytes.Clone(frame)) }}
+	out := wire.StateWriter{Source: n.store, Name: n.numbers.answerName, Builds: t.builds, Emit: func(frame []byte) error { return in.Take(bytes.Clone(frame)) }}
 	sequence := n.store.Sequence()
-	own := status{n.id, sequence, sequence, n.store.Digest(n.id), true}
-	if err := out.write(n.id, t.after, n.store.Now(), func() status { return own }); err != nil {
+	own := verified(n.id, sequence, n.store.Digest(n.id))
+	if err := out.Write(n.id, t.after, n.store.Now(), func() wire.Status { return own }); err != nil {
 		w.t.Fatal(err)
 	}
-	w.p.pulled(w.now, t, in.result)
+	w.p.pulled(w.now, t, pullResult{Status: in.Status, exact: in.Exact})
 }
 
 func (w *world) pulls() (list []task) {
@@ -379,7 +385,7 @@ func TestR7AfterVainPulls(t *testing.T) {
 				if t.after == 0 {
 					whole++
 				}
-				w.p.pulled(w.now, t, pullResult{status: status{a.id, mark, mark, 0, true}, exact: true})
+				w.p.pulled(w.now, t, pullResult{Status: verified(a.id, mark, 0), exact: true})
 			case t.member == "a":
 				w.p.exchanged(w.now, t.member, nil, 0, errNoAnswer)
 			default:
@@ -421,7 +427,7 @@ func TestR6(t *testing.T) {
 	w.want("exchanges with a silent member after a second", exchanges(), 1)
 
 	a.tick(10, wide)
-	theirs := []status{{a.id, 1, 1, a.store.Digest(a.id), true}}
+	theirs := []wire.Status{verified(a.id, 1, a.store.Digest(a.id))}
 	w.p.exchanged(w.now, "a", theirs, 0, nil)
 	pulls := w.pulls()
 	w.want("pulls of what a member has more", len(pulls), 1)
@@ -569,7 +575,7 @@ func TestR8BeforeSerf(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
 	w.meet(peer{name: "b", incarnation: 1})
-	w.p.exchanged(w.now, "b", []status{{store.OriginID{Node: "b", Incarnation: 1}, 1, 1, 0, true}, {a.id, 1, 1, 0, true}}, 0, nil)
+	w.p.exchanged(w.now, "b", []wire.Status{verified(store.OriginID{Node: "b", Incarnation: 1}, 1, 0), verified(a.id, 1, 0)}, 0, nil)
 	w.p.forget(w.now)
 	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
 	w.receive(a.tick(10, wide))
@@ -584,14 +590,14 @@ func TestR6SpokenOf(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
 	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
-	w.p.exchanged(w.now, "b", []status{{store.OriginID{Node: "b", Incarnation: 1}, 1, 1, 0, true}, {a.id, 1, 1, 0, true}}, 0, nil)
+	w.p.exchanged(w.now, "b", []wire.Status{verified(store.OriginID{Node: "b", Incarnation: 1}, 1, 0), verified(a.id, 1, 0)}, 0, nil)
 	_, told := w.p.has(a.id)
 	w.want("told before", told, false)
 	w.want("marks before", len(w.p.marks()), 1)
 	w.receive(a.tick(10, wide))
 	s, told := w.p.has(a.id)
 	w.want("told after", told, true)
-	w.want("mark after", s.mark, uint64(1))
+	w.want("mark after", s.Mark, uint64(1))
 	w.want("marks after", len(w.p.marks()), 2)
 }
 
@@ -656,8 +662,8 @@ func TestR11(t *testing.T) {
 	go func() { m.run(events, done); close(ended) }()
 	for i := range 3 * mailPerOrigin {
 		for _, node := range []string{"a", "b"} {
-			h := head{id: store.OriginID{Node: node, Incarnation: 1}, sequence: uint64(i + 1), parts: 1}
-			events <- serf.UserEvent{Name: eventName, Payload: h.append(nil)} // nobody empties the mailbox
+			h := wire.Head{ID: store.OriginID{Node: node, Incarnation: 1}, Sequence: uint64(i + 1), Parts: 1}
+			events <- serf.UserEvent{Name: eventName, Payload: h.Append(nil)} // nobody empties the mailbox
 		}
 	}
 	close(done)
@@ -666,9 +672,8 @@ func TestR11(t *testing.T) {
 		if len(list) != mailPerOrigin {
 			t.Errorf("%v: %d messages are kept, want %d", id, len(list), mailPerOrigin)
 		}
-		r := reader{rest: list[len(list)-1]}
-		if h, _ := r.head(); h.sequence != 3*mailPerOrigin {
-			t.Errorf("%v: the last kept is %d, want the newest", id, h.sequence)
+		if h, _ := wire.ReadHead(list[len(list)-1]); h.Sequence != 3*mailPerOrigin {
+			t.Errorf("%v: the last kept is %d, want the newest", id, h.Sequence)
 		}
 	}
 }
@@ -698,18 +703,18 @@ func TestR13(t *testing.T) {
 	a := w.node("a", 1)
 	event := a.tick(10, wide)[0]
 	later := bytes.Clone(event)
-	later[0] = wireVersion + 1
+	later[0] = wire.Version + 1
 	w.p.receive(w.now, later)
 	w.p.receive(w.now, event[:len(event)-3])
 	w.p.receive(w.now, nil)
 	w.want("ignored", w.p.ignored, uint64(3))
 	w.want("calls", w.calls(), uint64(0))
-	for i := range maxOrigins + 5 {
-		h := head{id: store.OriginID{Node: fmt.Sprint("x", i), Incarnation: 1}, sequence: 1, parts: 1, wall: w.store.Now()}
-		w.p.receive(w.now, h.append(nil))
+	for i := range wire.MaxOrigins + 5 {
+		h := wire.Head{ID: store.OriginID{Node: fmt.Sprint("x", i), Incarnation: 1}, Sequence: 1, Parts: 1, Wall: w.store.Now()}
+		w.p.receive(w.now, h.Append(nil))
 	}
-	if n := len(w.p.origins); n > maxOrigins {
-		t.Errorf("%d runs are known, want at most %d", n, maxOrigins)
+	if n := len(w.p.origins); n > wire.MaxOrigins {
+		t.Errorf("%d runs are known, want at most %d", n, wire.MaxOrigins)
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"remuda/cluster/wire"
 )
 
 // Members prove to each other that they know the cluster's secret, and nobody
@@ -169,19 +171,23 @@ type seal struct {
 	frame uint64
 }
 
-func (s *seal) seal(plain []byte) []byte {
+// box is what seals the frames; without a secret there is none.
+func (s *seal) box() wire.Box {
 	if s == nil {
-		return plain
+		return nil
 	}
+	return s
+}
+
+// Seal encrypts a frame.
+func (s *seal) Seal(plain []byte) []byte {
 	box := make([]byte, s.keys[0].answer.NonceSize(), len(plain)+64)
 	_, _ = rand.Read(box)
 	return s.keys[0].answer.Seal(box, box, plain, s.place())
 }
 
-func (s *seal) open(box []byte) ([]byte, error) {
-	if s == nil {
-		return box, nil
-	}
+// Open decrypts one.
+func (s *seal) Open(box []byte) ([]byte, error) {
 	place := s.place()
 	for i := range s.keys {
 		aead := s.keys[i].answer

@@ -26,7 +26,7 @@ const (
 //
 // Conflicts of names are left to rule R10: serf's own vote would shut down a node
 // that was moved to another address, before its former run is seen to have failed.
-func serfConfig(o *Options, w *wire, keys secrets, counted *traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, *transport, error) {
+func serfConfig(o *Options, w *capacity, keys secrets, counted *traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, *transport, error) {
 	host, port, err := splitAddress(o.Gossip)
 	if err != nil {
 		return nil, nil, err

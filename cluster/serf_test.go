@@ -29,6 +29,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"go.uber.org/goleak"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -461,9 +462,9 @@ func TestBudgetBoundary(t *testing.T) {
 		t.Run(fmt.Sprint("encrypted=", secret != ""), func(t *testing.T) {
 			nodes := testCluster(t, 2, testOptions{secret: secret})
 			a, b := nodes[0], nodes[1]
-			room := a.wire.room(1)
+			room := a.capacity.room(1)
 			arrived := func(size int) bool {
-				message := (&head{id: store.OriginID{Node: fmt.Sprint("x", size), Incarnation: 1}, sequence: 1, parts: 1, wall: a.store.Now()}).append(nil)
+				message := (&wire.Head{ID: store.OriginID{Node: fmt.Sprint("x", size), Incarnation: 1}, Sequence: 1, Parts: 1, Wall: a.store.Now()}).Append(nil)
 				message = append(message, make([]byte, size-len(message))...) // no entry has kind 0: it is counted as unreadable
 				ignored := func() uint64 { b.mu.Lock(); defer b.mu.Unlock(); return b.protocol.ignored }
 				before := ignored()

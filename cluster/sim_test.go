@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -204,8 +205,8 @@ func (s *simulation) start(n *simNode) {
 	for _, m := range s.nodes { // R9: of the first that answers
 		if m != n && m.up && !m.frozen {
 			for _, st := range m.protocol.marks() {
-				if st.id.Node == n.name {
-					incarnation = max(incarnation, st.id.Incarnation+1)
+				if st.ID.Node == n.name {
+					incarnation = max(incarnation, st.ID.Incarnation+1)
 				}
 			}
 			break
@@ -329,9 +330,8 @@ func (s *simulation) tick(n *simNode) {
 }
 
 func (s *simulation) gossip(n, m *simNode, event []byte) {
-	r := reader{rest: event}
-	h, _ := r.head()
-	rng := rand.New(rand.NewPCG(s.seed, uint64(n.name[0])<<56|uint64(m.name[0])<<48|h.sequence<<8|uint64(h.part)))
+	h, _ := wire.ReadHead(event)
+	rng := rand.New(rand.NewPCG(s.seed, uint64(n.name[0])<<56|uint64(m.name[0])<<48|h.Sequence<<8|uint64(h.Part)))
 	copies := 1
 	if rng.Float64() < s.repeat {
 		copies = 2
@@ -399,17 +399,16 @@ func (s *simulation) reaches(from, to *simNode) bool {
 // exchange of marks, with a delay either way.
 func (s *simulation) exchange(n *simNode, t task) {
 	m, run := s.find(t.member), n.run
-	mine := appendMarks(nil, n.name, n.protocol.marks())
+	mine := wire.AppendMarks(nil, n.name, n.protocol.marks())
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var theirs []byte
 		if s.reaches(n, m) {
-			r := reader{rest: mine}
-			from, list := r.marks()
-			if !r.end() {
-				s.t.Fatal("marks cannot be read")
+			from, list, err := wire.ReadMarks(mine)
+			if err != nil {
+				s.t.Fatal(err)
 			}
 			m.protocol.compare(s.elapsed(m), from, list, false)
-			theirs = appendMarks(nil, m.name, m.protocol.marks())
+			theirs = wire.AppendMarks(nil, m.name, m.protocol.marks())
 		}
 		s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 			if n.run != run || !n.up {
@@ -419,8 +418,10 @@ func (s *simulation) exchange(n *simNode, t task) {
 				n.protocol.exchanged(s.elapsed(n), t.member, nil, 0, errNoAnswer)
 				return
 			}
-			r := reader{rest: theirs}
-			_, list := r.marks()
+			_, list, err := wire.ReadMarks(theirs)
+			if err != nil {
+				s.t.Fatal(err)
+			}
 			n.protocol.exchanged(s.elapsed(n), t.member, list, len(theirs), nil)
 		})
 	})
@@ -435,12 +436,12 @@ func (s *simulation) pull(n *simNode, t task) {
 	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var frames [][]byte
-		missing := errDamaged
+		missing := wire.ErrDamaged
 		if !s.reaches(n, m) {
 			missing = errNoAnswer
 		} else if _, known := m.protocol.has(t.id); known {
 			late := m.rng.IntN(8) == 0
-			w := stateWriter{store: m.store, emit: func(frame []byte) error {
+			w := wire.StateWriter{Source: m.store, Emit: func(frame []byte) error {
 				frames = append(frames, bytes.Clone(frame))
 				if late && len(frames) == 1 {
 					s.tick(m) // while it answers
@@ -448,13 +449,13 @@ func (s *simulation) pull(n *simNode, t task) {
 				return nil
 			}}
 			if t.id == m.protocol.self {
-				w.numbers, w.builds = &m.publisher.numbers, t.builds
+				w.Name, w.Builds = m.publisher.numbers.answerName, t.builds
 			}
-			status := func() status {
+			status := func() wire.Status {
 				now, _ := m.protocol.has(t.id)
 				return now
 			}
-			if err := w.write(t.id, t.after, m.store.Now()+m.store.Skew(t.id).Milliseconds(), status); err != nil {
+			if err := w.Write(t.id, t.after, m.store.Now()+m.store.Skew(t.id).Milliseconds(), status); err != nil {
 				s.t.Fatal(err)
 			}
 		}
@@ -462,31 +463,32 @@ func (s *simulation) pull(n *simNode, t task) {
 		if cut {
 			frames = frames[:n.rng.IntN(len(frames))]
 		}
-		in := stateReader{
-			after: t.after,
-			begin: func(st *status, wall int64) { n.protocol.pulling(s.elapsed(n), t, st, wall) },
-			merge: func(e *entries) bool { return n.protocol.merged(t, e) },
+		in := wire.StateReader{
+			After: t.after,
+			Begin: func(st *wire.Status, wall int64) { n.protocol.pulling(s.elapsed(n), t, st, wall) },
+			Merge: func(e *wire.Entries) bool { return n.protocol.merged(t, e) },
 		}
+		var failed error
 		var next func()
 		next = func() {
 			if n.run != run || !n.up {
 				return
 			}
 			if len(frames) == 0 {
-				if !in.done {
-					in.result.err = missing
+				if !in.Done && failed == nil {
+					failed = missing
 				}
-				n.protocol.pulled(s.elapsed(n), t, in.result)
+				n.protocol.pulled(s.elapsed(n), t, pullResult{Status: in.Status, exact: in.Exact, err: failed})
 				return
 			}
 			frame := frames[0]
 			frames = frames[1:]
-			if err := in.take(frame); err != nil && t.builds {
+			if err := in.Take(frame); err != nil && t.builds {
 				s.again++ // it asks again, for all that was left out
-				in.result.err, frames = err, nil
+				failed, frames = err, nil
 			} else if err != nil {
 				s.t.Errorf("%v: %s cannot take a frame of %v from %s: %v", s.now, n.name, t.id, m.name, err)
-				in.result.err, frames = err, nil
+				failed, frames = err, nil
 			}
 			s.after(n.between(time.Millisecond, 30*time.Millisecond), next)
 		}

@@ -2,23 +2,24 @@ package cluster
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
 // trace tells of every delta how it was taken, and stops at the first fault.
 func (s *simulation) trace(n *simNode, event []byte) {
-	r := reader{rest: event}
-	h, _ := r.head()
-	s.t.Logf("%v: %s receives %d after %d part %d/%d rows %v: %s", s.now, n.name, h.sequence, h.after, h.part, h.parts, h.rows, s.describe(n, h.id))
-	origin := s.find(h.id.Node)
-	if origin.protocol.self != h.id {
+	h, _ := wire.ReadHead(event)
+	s.t.Logf("%v: %s receives %d after %d part %d/%d rows %v: %s", s.now, n.name, h.Sequence, h.After, h.Part, h.Parts, h.Whole, s.describe(n, h.ID))
+	origin := s.find(h.ID.Node)
+	if origin.protocol.self != h.ID {
 		return
 	}
-	x, xl := s.cells(origin, h.id)
-	y, yl := s.cells(n, h.id)
-	bad := n.protocol.nodes[h.id.Node].divergence > 0
+	x, xl := s.cells(origin, h.ID)
+	y, yl := s.cells(n, h.ID)
+	bad := n.protocol.nodes[h.ID.Node].divergence > 0
 	for c, v := range y {
 		if w := x[c]; w.stamp == v.stamp && w.packed != v.packed && !bad {
 			s.t.Logf("%v stamped %d: there %x, here %x", c, v.stamp, w.packed, v.packed)
@@ -180,12 +181,12 @@ func (s *simulation) same(id store.OriginID, a, b *simNode) {
 
 func (s *simulation) mark(n *simNode, id store.OriginID) uint64 {
 	if id == n.protocol.self {
-		return n.protocol.own.mark
+		return n.protocol.own.Mark
 	}
 	if o := n.protocol.origins[id]; o != nil {
 		return max(o.mark, o.ahead)
 	}
-	return maxSequence
+	return math.MaxUint64
 }
 
 func (s *simulation) describe(n *simNode, id store.OriginID) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -98,14 +99,14 @@ func (s *simulation) kill(n *simNode) {
 	s.kills++
 	if s.rng.IntN(2) == 0 {
 		var b bytes.Buffer
-		if err := writeCheckpoint(&b, n.store, func(id store.OriginID) status {
+		if err := writeCheckpoint(&b, n.store, func(id store.OriginID) wire.Status {
 			if id == n.protocol.self {
 				return n.protocol.own
 			}
 			if o := n.protocol.origins[id]; o != nil {
 				return n.protocol.status(o)
 			}
-			return status{id: id}
+			return wire.Status{ID: id}
 		}); err != nil {
 			s.t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -39,30 +40,31 @@ func TestWideRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var wire bytes.Buffer
+	var sent bytes.Buffer
 	sealing := &seal{keys: []secretKeys{keys}, nonce: make([]byte, nonceSize)}
 	opening := &seal{keys: []secretKeys{keys}, nonce: make([]byte, nonceSize)}
-	frames := &frameWriter{w: bufio.NewWriter(&wire), seal: sealing}
-	own := status{a.id, 1, 1, a.store.Digest(a.id), true}
-	out := stateWriter{store: a.store, emit: frames.write}
-	if err := out.write(a.id, 0, a.store.Now(), func() status { return own }); err != nil {
+	buffer := bufio.NewWriter(&sent)
+	frames := wire.NewFrameWriter(buffer, sealing)
+	own := verified(a.id, 1, a.store.Digest(a.id))
+	out := wire.StateWriter{Source: a.store, Emit: frames.Write}
+	if err := out.Write(a.id, 0, a.store.Now(), func() wire.Status { return own }); err != nil {
 		t.Fatal(err)
 	}
-	if err := frames.w.Flush(); err != nil {
+	if err := buffer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	size := wire.Len()
+	size := sent.Len()
 	ask := task{id: a.id, member: "a"}
 	w.p.origin(a.id, w.now)
-	in := stateReader{
-		begin: func(s *status, wall int64) { w.p.pulling(w.now, ask, s, wall) },
-		merge: func(e *entries) bool { return w.p.merged(ask, e) },
+	in := wire.StateReader{
+		Begin: func(s *wire.Status, wall int64) { w.p.pulling(w.now, ask, s, wall) },
+		Merge: func(e *wire.Entries) bool { return w.p.merged(ask, e) },
 	}
-	from := frameReader{r: &wire, seal: opening}
-	for !in.done {
-		frame, err := from.next()
+	from := wire.NewFrameReader(&sent, opening)
+	for !in.Done {
+		frame, err := from.Next()
 		if err == nil {
-			err = in.take(frame)
+			err = in.Take(frame)
 		}
 		if err != nil {
 			t.Fatalf("a state of %d bytes: %v", size, err)
@@ -71,7 +73,7 @@ func TestWideRow(t *testing.T) {
 	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
 
 	var saved bytes.Buffer
-	if err := writeCheckpoint(&saved, a.store, func(store.OriginID) status { return own }); err != nil {
+	if err := writeCheckpoint(&saved, a.store, func(store.OriginID) wire.Status { return own }); err != nil {
 		t.Fatal(err)
 	}
 	again := w.newStore("a", 2)

@@ -1,4 +1,4 @@
-package cluster
+package wire
 
 import (
 	"encoding/binary"
@@ -19,23 +19,25 @@ const (
 	entrySender
 	entryTally
 	entryDecision
-	entryRow // and the three after it, see appendRow
+	entryRow // and the three after it, see AppendRow
 )
 
-// entries are what a message carried.
-type entries struct {
-	notes store.Notes
-	rows  []rowEntry
+// Entries are what a message carried.
+type Entries struct {
+	Notes store.Notes
+	Rows  []RowEntry
 }
 
-type rowEntry struct {
-	number uint64 // 0 when it has none
-	state  store.RowState
+// A RowEntry is a row as it was told: the origin's number for it, and what changed. Its
+// state has no key when only the number came.
+type RowEntry struct {
+	Number uint64 // 0 when it has none
+	State  store.RowState
 }
 
 // entries reads to the end of a message.
-func (r *reader) entries(h *head) (e entries) {
-	n := &e.notes
+func (r *reader) entries(h *Head) (e Entries) {
+	n := &e.Notes
 	for len(r.rest) > 0 {
 		switch kind := r.byte(); kind {
 		case entryCircuit:
@@ -53,7 +55,7 @@ func (r *reader) entries(h *head) (e entries) {
 		case entryDecision:
 			n.Decisions = append(n.Decisions, r.decision())
 		case entryRow, entryRow | rowKeyed, entryRow | rowEven, entryRow | rowKeyed | rowEven:
-			e.rows = append(e.rows, r.row(kind, h))
+			e.Rows = append(e.Rows, r.row(kind, h))
 		default:
 			r.fail()
 		}
@@ -61,9 +63,9 @@ func (r *reader) entries(h *head) (e entries) {
 	return e
 }
 
-// eachLatest calls yield with the entry of every latest value stamped after a
+// EachLatest calls yield with the entry of every latest value stamped after a
 // sequence, urgent ones first.
-func eachLatest(n *store.Notes, after uint64, yield func(entry []byte) bool) bool {
+func EachLatest(n *store.Notes, after uint64, yield func(entry []byte) bool) bool {
 	var b []byte
 	for i := range n.Circuits {
 		if n.Circuits[i].Stamp <= after {
@@ -92,8 +94,8 @@ func eachLatest(n *store.Notes, after uint64, yield func(entry []byte) bool) boo
 	return true
 }
 
-// eachOther does so with circuit changes, senders and tallies.
-func eachOther(n *store.Notes, after uint64, yield func(entry []byte) bool) bool {
+// EachOther does so with circuit changes, senders and tallies.
+func EachOther(n *store.Notes, after uint64, yield func(entry []byte) bool) bool {
 	var b []byte
 	for i := range n.Changes {
 		if n.Changes[i].Stamp <= after {
@@ -245,7 +247,8 @@ func (r *reader) tally() (c store.Stamped[store.Tally]) {
 	return c
 }
 
-func appendDecision(b []byte, d *store.Stamped[store.DecisionRecord]) []byte {
+// AppendDecision writes the entry of a decision.
+func AppendDecision(b []byte, d *store.Stamped[store.DecisionRecord]) []byte {
 	v := &d.Value
 	b = binary.AppendUvarint(append(b, entryDecision), d.Stamp)
 	b = binary.AppendUvarint(b, v.Seq)
@@ -288,6 +291,30 @@ func (r *reader) decision() (d store.Stamped[store.DecisionRecord]) {
 		v.Attempts = append(v.Attempts, a)
 	}
 	return d
+}
+
+// AppendDecisions writes the answer to who asks for decisions: the status of the run that
+// answers, and its decisions. Of thousands only some are told.
+func AppendDecisions(b []byte, own *Status, list []store.Stamped[store.DecisionRecord]) []byte {
+	b = appendStatus(b, own)
+	for i := range list {
+		if len(b) > frameSize {
+			break
+		}
+		b = AppendDecision(b, &list[i])
+	}
+	return b
+}
+
+// ReadDecisions reads what AppendDecisions wrote.
+func ReadDecisions(frame []byte) (own Status, list []store.Stamped[store.DecisionRecord], err error) {
+	r := reader{rest: frame}
+	own = r.status()
+	e := r.entries(&Head{ID: own.ID})
+	if !r.end() || len(e.Rows) > 0 {
+		return Status{}, nil, ErrDamaged
+	}
+	return own, e.Notes.Decisions, nil
 }
 
 func appendBorn(b []byte, stamp, born uint64) []byte {

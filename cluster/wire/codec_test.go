@@ -1,7 +1,8 @@
-package cluster
+package wire
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,25 +42,25 @@ func everything() *store.Notes {
 	}
 }
 
-func encode(h *head, n *store.Notes, rows ...store.RowState) []byte {
-	b := h.append(nil)
+func encode(h *Head, n *store.Notes, rows ...store.RowState) []byte {
+	b := h.Append(nil)
 	add := func(entry []byte) bool { b = append(b, entry...); return true }
-	eachLatest(n, 0, add)
-	eachOther(n, 0, add)
+	EachLatest(n, 0, add)
+	EachOther(n, 0, add)
 	for i := range n.Decisions {
-		b = appendDecision(b, &n.Decisions[i])
+		b = AppendDecision(b, &n.Decisions[i])
 	}
 	before := ""
 	for i := range rows {
-		b = appendRow(b, &rows[i], rowName{uint64(i + 1), true}, before, true, h)
+		b = AppendRow(b, &rows[i], RowName{Number: uint64(i + 1), Keyed: true}, before, true, h)
 		before = rows[i].Key
 	}
 	return b
 }
 
-var testHead = head{
-	id: store.OriginID{Node: "iad-1", Incarnation: 1_800_000_000_000}, sequence: 90, after: 87, wall: 1_800_000_045_123, behind: 3_600_000, digest: 1<<63 + 5, rows: true,
-	part: 1, parts: 3,
+var testHead = Head{
+	ID: store.OriginID{Node: "iad-1", Incarnation: 1_800_000_000_000}, Sequence: 90, After: 87, Wall: 1_800_000_045_123, Behind: 3_600_000, Digest: 1<<63 + 5, Whole: true,
+	Part: 1, Parts: 3,
 }
 
 func testRows() []store.RowState {
@@ -79,120 +80,79 @@ func testRows() []store.RowState {
 // TestRoundTrip: what is written is read again, every field of it.
 func TestRoundTrip(t *testing.T) {
 	b := encode(&testHead, everything(), testRows()...)
-	r := reader{rest: b}
-	h, _ := r.head()
-	e := r.entries(&h)
-	if !r.end() {
-		t.Fatal("it cannot be read")
+	h, e, err := ReadDelta(b)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if h != testHead {
 		t.Errorf("head %+v, want %+v", h, testHead)
 	}
 	allowed := cmp.AllowUnexported(store.DecisionRecord{})
 	want := everything()
-	want.Decisions[0].Value.Key = e.notes.Decisions[0].Value.Key
-	if diff := cmp.Diff(want, &e.notes, allowed); diff != "" {
+	want.Decisions[0].Value.Key = e.Notes.Decisions[0].Value.Key
+	if diff := cmp.Diff(want, &e.Notes, allowed); diff != "" {
 		t.Error(diff)
 	}
 	for i, row := range testRows() {
-		if diff := cmp.Diff(row, e.rows[i].state); diff != "" {
+		if diff := cmp.Diff(row, e.Rows[i].State); diff != "" {
 			t.Error(diff)
 		}
 	}
 	for cut := range len(b) {
 		r := reader{rest: b[:cut]}
-		h, _ := r.head()
-		if !r.bad {
+		if h := r.head(); !r.bad {
 			r.entries(&h)
 		}
-		if r.bad {
-			continue
-		}
-		again := reader{rest: b[:cut]} // a cut between entries leaves a shorter message
-		h, _ = again.head()
-		again.entries(&h)
-		if !again.end() {
+		// A cut between entries leaves a shorter message.
+		if _, _, err := ReadDelta(b[:cut]); (err == nil) != (!r.bad && len(r.rest) == 0) || r.bad && len(r.rest) > 0 {
 			t.Errorf("cut at %d it is neither read nor refused", cut)
 		}
 	}
 }
 
-// TestRowNumbers: a key goes along for some sequences, then only its number, and a
-// row that comes back is another.
-func TestRowNumbers(t *testing.T) {
-	var n rowNumbers
-	name := func(key string, born, sequence uint64, thrifty bool) rowName {
-		return n.name(&store.RowState{Key: key, Born: born, Stamp: sequence}, sequence, thrifty)
-	}
-	first := name("k", 1, 10, false)
-	if !first.keyed || !name("k", 1, 10+tellFor-1, false).keyed {
-		t.Error("the key is not told long enough")
-	}
-	if name("k", 1, 11, true).keyed {
-		t.Error("the key is told again where room is short")
-	}
-	if later := name("k", 1, 10+tellFor, false); later.keyed || later.number != first.number {
-		t.Errorf("later it is %+v, first %+v", later, first)
-	}
-	if again := name("k", 20, 30, true); again.number == first.number || !again.keyed {
-		t.Errorf("come back it is %+v, before %+v", again, first)
-	}
-	row := store.RowState{Key: "k", Born: 1, Stamp: 40}
-	if known := n.answerName(&row, 40, 10); known != (rowName{first.number, false}) {
-		t.Errorf("to who has what the number was told with, it is %+v", known)
-	}
-	if known := n.answerName(&row, 40, 9); known != (rowName{first.number, true}) {
-		t.Errorf("to who has less, it is %+v", known)
-	}
-	for i := range maxNumbers + 10 {
-		name(string(rune('a'+i%26))+string(rune(i)), uint64(i), 40, false)
-	}
-	if len(n.byKey) > maxNumbers {
-		t.Errorf("%d numbers are kept", len(n.byKey))
-	}
-	if late := name("latecomer", 1, 41, true); !late.keyed {
-		t.Error("a row beyond the numbers lost its key")
-	}
-}
-
-// FuzzDelta: whatever a member sends, the protocol takes it or leaves it, and what
-// it took can be asked for.
+// FuzzDelta: whatever a member sends is read or refused, and what was read can be
+// written again.
 func FuzzDelta(f *testing.F) {
 	f.Add(encode(&testHead, everything(), testRows()...))
 	f.Add(encode(&testHead, new(store.Notes)))
-	f.Add([]byte{wireVersion})
+	f.Add([]byte{Version})
 	f.Fuzz(func(t *testing.T, message []byte) {
-		w := newWorld(t)
-		w.p.receive(w.now, message)
-		w.p.due(w.now + 1e9)
-		w.p.members(w.now)
-		w.calls()
-		w.store.Tick()
+		h, e, err := ReadDelta(message)
+		if err != nil {
+			return
+		}
+		if first, err := ReadHead(message); err != nil || first != h {
+			t.Errorf("the head alone is %+v (%v), with the rest %+v", first, err, h)
+		}
+		again, all, err := ReadDelta(encode(&h, &e.Notes))
+		if err != nil || again != h || all.Notes.Len() != e.Notes.Len() {
+			t.Errorf("what was read cannot be written: %v", err)
+		}
 	})
 }
 
-// FuzzState does the same with the frames of a pull.
+// FuzzState does the same with the frames of a pull, lists of marks and decisions.
 func FuzzState(f *testing.F) {
-	id := testHead.id
-	s := status{id, 90, 90, 5, true}
-	begin := appendStatus(append([]byte{frameHeader, wireVersion}, 0x80, 0x01), &s)
-	f.Add(begin, append([]byte{frameEntries}, encode(&testHead, everything(), testRows()...)[testHead.size():]...), appendStatus([]byte{frameEnd}, &s))
+	s := Status{ID: testHead.ID, Mark: 90, Ahead: 90, Digest: 5, Verified: true}
+	begin := appendStatus(append([]byte{frameHeader, Version}, 0x80, 0x01), &s)
+	f.Add(begin, append([]byte{frameEntries}, encode(&testHead, everything(), testRows()...)[testHead.Size():]...), appendStatus([]byte{frameEnd}, &s))
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
-		w := newWorld(t)
-		w.p.origin(id, 0)
-		in := stateReader{
-			begin: func(s *status, wall int64) { w.p.pulling(w.now, task{id: id}, s, wall) },
-			merge: func(e *entries) bool { return w.p.merged(task{id: id}, e) },
-		}
+		begun := 0
+		in := StateReader{Begin: func(*Status, int64) { begun++ }, Merge: func(*Entries) bool { return begun == 1 }}
 		for _, frame := range [][]byte{a, b, c} {
-			if in.take(frame) != nil {
+			if in.Take(frame) != nil {
 				break
 			}
 		}
-		w.calls()
-		r := reader{rest: a}
-		r.marks()
-		_, _ = restore(w.store, append([]byte(checkpointMagic), b...))
-		_, _ = (&frameReader{r: bytes.NewReader(c)}).next()
+		if in.Done && begun != 1 {
+			t.Errorf("it begins %d times", begun)
+		}
+		if member, list, err := ReadMarks(a); err == nil {
+			if again, same, err := ReadMarks(AppendMarks(nil, member, list)); err != nil || again != member || !slices.Equal(same, list) {
+				t.Errorf("marks are not what was written: %v", err)
+			}
+		}
+		_, _, _ = ReadDecisions(b)
+		_, _ = NewFrameReader(bytes.NewReader(c), nil).Next()
 	})
 }

@@ -1,4 +1,4 @@
-package cluster
+package wire
 
 import (
 	"reflect"
@@ -30,11 +30,8 @@ func TestNamesOfMembers(t *testing.T) {
 			}
 		}
 		walk(reflect.ValueOf(n), "")
-		b := encode(&testHead, n)
-		r := reader{rest: b}
-		h, _ := r.head()
-		r.entries(&h)
-		return r.end()
+		_, _, err := ReadDelta(encode(&testHead, n))
+		return err == nil
 	}
 	texts := map[string]bool{"Reason": true, "RequestID": true, "EventID": true, "ErrorCode": true}
 	count := 0

@@ -1,4 +1,4 @@
-package cluster
+package wire
 
 import (
 	"encoding/binary"
@@ -7,8 +7,8 @@ import (
 	"remuda/store"
 )
 
-// errDamaged is the answer to bytes that are not what they should be.
-var errDamaged = errors.New("damaged message")
+// ErrDamaged is the answer to bytes that are not what they should be.
+var ErrDamaged = errors.New("damaged message")
 
 // maxText is the longest string in a message, in bytes: the key of a series is the
 // longest that there is.

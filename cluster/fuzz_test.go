@@ -1,0 +1,70 @@
+package cluster
+
+import (
+	"bytes"
+	"testing"
+
+	"remuda/cluster/wire"
+	"remuda/store"
+)
+
+// told is a message of each kind that a node sends, from a node that has something of
+// everything: the events of a tick, and the frames of its state.
+func told(t testing.TB, w *world) (events, frames [][]byte, id store.OriginID) {
+	a := w.node("a", 1)
+	at := a.store.Now()
+	report := store.Event{
+		Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", ProviderID: "p", SourceNode: "gw", SourceRegion: "r",
+	}
+	circuit, block, health := report, report, report
+	circuit.Kind, circuit.To = store.Circuit, store.CircuitOpen
+	block.Kind, block.Height = store.Block, 7
+	health.Kind, health.Status = store.Health, store.Unhealthy
+	if refused := a.store.Apply([]store.Event{circuit, block, health}).Refusals; len(refused) > 0 {
+		t.Fatal(refused)
+	}
+	events = a.tick(10, wide)
+	own := verified(a.id, 1, a.store.Digest(a.id))
+	out := wire.StateWriter{Source: a.store, Emit: func(frame []byte) error { frames = append(frames, bytes.Clone(frame)); return nil }}
+	if err := out.Write(a.id, 0, a.store.Now(), func() wire.Status { return own }); err != nil {
+		t.Fatal(err)
+	}
+	return events, frames, a.id
+}
+
+// FuzzReceive: whatever a member sends, the protocol takes it or leaves it, and what
+// it took can be asked for.
+func FuzzReceive(f *testing.F) {
+	events, _, _ := told(f, newWorld(f))
+	for _, e := range events {
+		f.Add(e)
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		w := newWorld(t)
+		w.p.receive(w.now, message)
+		w.p.due(w.now + 1e9)
+		w.p.members(w.now)
+		w.calls()
+		w.store.Tick()
+	})
+}
+
+// FuzzPull does the same with the frames of a pull.
+func FuzzPull(f *testing.F) {
+	_, frames, id := told(f, newWorld(f))
+	f.Add(frames[0], frames[1], frames[len(frames)-1])
+	f.Fuzz(func(t *testing.T, a, b, c []byte) {
+		w := newWorld(t)
+		w.p.origin(id, 0)
+		in := wire.StateReader{
+			Begin: func(s *wire.Status, wall int64) { w.p.pulling(w.now, task{id: id}, s, wall) },
+			Merge: func(e *wire.Entries) bool { return w.p.merged(task{id: id}, e) },
+		}
+		for _, frame := range [][]byte{a, b, c} {
+			if in.Take(frame) != nil {
+				break
+			}
+		}
+		w.calls()
+	})
+}
