@@ -16,7 +16,7 @@ COUNT    ?= 10
 BENCH    ?= .
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),$(if $(shell command -v $$(go env CC)),-race))
 
-.PHONY: run build demo cluster bundle soak test check types node_modules screenshots fmt bench bench-peers fuzz clean help
+.PHONY: run build demo cluster bundle soak test mutants check types node_modules screenshots fmt bench bench-peers fuzz clean help
 
 run: build ## build and start a complete node with its dashboard
 	./bin/remuda serve $(ARGS)

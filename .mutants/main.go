@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -51,11 +52,14 @@ var targets = []target{
 	{"store/counters.go", "Store.Counters", "TestEveryFigureIsCounted|TestCounters"},
 	{"store/live.go", "liveCell.news", "TestEveryFigureIsCounted|TestAgainstOracle"},
 	{"store/figures.go", "Store.figures", "TestAgainstOracle"},
-	{"httpapi/parameters.go", "init", "TestParametersTell"},
+	{"httpapi/ask/parameters.go", "init", "TestParametersTell"},
 	{"httpapi/exposed.go", "callCounts.add", "TestExpos|TestEveryFigureIsExposed"},
 	{"httpapi/exposed.go", "callCounts.subtract", "TestExpos|TestEveryFigureIsExposed"},
 	{"httpapi/series.go", "appendMetric", "TestMetricsHaveValues|TestColumnsOfFigures"},
 }
+
+// noticing are the packages whose tests notice breaks of another.
+var noticing = map[string]string{"httpapi/ask": "httpapi"}
 
 // replacements are breaks of tables: what stands in a file once becomes something else.
 var replacements = []struct{ file, old, new, tests string }{
@@ -70,9 +74,9 @@ var replacements = []struct{ file, old, new, tests string }{
 var harmless = []string{
 	"cell.merge: o.empty() is never so", "cell.merge: return is left out", // nothing is added
 	"cell.subtract: o.empty() is never so", "cell.subtract: return false is left out", // nothing is taken
-	"init: p.step > 0 is always so", "init: p.minDuration > 0 is always so", // 0 is spelled as nothing else is
-	"init: p.beforeTS != 0 || p.beforeSeq != 0 is always so",
-	"init: p.beforeTS != 0 does not count", "init: p.beforeSeq != 0 does not count", // a page never begins at 0 of either
+	"init: p.Step > 0 is always so", "init: p.MinDuration > 0 is always so", // 0 is spelled as nothing else is
+	"init: p.BeforeTS != 0 || p.BeforeSeq != 0 is always so",
+	"init: p.BeforeTS != 0 does not count", "init: p.BeforeSeq != 0 does not count", // a page never begins at 0 of either
 	"Store.figures: c.Errors > 0 is always so",                                              // there is nothing to say of failures
 	"Store.figures: f.Categories = make([]CategoryCount, 0, len(c.categories)) is left out", // append makes it
 }
@@ -317,11 +321,18 @@ func main() {
 		fmt.Printf("%s\n\t%s\n", what, notices)
 	}
 	begin := time.Now()
-	for _, pkg := range []string{"store", "httpapi"} {
+	var packages []string
+	for _, t := range targets {
+		if pkg := filepath.Dir(t.file); !slices.Contains(packages, pkg) {
+			packages = append(packages, pkg)
+		}
+	}
+	for _, pkg := range packages {
 		mutants, binary, err := breakPackage(dir, root, pkg, only)
 		if err != nil {
 			log.Fatal(err)
 		}
+		pkg = cmp.Or(noticing[pkg], pkg)
 		for n, m := range mutants {
 			if slices.ContainsFunc(harmless, func(h string) bool { return strings.HasSuffix(m.what, " "+h) }) {
 				continue
@@ -405,7 +416,7 @@ func breakPackage(dir, root, pkg string, only *regexp.Regexp) (mutants []mutant,
 		return nil, "", nil
 	}
 	write := func(name string, content func(f *os.File) error) error {
-		broken := filepath.Join(dir, pkg+"_"+filepath.Base(name))
+		broken := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
 		f, err := os.Create(broken)
 		if err != nil {
 			return err
@@ -420,12 +431,12 @@ func breakPackage(dir, root, pkg string, only *regexp.Regexp) (mutants []mutant,
 		}
 	}
 	err = write(pkg+"/mutant.go", func(f *os.File) error {
-		_, err := fmt.Fprintf(f, switches, pkg)
+		_, err := fmt.Fprintf(f, switches, filepath.Base(pkg))
 		return err
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	binary, err = build(dir, pkg, files)
+	binary, err = build(dir, cmp.Or(noticing[pkg], pkg), files)
 	return mutants, binary, err
 }

@@ -20,13 +20,15 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"remuda/httpapi/ask"
+	"remuda/httpapi/problem"
 	"remuda/store"
 )
 
 // An Ingester takes in the bodies of events.
 type Ingester interface {
 	// Ingest reads the body of a request, which is a [sentBody], and counts its events. Errors carry a code
-	// (Code() string) that is one of those in problem.go, and mean that nothing was
+	// (Code() string) that is one of those in package problem, and mean that nothing was
 	// counted. A strict body is counted whole or not at all.
 	Ingest(r *http.Request, strict bool) (store.Receipt, error)
 	// InFlight is how many bytes bodies hold, and how many they may.
@@ -162,11 +164,11 @@ func (a *API) routes() *chi.Mux {
 	a.direct = make(map[string]http.HandlerFunc)
 	for _, res := range resources {
 		handler := a.read(res)
-		if !res.named() {
-			a.direct["/api/v1"+res.path] = handler
+		if !res.Named() {
+			a.direct["/api/v1"+res.Path] = handler
 		}
-		r.Get("/api/v1"+res.path, handler)
-		r.Head("/api/v1"+res.path, handler)
+		r.Get("/api/v1"+res.Path, handler)
+		r.Head("/api/v1"+res.Path, handler)
 	}
 	for path, handler := range map[string]http.HandlerFunc{
 		"/healthz": a.healthz, "/readyz": a.readyz, "/metrics": a.metrics.ServeHTTP, "/openapi.json": a.openAPI,
@@ -210,18 +212,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Context().Value(spareKey{}) != nil {
 		w.Header().Set("Connection", "close")
 		if !anyHost[r.URL.Path] {
-			p := newProblem("overloaded", "this node has as many connections as it may")
-			p.retryAfter = time.Second
-			a.fail(w, r, p)
+			a.fail(w, r, problem.ToRetry("overloaded", "this node has as many connections as it may", time.Second))
 			return
 		}
 	}
 	if !a.options.AllowedHosts.Allow(r.Host) && !anyHost[r.URL.Path] {
-		a.fail(w, r, newProblem("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
+		a.fail(w, r, problem.New("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
 		return
 	}
 	if r.Method != http.MethodGet && crossOrigin(r) {
-		a.fail(w, r, newProblem("cross_origin", "a page of another origin may not change anything here"))
+		a.fail(w, r, problem.New("cross_origin", "a page of another origin may not change anything here"))
 		return
 	}
 	if r.Method == http.MethodGet {
@@ -242,18 +242,18 @@ func (a *API) notFound(w http.ResponseWriter, r *http.Request) {
 		a.options.UI.ServeHTTP(w, r)
 		return
 	}
-	a.fail(w, r, newProblem("not_found", "there is nothing at this path; /openapi.json lists what there is"))
+	a.fail(w, r, problem.New("not_found", "there is nothing at this path; /openapi.json lists what there is"))
 }
 
 func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	p := newProblem("method_not_allowed", "this path does not take "+clip(r.Method))
+	p := problem.New("method_not_allowed", "this path does not take "+ask.Clip(r.Method))
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 		if a.router.Match(chi.NewRouteContext(), method, r.URL.Path) {
 			allowed = append(allowed, method)
 		}
 	}
-	p.allow = strings.Join(allowed, ", ")
+	p.Allow = strings.Join(allowed, ", ")
 	a.fail(w, r, p)
 }
 
@@ -275,19 +275,19 @@ func (a *API) read(res *resource) http.HandlerFunc {
 			a.fail(w, r, err)
 			return
 		}
-		p := q.params
-		if res.named() {
-			p.setPath(res, pathParam(r, res.name()))
+		p := q.Params
+		if res.Named() {
+			p.SetPath(&res.Resource, pathParam(r, res.Name()))
 		}
-		format, err := negotiate(p, r, res)
+		format, err := ask.Negotiate(p, r.Header, &res.Resource)
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
 		if res == decisionResource && a.options.Cluster != nil && !a.decisionKnown(p) {
-			a.options.Cluster.Find(r.Context(), p.requestID)
+			a.options.Cluster.Find(r.Context(), p.RequestID)
 		}
-		if format == "sse" || format == "ndjson" && p.watch {
+		if format == "sse" || format == "ndjson" && p.Watch {
 			a.stream(w, r, res, p, format)
 			return
 		}
@@ -305,4 +305,13 @@ func (a *API) asked(res *resource, raw string) (*asked, error) {
 		defer work.rest()
 	}
 	return a.queries.parse(res, raw)
+}
+
+// fail answers with a problem; clients that asked for a table get one plain line.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problem.Of(err)
+	if p.Status >= 500 && p.Code == "internal" {
+		a.log.Error("request failed", "path", r.URL.Path, "error", err)
+	}
+	p.Write(w, r, ask.WantsTable(r))
 }

@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"hash/maphash"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
@@ -18,7 +18,7 @@ import (
 // asked is a query of a resource. It is not changed but for its tag, so that requests
 // share it.
 type asked struct {
-	*params
+	*ask.Params
 	tag atomic.Pointer[tag] // of the request before
 }
 
@@ -59,13 +59,13 @@ func (q *queries) parse(res *resource, raw string) (*asked, error) {
 	if a != nil {
 		return a, nil
 	}
-	p, err := res.parse(raw)
+	p, err := res.Parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	p.callChains(q.chains)
-	a = &asked{params: p}
-	if res.named() || len(raw) > longestQuery {
+	p.CallChains(q.chains)
+	a = &asked{Params: p}
+	if res.Named() || len(raw) > longestQuery {
 		return a, nil // the path is part of it
 	}
 	q.mu.Lock()
@@ -77,23 +77,6 @@ func (q *queries) parse(res *resource, raw string) (*asked, error) {
 	return a, nil
 }
 
-// callChains makes one name of all spellings of a chain.
-func (p *params) callChains(chains *store.Chains) {
-	list := p.filter[store.ChainDim]
-	if len(list)+len(p.parts) == 0 {
-		return
-	}
-	for i := range list {
-		list[i] = chains.Called(list[i])
-	}
-	slices.Sort(list)
-	p.filter[store.ChainDim] = slices.Compact(list)
-	for _, part := range p.parts {
-		part.params.callChains(chains)
-	}
-	p.canonical = p.canonicalQuery()
-}
-
 // tagOf names the answer to a query as of now. A body says when it was made, so it is
 // good for a second at most, even while the store does not change.
 func (a *API) tagOf(q *asked, res *resource, format string) *tag {
@@ -101,14 +84,14 @@ func (a *API) tagOf(q *asked, res *resource, format string) *tag {
 	if t := q.tag.Load(); t != nil && t.revision == revision && t.second == second && t.format == format {
 		return t
 	}
-	t := a.newTag(q.params, res, format, revision, second)
+	t := a.newTag(q.Params, res, format, revision, second)
 	q.tag.Store(t)
 	return t
 }
 
-func (a *API) newTag(p *params, res *resource, format string, revision, second uint64) *tag {
-	query := res.path + p.canonical
-	if p.compare {
+func (a *API) newTag(p *ask.Params, res *resource, format string, revision, second uint64) *tag {
+	query := res.Path + p.Canonical
+	if p.Compare {
 		query += "\x00" + strconv.FormatUint(second/compareMoves, 10)
 	}
 	query += "\x00" + format
@@ -120,10 +103,10 @@ func (a *API) newTag(p *params, res *resource, format string, revision, second u
 }
 
 // contentTag names an answer by the rows that it has, ages aside.
-func (a *API) contentTag(p *params, res *resource, format string, m *meta, rows []*record) []string {
-	text := []byte(res.path + p.canonical + "\x00" + format)
+func (a *API) contentTag(p *ask.Params, res *resource, format string, m *meta, rows []*record) []string {
+	text := []byte(res.Path + p.Canonical + "\x00" + format)
 	for _, r := range rows {
-		text = r.appendStable(append(text, 0), p.fields)
+		text = r.appendStable(append(text, 0), p.Fields)
 	}
 	return a.etag(m.Revision, maphash.Bytes(etagSeed, text))
 }

@@ -1,8 +1,10 @@
 package httpapi
 
+import "remuda/httpapi/ask"
+
 // newAttentionSource lists what is wrong, worst first.
-func newAttentionSource(a *API, p *params) source {
-	attention := a.store.NewAttention(p.filter, p.window)
+func newAttentionSource(a *API, p *ask.Params, pause func()) source {
+	attention := a.store.NewAttention(p.Filter, p.Window)
 	c := listed(p, func(c *collection) meta {
 		at, alarms := attention.Refresh()
 		for i := range alarms {
@@ -12,7 +14,7 @@ func newAttentionSource(a *API, p *params) source {
 			r.text("rule", alarm.Rule)
 			r.integer("rank", int64(alarm.Rank))
 			r.text("subject", alarm.Subject)
-			if p.several() {
+			if p.Several() {
 				r.textOrNull("profile", alarm.Profile)
 			}
 			r.textOrNull("chain", alarm.Chain)
@@ -30,7 +32,7 @@ func newAttentionSource(a *API, p *params) source {
 		judged := attention.Judged()
 		return meta{Meta: at, judged: &judged}
 	})
-	attention.Within(p.pause, c.tables.is)
+	attention.Within(pause, c.tables.is)
 	c.ordered = true
 	return c
 }

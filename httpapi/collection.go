@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
@@ -15,7 +16,7 @@ import (
 // what changed by the hash of each row's stable members.
 type collection struct {
 	list   func(c *collection) meta // fills rows
-	params *params
+	params *ask.Params
 	size   share
 	tables share // of the store, that rows are made of
 
@@ -65,7 +66,7 @@ func (c *collection) refresh() meta {
 	c.hashes = make(map[string]uint64, len(c.rows))
 	c.upsert, c.removed = c.upsert[:0], c.removed[:0]
 	for _, r := range c.rows {
-		c.stable = r.appendStable(c.stable[:0], c.params.fields)
+		c.stable = r.appendStable(c.stable[:0], c.params.Fields)
 		h := maphash.Bytes(rowSeed, c.stable)
 		c.hashes[r.key] = h
 		if old, ok := before[r.key]; !ok || old != h {
@@ -83,11 +84,11 @@ func (c *collection) refresh() meta {
 func (c *collection) records() []*record { return c.rows }
 
 func (c *collection) appendSnapshot(dst []byte) []byte {
-	return appendRows(dst, `"rows":`, c.rows, c.params.fields)
+	return appendRows(dst, `"rows":`, c.rows, c.params.Fields)
 }
 
 func (c *collection) appendDelta(dst []byte) []byte {
-	return appendChange(dst, c.upsert, c.removed, c.params.fields)
+	return appendChange(dst, c.upsert, c.removed, c.params.Fields)
 }
 
 func appendRows(dst []byte, name string, rows []*record, fields []string) []byte {
@@ -108,17 +109,17 @@ func appendChange(dst []byte, upsert []*record, removed []string, fields []strin
 
 // arrange sorts rows as asked, by key unless they come in an order of their own,
 // and keeps the first limit. It reports whether any were cut.
-func arrange(rows, spare *[]*record, p *params, ordered bool) (cut bool) {
-	if p.sort != "" {
-		sortBy(*rows, p.sort, p.descend)
+func arrange(rows, spare *[]*record, p *ask.Params, ordered bool) (cut bool) {
+	if p.Sort != "" {
+		sortBy(*rows, p.Sort, p.Descend)
 	} else if !ordered {
 		slices.SortFunc(*rows, func(a, b *record) int { return strings.Compare(a.key, b.key) })
 	}
-	if len(*rows) <= p.limit {
+	if len(*rows) <= p.Limit {
 		return false
 	}
-	*spare = append(*spare, (*rows)[p.limit:]...)
-	*rows = (*rows)[:p.limit]
+	*spare = append(*spare, (*rows)[p.Limit:]...)
+	*rows = (*rows)[:p.Limit]
 	return true
 }
 
@@ -181,6 +182,6 @@ func (s *sortValue) compare(o *sortValue, descend bool) (order int) {
 func absent(v []byte) bool { return len(v) == 0 || string(v) == "null" }
 
 // plainMeta is the metadata of an answer that no table computes.
-func plainMeta(a *API, p *params) meta {
-	return meta{Meta: a.store.Meta(p.filter[store.ProfileDim], p.window)}
+func plainMeta(a *API, p *ask.Params) meta {
+	return meta{Meta: a.store.Meta(p.Filter[store.ProfileDim], p.Window)}
 }

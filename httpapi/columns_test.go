@@ -28,7 +28,7 @@ func TestColumns(t *testing.T) {
 	defer stream.Body.Close()
 	get := func(res *resource, query url.Values) []byte {
 		t.Helper()
-		path := strings.NewReplacer("{provider_id}", "p", "{request_id}", "r").Replace(res.path)
+		path := strings.NewReplacer("{provider_id}", "p", "{request_id}", "r").Replace(res.Path)
 		answer, err := http.Get(server.URL + "/api/v1" + path + "?" + query.Encode())
 		if err != nil {
 			t.Fatal(err)
@@ -49,42 +49,42 @@ func TestColumns(t *testing.T) {
 		return append(document.Rows, document.Members...)
 	}
 	for _, res := range resources {
-		if !res.tabular() {
+		if !res.Tabular() {
 			continue
 		}
 		query := url.Values{"profile": {"default,shop"}} // so that rows say which
 		more := map[string]string{"expand": "by_region,methods", "compare": "previous"}
-		if len(res.without) == 0 {
+		if len(res.Without) == 0 {
 			more["provider_id"] = "p,q" // so that decisions say by what they were found
 		}
-		if slices.Contains(res.required, "by") {
-			more["by"] = strings.Join(dimensionNames, ",")
+		if slices.Contains(res.Required, "by") {
+			more["by"] = strings.Join(dimensionNames(), ",")
 		}
-		if slices.Contains(res.required, "chain") {
+		if slices.Contains(res.Required, "chain") {
 			more["chain"] = "c"
 		}
 		for name, value := range more {
-			if res.parameter(name) != nil {
+			if slices.Contains(res.ParameterNames(), name) {
 				query.Set(name, value)
 			}
 		}
 		rows := rowsOf(get(res, query))
 		if len(rows) == 0 {
-			t.Fatalf("%s has no rows", res.path)
+			t.Fatalf("%s has no rows", res.Path)
 		}
 		for _, row := range rows {
-			if got, want := slices.Sorted(maps.Keys(row)), slices.Sorted(slices.Values(res.columns)); !slices.Equal(got, want) {
-				t.Fatalf("%s: a row has %v, the columns are %v", res.path, got, want)
+			if got, want := slices.Sorted(maps.Keys(row)), slices.Sorted(slices.Values(res.Columns)); !slices.Equal(got, want) {
+				t.Fatalf("%s: a row has %v, the columns are %v", res.Path, got, want)
 			}
 		}
-		for _, column := range res.columns {
+		for _, column := range res.Columns {
 			query.Set("fields", column)
 			want := []string{column, "key"}
 			slices.Sort(want)
 			want = slices.Compact(want)
 			for _, row := range rowsOf(get(res, query)) {
 				if got := slices.Sorted(maps.Keys(row)); !slices.Equal(got, want) {
-					t.Fatalf("%s: with fields=%s a row has %v", res.path, column, got)
+					t.Fatalf("%s: with fields=%s a row has %v", res.Path, column, got)
 				}
 			}
 		}
@@ -92,7 +92,7 @@ func TestColumns(t *testing.T) {
 		query.Set("format", "csv")
 		lines, err := csv.NewReader(bytes.NewReader(get(res, query))).ReadAll()
 		if err != nil || len(lines) != len(rows)+1 {
-			t.Fatalf("%s as CSV: %d lines, %v", res.path, len(lines), err)
+			t.Fatalf("%s as CSV: %d lines, %v", res.Path, len(lines), err)
 		}
 		for _, row := range rows {
 			var key string
@@ -101,28 +101,28 @@ func TestColumns(t *testing.T) {
 			}
 			i := slices.IndexFunc(lines, func(line []string) bool { return strings.TrimPrefix(line[0], "'") == key })
 			if i < 1 {
-				t.Fatalf("%s as CSV has no row %s", res.path, key)
+				t.Fatalf("%s as CSV has no row %s", res.Path, key)
 			}
 			for name, value := range row {
 				at := slices.Index(lines[0], name)
 				if nested := value[0] == '{' || value[0] == '['; nested || name == "previous" { // null or not
 					if at >= 0 {
-						t.Errorf("%s as CSV has %s", res.path, name)
+						t.Errorf("%s as CSV has %s", res.Path, name)
 					}
 					continue
 				}
 				if at < 0 {
-					t.Fatalf("%s as CSV has no %s: %v", res.path, name, lines[0])
+					t.Fatalf("%s as CSV has no %s: %v", res.Path, name, lines[0])
 				}
 				want := strings.TrimSuffix(strings.Trim(string(value), `"`), "null")
 				if got := strings.TrimPrefix(lines[i][at], "'"); got != want && !res.fleeting { // a run-time value may have moved
-					t.Errorf("%s as CSV: %s is %q and not %s", res.path, name, got, value)
+					t.Errorf("%s as CSV: %s is %q and not %s", res.Path, name, got, value)
 				}
 			}
 		}
 		for _, column := range lines[0] {
-			if !slices.Contains(res.columns, column) && !strings.HasPrefix(column, "circuit_") {
-				t.Errorf("%s as CSV has %s", res.path, column)
+			if !slices.Contains(res.Columns, column) && !strings.HasPrefix(column, "circuit_") {
+				t.Errorf("%s as CSV has %s", res.Path, column)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
@@ -18,7 +19,7 @@ const maxAppended = 50
 // came since the one before, the newest 50 of it, and how many there were.
 type decisionSource struct {
 	api    *API
-	params *params
+	params *ask.Params
 	page   collection // the newest decisions, as of the first refresh or the last snapshot
 	fresh  collection // what the last refresh found
 	begun  bool
@@ -28,7 +29,7 @@ type decisionSource struct {
 	news   uint64 // what the last refresh added to seen
 }
 
-func newDecisionSource(a *API, p *params) source {
+func newDecisionSource(a *API, p *ask.Params, _ func()) source {
 	return &decisionSource{api: a, params: p, page: collection{params: p}, fresh: collection{params: p}}
 }
 
@@ -40,14 +41,14 @@ func (d *decisionSource) lease(l *lease) {
 func (d *decisionSource) query() store.DecisionQuery {
 	p := d.params
 	return store.DecisionQuery{
-		Filter: p.filter, RequestID: p.requestID, ErrorCategories: p.categories, Failed: p.failed, Succeeded: p.succeeded,
-		MinDurationMicros: p.minDuration, Limit: p.limit, BeforeTS: p.beforeTS, BeforeSeq: p.beforeSeq,
+		Filter: p.Filter, RequestID: p.RequestID, ErrorCategories: p.Categories, Failed: p.Failed, Succeeded: p.Succeeded,
+		MinDurationMicros: p.MinDuration, Limit: p.Limit, BeforeTS: p.BeforeTS, BeforeSeq: p.BeforeSeq,
 	}
 }
 
 // decisionKnown reports whether the store has a decision of a request.
-func (a *API) decisionKnown(p *params) bool {
-	return len(a.store.Decisions(store.DecisionQuery{Filter: p.filter, RequestID: p.requestID, Limit: 1}).Rows) > 0
+func (a *API) decisionKnown(p *ask.Params) bool {
+	return len(a.store.Decisions(store.DecisionQuery{Filter: p.Filter, RequestID: p.RequestID, Limit: 1}).Rows) > 0
 }
 
 func (d *decisionSource) refresh() meta {
@@ -79,7 +80,7 @@ func (d *decisionSource) list() (store.Decisions, []byte) {
 	for i := range page.Rows {
 		d.page.decision(&page.Rows[i], d.params)
 	}
-	if d.params.sort != "" {
+	if d.params.Sort != "" {
 		arrange(&d.page.rows, &d.page.spare, d.params, true)
 	}
 	if !page.More {
@@ -98,11 +99,11 @@ func (d *decisionSource) records() []*record {
 }
 
 func (d *decisionSource) appendSnapshot(dst []byte) []byte {
-	return appendRows(dst, `"rows":`, d.records(), d.params.fields)
+	return appendRows(dst, `"rows":`, d.records(), d.params.Fields)
 }
 
 func (d *decisionSource) appendDelta(dst []byte) []byte {
-	dst = appendRows(dst, `"append":`, d.fresh.rows, d.params.fields)
+	dst = appendRows(dst, `"append":`, d.fresh.rows, d.params.Fields)
 	dst = appendUint(append(dst, `,"seen":`...), d.news)
 	return appendUint(append(dst, `,"shown":`...), uint64(len(d.fresh.rows)))
 }
@@ -145,7 +146,7 @@ func appendTally(dst []byte, n map[string]int) []byte {
 }
 
 // decision adds the record of a decision.
-func (c *collection) decision(d *store.DecisionRecord, p *params) {
+func (c *collection) decision(d *store.DecisionRecord, p *ask.Params) {
 	r := c.add(d.Key)
 	r.eventText("type", "decision")
 	r.instant("ts", d.TS)
@@ -162,7 +163,7 @@ func (c *collection) decision(d *store.DecisionRecord, p *params) {
 	r.text("provider_id", d.ProviderID)
 	r.text("transport", d.Transport.String())
 	r.text("request_origin", d.RequestOrigin.String())
-	r.text("result", resultOf(d.Failed))
+	r.text("result", ask.ResultOf(d.Failed))
 	r.textOrNull("error_category", d.ErrorCategory)
 	r.textOrNull("error_code", d.ErrorCode)
 	r.millis("duration_ms", store.Micros(d.DurationMicros))
@@ -174,20 +175,13 @@ func (c *collection) decision(d *store.DecisionRecord, p *params) {
 	r.count("failover_count", uint64(d.FailoverCount))
 	r.count("weight", uint64(d.Weight))
 	r.value("attempts", func(dst []byte) []byte { return appendAttempts(dst, d.Attempts) })
-	if len(p.filter[store.ProviderDim]) > 0 {
+	if len(p.Filter[store.ProviderDim]) > 0 {
 		by := "provider_id"
 		if d.ByAttempt {
 			by = "attempts"
 		}
 		r.text("found_by", by)
 	}
-}
-
-func resultOf(failed bool) string {
-	if failed {
-		return "error"
-	}
-	return "success"
 }
 
 func appendAttempts(dst []byte, attempts []store.Attempt) []byte {

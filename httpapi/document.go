@@ -10,7 +10,9 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 	"github.com/klauspost/compress/gzip"
 
+	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
+	"remuda/httpapi/problem"
 	"remuda/store"
 )
 
@@ -49,7 +51,7 @@ var etagSeed = maphash.MakeSeed()
 
 // document answers a read with a body.
 func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q *asked, format string) {
-	p, h := q.params, w.Header()
+	p, h := q.Params, w.Header()
 	h["Content-Type"] = contentTypes[format]
 	h["Vary"] = varyAccept
 	h["Cache-Control"] = cacheAskFirst
@@ -70,7 +72,7 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	tag := a.tagOf(q, res, format)
 	h["Etag"] = tag.etag
 	star := headers.MatchesAny(r.Header)
-	if headers.Matches(r.Header, tag.etag[0]) || star && !res.named() {
+	if headers.Matches(r.Header, tag.etag[0]) || star && !res.Named() {
 		notModified(w)
 		return
 	}
@@ -93,7 +95,7 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	}
 	if b.rows == 0 && (res == providerResource && !a.providerKnown(p) || res == decisionResource) {
 		h.Del("ETag")
-		a.fail(w, r, newProblem("not_found", "this node knows of no such "+res.name()))
+		a.fail(w, r, problem.New("not_found", "this node knows of no such "+res.Name()))
 		return
 	}
 	if star {
@@ -113,25 +115,23 @@ func notModified(w http.ResponseWriter) {
 }
 
 // providerKnown reports whether any filter let a provider through.
-func (a *API) providerKnown(p *params) bool {
+func (a *API) providerKnown(p *ask.Params) bool {
 	q := *p
-	q.filter = store.Filter{store.ProfileDim: p.filter[store.ProfileDim], store.ProviderDim: p.filter[store.ProviderDim]}
-	t := a.store.NewTable(store.Query{Filter: q.filter, By: byProvider, Window: p.window, Providers: true})
+	q.Filter = store.Filter{store.ProfileDim: p.Filter[store.ProfileDim], store.ProviderDim: p.Filter[store.ProviderDim]}
+	t := a.store.NewTable(store.Query{Filter: q.Filter, By: byProvider, Window: p.Window, Providers: true})
 	t.Refresh()
 	return len(t.Rows()) > 0
 }
 
 // rendered computes an answer now.
-func (a *API) rendered(res *resource, p *params, format string) (b *body) {
+func (a *API) rendered(res *resource, p *ask.Params, format string) (b *body) {
 	l := a.reads.lease()
 	defer func() {
 		if b == nil || b.wide == nil { // also when it panics: others wait for what the lease has
 			l.end()
 		}
 	}()
-	own := *p
-	own.pause = l.pause
-	src := a.newLeased(res, &own, l)
+	src := a.newLeased(res, p, l.pause, l)
 	if t, ok := src.(*tableSource); ok {
 		t.once = true
 	}

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -10,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"remuda/httpapi/ask"
+	"remuda/httpapi/problem"
 	"remuda/store"
 )
 
@@ -34,9 +35,8 @@ func (s *ingestStats) note(r *store.Receipt, err error, took time.Duration) {
 	if s.rejected == nil {
 		s.rejected, s.failed = make(map[string]uint64), make(map[string]uint64)
 	}
-	var c coded
-	if errors.As(err, &c) {
-		s.failed[c.Code()]++
+	if code := problem.Code(err); code != "" {
+		s.failed[code]++
 		return
 	}
 	for _, f := range r.Refusals {
@@ -50,13 +50,13 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 	strict := false
 	for name, values := range r.URL.Query() {
 		if name != "strict" && name != "format" {
-			a.fail(w, r, parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here"+suggestion(name, []string{"strict"})))
+			a.fail(w, r, problem.OfParameter("unknown_parameter", name, "there is no parameter "+strconv.Quote(ask.Clip(name))+" here"+ask.Suggestion(name, []string{"strict"})))
 			return
 		}
 		if name == "strict" {
 			on, err := strconv.ParseBool(values[0])
 			if err != nil {
-				a.fail(w, r, parameterProblem("invalid_parameter", name, "strict must be 0 or 1"))
+				a.fail(w, r, problem.OfParameter("invalid_parameter", name, "strict must be 0 or 1"))
 				return
 			}
 			strict = on
@@ -78,8 +78,7 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 	r.Body = serverBody{r.Body, from}
 	receipt, err := a.ingestPost(r, strict)
 	if err != nil {
-		var c coded
-		if errors.As(err, &c) && c.Code() == "overloaded" {
+		if problem.Code(err) == "overloaded" {
 			// A sender that is still writing when its connection is closed does not read
 			// when it is to come again.
 			_, _ = io.Copy(io.Discard, r.Body) // as far as it comes
@@ -118,10 +117,19 @@ func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
 	return receipt, nil
 }
 
-func shuttingDown() *problem {
-	p := newProblem("shutting_down", "this node is shutting down")
-	p.retryAfter = time.Second
+// refusedProblem is the answer to events of which none was counted.
+func refusedProblem(code, detail string, r *store.Receipt) *problem.Problem {
+	p := problem.New(code, detail)
+	p.Accepted, p.Duplicates, p.Rejected, p.Adjusted = &r.Accepted, &r.Duplicates, &r.Rejected, &r.Adjusted
+	for i := range r.Refusals {
+		f := &r.Refusals[i]
+		p.Errors = append(p.Errors, problem.Fault{Line: f.Line, Index: &f.Index, Field: f.Field, Code: f.Code, Detail: f.Detail})
+	}
 	return p
+}
+
+func shuttingDown() *problem.Problem {
+	return problem.ToRetry("shutting_down", "this node is shutting down", time.Second)
 }
 
 func appendReceipt(dst []byte, r *store.Receipt) []byte {

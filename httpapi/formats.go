@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"remuda/httpapi/ask"
 )
 
 // contentTypes are values of the header, which nobody may change.
@@ -16,7 +18,7 @@ var contentTypes = map[string][]string{
 }
 
 // render makes the body of an answer.
-func render(res *resource, p *params, src source, m *meta, format string) []byte {
+func render(res *resource, p *ask.Params, src source, m *meta, format string) []byte {
 	var body []byte
 	switch format {
 	case "ndjson":
@@ -26,7 +28,7 @@ func render(res *resource, p *params, src source, m *meta, format string) []byte
 			return append(src.appendSnapshot(body), "}\n"...)
 		}
 		for _, r := range rows.records() {
-			body = append(r.appendEvent(body, p.fields), '\n')
+			body = append(r.appendEvent(body, p.Fields), '\n')
 		}
 	case "csv":
 		return renderCSV(res, p, src.(recorder).records())
@@ -35,7 +37,7 @@ func render(res *resource, p *params, src source, m *meta, format string) []byte
 	default:
 		body = append(appendMeta([]byte{'{'}, m), ',')
 		if res == clusterResource { // of a document; in streams they are rows
-			return append(appendRows(body, `"members":`, src.(recorder).records(), p.fields), "}\n"...)
+			return append(appendRows(body, `"members":`, src.(recorder).records(), p.Fields), "}\n"...)
 		}
 		body = append(src.appendSnapshot(body), "}\n"...)
 	}
@@ -43,14 +45,14 @@ func render(res *resource, p *params, src source, m *meta, format string) []byte
 }
 
 // columnsOf are the scalar columns of a resource as asked for, circuit in two.
-func columnsOf(res *resource, p *params) []string {
-	list := res.columns
-	if res.path == "/stats" {
-		list = tableColumns(p.by)
+func columnsOf(res *resource, p *ask.Params) []string {
+	list := res.Columns
+	if res.Path == "/stats" {
+		list = tableColumns(p.By)
 	}
 	var columns []string
 	for _, c := range list {
-		if len(p.fields) > 0 && c != "key" && !slices.Contains(p.fields, c) {
+		if len(p.Fields) > 0 && c != "key" && !slices.Contains(p.Fields, c) {
 			continue
 		}
 		switch c {
@@ -58,7 +60,7 @@ func columnsOf(res *resource, p *params) []string {
 			columns = append(columns, "circuit_http", "circuit_ws")
 		case "errors_by_category", "status_reasons", "by_region", "methods", "attempts", "reasons", "previous":
 		case "profile":
-			if p.several() || slices.Contains(p.fields, c) || res.path == "/profiles" {
+			if p.Several() || slices.Contains(p.Fields, c) || res.Path == "/profiles" {
 				columns = append(columns, c)
 			}
 		default:
@@ -89,7 +91,7 @@ func cellText(r *record, column string) string {
 	return string(value)
 }
 
-func renderCSV(res *resource, p *params, rows []*record) []byte {
+func renderCSV(res *resource, p *ask.Params, rows []*record) []byte {
 	var b bytes.Buffer // takes everything
 	writeCSV(&b, res, p, slices.Values(rows))
 	return b.Bytes()
@@ -160,21 +162,21 @@ var tableFaces = map[string][][2]string{
 }
 
 // renderTable aligns rows for eyes: — is no data, 0 is zero.
-func renderTable(res *resource, p *params, rows []*record, m *meta) []byte {
+func renderTable(res *resource, p *ask.Params, rows []*record, m *meta) []byte {
 	var faces [][2]string
 	switch {
-	case len(p.fields) == 0 && tableFaces[res.path] != nil:
-		faces = tableFaces[res.path]
-	case len(p.fields) > 0 || res.by == nil && res.path != "/stats":
+	case len(p.Fields) == 0 && tableFaces[res.Path] != nil:
+		faces = tableFaces[res.Path]
+	case len(p.Fields) > 0 || res.By == nil && res.Path != "/stats":
 		for _, c := range columnsOf(res, p) {
 			if c != "key" {
 				faces = append(faces, [2]string{c, strings.ToUpper(c)})
 			}
 		}
-	case strings.HasPrefix(res.path, "/providers"):
+	case strings.HasPrefix(res.Path, "/providers"):
 		faces = tableFaces["/providers"]
 	default:
-		for _, d := range p.by {
+		for _, d := range p.By {
 			faces = append(faces, [2]string{d.String(), strings.ToUpper(d.String())})
 		}
 		faces = append(faces, tableFaces["figures"]...)

@@ -73,27 +73,27 @@ func TestDocumentedParameters(t *testing.T) {
 	doc := readDocument(t)
 	for _, res := range resources {
 		described := make(map[string]bool)
-		for _, ref := range doc.Paths["/api/v1"+res.path]["get"].Parameters {
+		for _, ref := range doc.Paths["/api/v1"+res.Path]["get"].Parameters {
 			p, ok := doc.Components.Parameters[strings.TrimPrefix(ref.Ref, "#/components/parameters/")]
 			if !ok {
-				t.Errorf("%s: %s is nowhere", res.path, ref.Ref)
+				t.Errorf("%s: %s is nowhere", res.Path, ref.Ref)
 			}
 			if p.In != "query" {
 				continue
 			}
 			described[p.Name] = true
-			if p.Required != slices.Contains(res.required, p.Name) {
-				t.Errorf("%s: %s is required or not", res.path, p.Name)
+			if p.Required != slices.Contains(res.Required, p.Name) {
+				t.Errorf("%s: %s is required or not", res.Path, p.Name)
 			}
 		}
-		for _, name := range res.parameterNames() {
+		for _, name := range res.ParameterNames() {
 			if !described[name] {
-				t.Errorf("%s takes %s, which is not described", res.path, name)
+				t.Errorf("%s takes %s, which is not described", res.Path, name)
 			}
 			delete(described, name)
 		}
 		for name := range described {
-			t.Errorf("%s does not take %s", res.path, name)
+			t.Errorf("%s does not take %s", res.Path, name)
 		}
 	}
 }
@@ -107,23 +107,23 @@ func TestDocumentedColumns(t *testing.T) {
 		"/limits": "LimitRow", "/runtime": "RuntimeValue", "/subscribers": "Subscriber",
 	}
 	for _, res := range resources {
-		if !res.tabular() {
+		if !res.Tabular() {
 			continue
 		}
-		path, _, _ := strings.Cut(res.path, "/{")
+		path, _, _ := strings.Cut(res.Path, "/{")
 		name := schemas[path]
 		if name == "" {
 			name = "Row"
 		}
 		properties := doc.Components.Schemas[name].Properties
-		for _, column := range res.columns {
+		for _, column := range res.Columns {
 			if properties[column] == nil {
 				t.Errorf("%s has no %s", name, column)
 			}
 		}
 		for property := range properties {
-			if !slices.Contains(res.columns, property) && (name != "Row" || !slices.Contains(dimensionNames, property)) {
-				t.Errorf("%s has %s, which rows of %s do not", name, property, res.path)
+			if !slices.Contains(res.Columns, property) && (name != "Row" || !slices.Contains(dimensionNames(), property)) {
+				t.Errorf("%s has %s, which rows of %s do not", name, property, res.Path)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/httpapi/ask"
 	"remuda/ingest"
 	"remuda/ingest/request"
 	"remuda/store"
@@ -124,25 +125,25 @@ func TestParametersTell(t *testing.T) {
 	get := func(res *resource, query url.Values) (etag string, content []byte) {
 		t.Helper()
 		w := httptest.NewRecorder()
-		a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1"+strings.ReplaceAll(res.path, "{provider_id}", "p")+"?"+query.Encode(), nil))
+		a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1"+strings.ReplaceAll(res.Path, "{provider_id}", "p")+"?"+query.Encode(), nil))
 		if w.Code != http.StatusOK {
-			t.Fatalf("%s?%s: %d %s", res.path, query.Encode(), w.Code, w.Body)
+			t.Fatalf("%s?%s: %d %s", res.Path, query.Encode(), w.Code, w.Body)
 		}
 		_, content, _ = bytes.Cut(w.Body.Bytes(), []byte(`"truncated":`)) // what is before is about the answer
 		return w.Header().Get("ETag"), content
 	}
 	for _, res := range resources {
 		base := make(url.Values)
-		for _, name := range res.required {
+		for _, name := range res.Required {
 			base.Set(name, meanings[name].values[0][0])
 		}
-		switch res.path {
+		switch res.Path {
 		case "/rank":
 			base.Set("chain", "c")
 		case "/stream":
 			base.Set("topics", "senders")
 		}
-		for _, name := range res.parameterNames() {
+		for _, name := range res.ParameterNames() {
 			about := meanings[name]
 			if about.values == nil {
 				t.Fatalf("there are no values of %s", name)
@@ -159,20 +160,20 @@ func TestParametersTell(t *testing.T) {
 					}
 					query.Set(name, value)
 					if value == "" {
-						if slices.Contains(res.required, name) {
+						if slices.Contains(res.Required, name) {
 							continue
 						}
 						query.Del(name)
 					}
 					asked, err := a.queries.parse(res, query.Encode())
 					if err != nil {
-						t.Fatalf("%s?%s: %v", res.path, query.Encode(), err)
+						t.Fatalf("%s?%s: %v", res.Path, query.Encode(), err)
 					}
 					if j == 0 || canonical == "" {
-						canonical = asked.canonical
+						canonical = asked.Canonical
 					}
-					if asked.canonical != canonical {
-						t.Errorf("%s: %s=%s is %s, and with %q %s", res.path, name, value, asked.canonical, spellings[0], canonical)
+					if asked.Canonical != canonical {
+						t.Errorf("%s: %s=%s is %s, and with %q %s", res.Path, name, value, asked.Canonical, spellings[0], canonical)
 					}
 					if res == streamResource || res == decisionResource || len(about.values) == 1 {
 						continue
@@ -182,33 +183,33 @@ func TestParametersTell(t *testing.T) {
 						tag, content = gotTag, got
 					}
 					if !res.fleeting && (gotTag != tag || !bytes.Equal(got, content)) {
-						t.Errorf("%s: another answer with %s=%s than with %q", res.path, name, value, spellings[0])
+						t.Errorf("%s: another answer with %s=%s than with %q", res.Path, name, value, spellings[0])
 					}
 				}
 				for _, form := range []string{canonical, tag} {
 					if same, ok := seen[form]; ok && form != "" {
-						t.Errorf("%s: %s=%s and %s are both %s", res.path, name, spellings[0], same, form)
+						t.Errorf("%s: %s=%s and %s are both %s", res.Path, name, spellings[0], same, form)
 					}
 					seen[form] = spellings[0]
 				}
-				if i == len(about.values)-1 && slices.Contains(strings.Fields(about.at), res.path) && bytes.Equal(content, last) {
-					t.Errorf("%s: %s=%s changes nothing", res.path, name, spellings[0])
+				if i == len(about.values)-1 && slices.Contains(strings.Fields(about.at), res.Path) && bytes.Equal(content, last) {
+					t.Errorf("%s: %s=%s changes nothing", res.Path, name, spellings[0])
 				}
 				last = content
 			}
 		}
 	}
 	for _, res := range []*resource{providerResource, decisionResource} { // the path is part of what is asked
-		one, another := &params{}, &params{}
-		one.setPath(res, "x")
-		another.setPath(res, "y")
-		if one.canonical == another.canonical || !strings.Contains(one.canonical, "=x") {
-			t.Errorf("%s: %s is asked for as %s is", res.path, one.canonical, another.canonical)
+		one, another := &ask.Params{}, &ask.Params{}
+		one.SetPath(&res.Resource, "x")
+		another.SetPath(&res.Resource, "y")
+		if one.Canonical == another.Canonical || !strings.Contains(one.Canonical, "=x") {
+			t.Errorf("%s: %s is asked for as %s is", res.Path, one.Canonical, another.Canonical)
 		}
 	}
 	for name, about := range meanings {
 		i := slices.IndexFunc(resources, func(res *resource) bool {
-			return slices.Contains(res.parameterNames(), name) && (about.at == "" || slices.Contains(strings.Fields(about.at), res.path))
+			return slices.Contains(res.ParameterNames(), name) && (about.at == "" || slices.Contains(strings.Fields(about.at), res.Path))
 		})
 		if i < 0 {
 			t.Errorf("%s is no parameter", name)

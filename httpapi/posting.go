@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"remuda/httpapi/problem"
 	"remuda/store"
 )
 
@@ -218,8 +219,7 @@ func (b *framedBody) Interrupt() { _ = b.poster.conn.SetReadDeadline(time.Now())
 // post: a little is read away, and with more the connection ends.
 func (p *poster) refuse(err error) bool {
 	const little, patience = 256 << 10, 5 * time.Second
-	var c coded
-	if errors.As(err, &c) && c.Code() == "canceled" {
+	if problem.Code(err) == "canceled" {
 		return false // nobody is there to be told
 	}
 	if p.body.N > 0 && p.body.N <= little {

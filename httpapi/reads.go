@@ -3,6 +3,9 @@ package httpapi
 import (
 	"sync"
 	"time"
+
+	"remuda/httpapi/ask"
+	"remuda/httpapi/problem"
 )
 
 // reads accounts for the memory of reads while they are computed and written, and of the
@@ -254,17 +257,15 @@ func (b *reads) give(bytes int64) {
 const tooMuch = "reads take as much memory as they may (--read-memory); ask for less, by filters or fewer topics"
 
 func overloadedReads(detail string, retryAfter time.Duration) error {
-	p := newProblem("overloaded", detail)
-	p.retryAfter = retryAfter
-	return p
+	return problem.ToRetry("overloaded", detail, retryAfter)
 }
 
 // leased is a source whose memory is accounted for.
 type leased interface{ lease(l *lease) }
 
 // newLeased makes the source of a query with its memory on a lease.
-func (a *API) newLeased(res *resource, p *params, l *lease) source {
-	src := res.source(a, p)
+func (a *API) newLeased(res *resource, p *ask.Params, pause func(), l *lease) source {
+	src := res.source(a, p, pause)
 	if s, ok := src.(leased); ok {
 		s.lease(l)
 	}

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
+
+	"remuda/httpapi/ask"
+	"remuda/httpapi/problem"
 )
 
 // refusals writes the answers of posters to posts that are not counted. Those of a node
@@ -25,12 +27,11 @@ type refusalKey struct {
 // closes.
 func (a *API) refusal(dst []byte, r *http.Request, err error, closes bool) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
-	var c coded
-	if !errors.As(err, &c) || c.Code() != "overloaded" {
+	if problem.Code(err) != "overloaded" {
 		status, rest := a.refusalBody(r, err, closes)
 		return append(appendDate(fmt.Appendf(dst, "%d %s", status, http.StatusText(status))), rest...)
 	}
-	key := refusalKey{c.Error(), problemOf(err).retryAfter, wantsTable(r), closes}
+	key := refusalKey{problem.Of(err).Detail, problem.Of(err).RetryAfter, ask.WantsTable(r), closes}
 	rest, ok := a.refusals.kept.Load(key)
 	if !ok {
 		_, made := a.refusalBody(r, err, closes)

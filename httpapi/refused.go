@@ -1,10 +1,10 @@
 package httpapi
 
 import (
-	"errors"
 	"log/slog"
 	"sync"
 
+	"remuda/httpapi/problem"
 	"remuda/store"
 )
 
@@ -20,14 +20,13 @@ const refusedLogPause = 60_000 // ms
 
 // note takes note of a body, by the store's clock.
 func (l *refusedLog) note(log *slog.Logger, s *store.Store, r *store.Receipt, err error) {
-	var c coded
 	example := store.Refusal{}
 	refused := uint64(r.Rejected)
 	switch {
 	case err == nil && len(r.Refusals) > 0:
 		example = r.Refusals[0]
-	case errors.As(err, &c) && c.Code() == "malformed_body":
-		refused, example.Code, example.Detail = 1, c.Code(), err.Error()
+	case problem.Code(err) == "malformed_body":
+		refused, example.Code, example.Detail = 1, problem.Code(err), err.Error()
 	default:
 		return
 	}

@@ -1,27 +1,25 @@
 package httpapi
 
 import (
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
-func listed(p *params, list func(c *collection) meta) *collection {
+func listed(p *ask.Params, list func(c *collection) meta) *collection {
 	return &collection{params: p, list: list}
 }
 
-// several says whether rows of more than one profile may be in an answer.
-func (p *params) several() bool { return len(p.filter[store.ProfileDim]) != 1 }
-
 // report begins a row that an event of a type has made.
-func (r *record) report(eventType string, p *params, profile string) {
+func (r *record) report(eventType string, p *ask.Params, profile string) {
 	r.eventText("type", eventType)
 	r.text("profile", profile)
-	r.members[len(r.members)-1].event = !p.several()
+	r.members[len(r.members)-1].event = !p.Several()
 }
 
-func newCircuitSource(a *API, p *params) source {
+func newCircuitSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
-		for _, row := range a.store.Circuits(p.filter) {
+		for _, row := range a.store.Circuits(p.Filter) {
 			r := c.add(row.Key)
 			r.report("circuit", p, row.Profile)
 			r.text("chain", row.Chain)
@@ -43,10 +41,10 @@ func newCircuitSource(a *API, p *params) source {
 	})
 }
 
-func newChangeSource(a *API, p *params) source {
+func newChangeSource(a *API, p *ask.Params, _ func()) source {
 	c := listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
-		for _, row := range a.store.CircuitChanges(p.filter) {
+		for _, row := range a.store.CircuitChanges(p.Filter) {
 			r := c.add(row.Key)
 			r.report("circuit", p, row.Profile)
 			r.text("chain", row.Chain)
@@ -68,10 +66,10 @@ func newChangeSource(a *API, p *params) source {
 	return c
 }
 
-func newBlockSource(a *API, p *params) source {
+func newBlockSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
-		for _, row := range a.store.Blocks(p.filter) {
+		for _, row := range a.store.Blocks(p.Filter) {
 			r := c.add(row.Key)
 			r.report("block", p, row.Profile)
 			r.text("chain", row.Chain)
@@ -95,10 +93,10 @@ func newBlockSource(a *API, p *params) source {
 	})
 }
 
-func newHealthSource(a *API, p *params) source {
+func newHealthSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
-		for _, row := range a.store.Healths(p.filter) {
+		for _, row := range a.store.Healths(p.Filter) {
 			r := c.add(row.Key)
 			r.report("health", p, row.Profile)
 			r.text("chain", row.Chain)
@@ -125,12 +123,12 @@ func newHealthSource(a *API, p *params) source {
 	})
 }
 
-func newSenderSource(a *API, p *params) source {
+func newSenderSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
-		for _, row := range a.store.Senders(p.filter) {
+		for _, row := range a.store.Senders(p.Filter) {
 			r := c.add(row.Key)
-			if p.several() {
+			if p.Several() {
 				r.text("profile", row.Profile)
 			}
 			r.text("source_node", row.SourceNode)
@@ -157,7 +155,7 @@ func newSenderSource(a *API, p *params) source {
 	})
 }
 
-func newMemberSource(a *API, p *params) source {
+func newMemberSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		for _, row := range a.store.Members() {
@@ -189,12 +187,12 @@ func newMemberSource(a *API, p *params) source {
 	})
 }
 
-func newRankSource(a *API, p *params) source {
+func newRankSource(a *API, p *ask.Params, pause func()) source {
 	c := listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		now := a.store.Now()
 		defer c.tables.is(0) // they are not kept
-		for _, row := range a.store.Rank(store.RankQuery{Filter: p.filter, Window: p.window, LassoRank: p.lassoRank, Pause: p.pause, Grow: c.tables.is}) {
+		for _, row := range a.store.Rank(store.RankQuery{Filter: p.Filter, Window: p.Window, LassoRank: p.LassoRank, Pause: pause, Grow: c.tables.is}) {
 			r := c.add(row.Key)
 			r.text("chain", row.Chain)
 			r.text("provider_id", row.ProviderID)

@@ -2,8 +2,8 @@ package httpapi
 
 import (
 	"slices"
-	"strings"
 
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
@@ -11,34 +11,14 @@ import (
 // how its content is made. The router, the parameters, streams and topics are
 // all driven by the list below.
 type resource struct {
-	path     string // under /api/v1; "{…}" is a part of the path
-	topic    string // its name in /stream, "" when it has none
-	by       []store.Dim
-	columns  []string // members of a row, for fields and sort
-	own      []string // parameters besides the common ones
-	without  []string // filters it does not have
-	required []string
-	limit    int  // default, when it is not 1,000
-	maxLimit int  // when it is not 10,000
+	ask.Resource
 	fleeting bool // changes without a change of the store: no cache, and what names an answer is its content
-	source   func(a *API, p *params) source
+	source   maker
 }
 
-// named holds for resources whose path has a part that is a parameter.
-func (res *resource) named() bool { return res == providerResource || res == decisionResource }
-
-// name is what the part of the path is called.
-func (res *resource) name() string {
-	return strings.Trim(res.path[strings.IndexByte(res.path, '{'):], "{}")
-}
-
-var dimensionNames = func() []string {
-	list := make([]string, store.NumDims)
-	for d := range store.NumDims {
-		list[d] = d.String()
-	}
-	return list
-}()
+// A maker makes the source of a query. It calls pause between pieces of long
+// computations, unless it is nil.
+type maker func(a *API, p *ask.Params, pause func()) source
 
 var (
 	figureColumns = []string{
@@ -105,34 +85,51 @@ func tableColumns(by []store.Dim, more ...string) []string {
 var compareOwn = []string{"compare"}
 
 func tableResource(path string, by ...store.Dim) *resource {
-	return &resource{path: path, topic: path[1:], by: by, columns: tableColumns(by), own: compareOwn, source: newTableSource}
+	return &resource{Resource: ask.Resource{Path: path, Topic: path[1:], By: by, Columns: tableColumns(by), Own: compareOwn}, source: newTableSource}
 }
 
 var (
 	byProvider = []store.Dim{store.ChainDim, store.ProviderDim}
 
 	providersResource = &resource{
-		path: "/providers", topic: "providers", by: byProvider, columns: tableColumns(byProvider, providerColumns...), own: compareOwn,
-		source: newTableSource,
+		Resource: ask.Resource{Path: "/providers", Topic: "providers", By: byProvider, Columns: tableColumns(byProvider, providerColumns...), Own: compareOwn},
+		source:   newTableSource,
 	}
 	providerResource = &resource{
-		path: "/providers/{provider_id}", by: byProvider, columns: providersResource.columns, own: compareOwn,
-		without: []string{"provider_id"}, source: newTableSource,
+		Resource: ask.Resource{
+			Path: "/providers/{provider_id}", By: byProvider, Columns: providersResource.Columns, Own: compareOwn, Without: []string{"provider_id"},
+		},
+		source: newTableSource,
 	}
-	decisionOwn       = []string{"cursor", "result", "error_category", "min_duration_ms"}
-	decisionsResource = &resource{
-		path: "/decisions", topic: "decisions", columns: decisionColumns, own: decisionOwn, limit: 100, maxLimit: 1000,
-		source: newDecisionSource,
-	}
+	decisionOwn      = []string{"cursor", "result", "error_category", "min_duration_ms"}
 	decisionResource = &resource{
-		path: "/decisions/{request_id}", columns: decisionColumns, own: decisionOwn, limit: 100, maxLimit: 1000, source: newDecisionSource,
+		Resource: ask.Resource{Path: "/decisions/{request_id}", Columns: decisionColumns, Own: decisionOwn, Limit: 100, MaxLimit: 1000},
+		source:   newDecisionSource,
 	}
-	clusterResource = &resource{path: "/cluster", topic: "cluster", columns: memberColumns, source: newMemberSource, fleeting: true}
-	streamResource  = &resource{path: "/stream", own: []string{"topics", "topic"}, source: newTopicSource, columns: []string{"key"}}
+	profilesResource = &resource{
+		Resource: ask.Resource{
+			Path: "/profiles", Topic: "profiles", By: []store.Dim{store.ProfileDim}, Columns: tableColumns([]store.Dim{store.ProfileDim}),
+			Own: compareOwn, Profiles: true,
+		},
+		source: newTableSource,
+	}
+	statsResource = &resource{
+		Resource: ask.Resource{
+			Path: "/stats", Own: []string{"by", "compare"}, Required: []string{"by"}, Columns: append(dimensionNames(), tableColumns(nil)...),
+		},
+		source: newTableSource,
+	}
+	clusterResource = &resource{
+		Resource: ask.Resource{Path: "/cluster", Topic: "cluster", Columns: memberColumns}, source: newMemberSource, fleeting: true,
+	}
+	streamResource = &resource{
+		Resource: ask.Resource{Path: "/stream", Own: []string{"topics", "topic"}, Columns: onlyKey}, source: newTopicSource,
+	}
 
-	// resources and topicNames are set by init: sources refer to them in turn.
-	resources  []*resource
-	topicNames []string
+	onlyKey = []string{"key"}
+
+	// resources are set by init: sources refer to them in turn.
+	resources []*resource
 )
 
 func init() {
@@ -143,39 +140,53 @@ func init() {
 		tableResource("/methods", store.MethodDim),
 		tableResource("/strategies", store.StrategyDim),
 		tableResource("/nodes", store.NodeDim),
-		tableResource("/profiles", store.ProfileDim),
+		profilesResource, statsResource,
+		{Resource: ask.Resource{Path: "/rank", Columns: rankColumns, Own: []string{"formula"}, Required: []string{"chain"}}, source: newRankSource},
 		{
-			path: "/stats", own: []string{"by", "compare"}, required: []string{"by"}, source: newTableSource,
-			columns: append(slices.Clone(dimensionNames), tableColumns(nil)...),
+			Resource: ask.Resource{
+				Path: "/series", Own: []string{"metric", "by", "step"}, Required: []string{"metric"}, Columns: onlyKey, Metrics: seriesMetrics,
+			},
+			source: newSeriesSource,
 		},
-		{path: "/rank", topic: "", columns: rankColumns, own: []string{"formula"}, required: []string{"chain"}, source: newRankSource},
+		{Resource: ask.Resource{Path: "/histogram", Own: []string{"by", "step"}, Columns: onlyKey}, source: newHistogramSource},
+		{Resource: ask.Resource{Path: "/attention", Topic: "attention", Columns: alarmColumns}, source: newAttentionSource},
+		{Resource: ask.Resource{Path: "/circuits", Topic: "circuits", Columns: circuitColumns}, source: newCircuitSource},
+		{Resource: ask.Resource{Path: "/circuits/changes", Topic: "circuit_changes", Columns: changeColumns}, source: newChangeSource},
+		{Resource: ask.Resource{Path: "/blocks", Topic: "blocks", Columns: blockColumns}, source: newBlockSource},
+		{Resource: ask.Resource{Path: "/provider_health", Topic: "provider_health", Columns: healthColumns}, source: newHealthSource},
+		{Resource: ask.Resource{Path: "/senders", Topic: "senders", Columns: senderColumns}, source: newSenderSource},
 		{
-			path: "/series", own: []string{"metric", "by", "step"}, required: []string{"metric"}, columns: []string{"key"}, source: newSeriesSource,
+			Resource: ask.Resource{Path: "/decisions", Topic: "decisions", Columns: decisionColumns, Own: decisionOwn, Limit: 100, MaxLimit: 1000},
+			source:   newDecisionSource,
 		},
-		{path: "/histogram", own: []string{"by", "step"}, columns: []string{"key"}, source: newHistogramSource},
-		{path: "/attention", topic: "attention", columns: alarmColumns, source: newAttentionSource},
-		{path: "/circuits", topic: "circuits", columns: circuitColumns, source: newCircuitSource},
-		{path: "/circuits/changes", topic: "circuit_changes", columns: changeColumns, source: newChangeSource},
-		{path: "/blocks", topic: "blocks", columns: blockColumns, source: newBlockSource},
-		{path: "/provider_health", topic: "provider_health", columns: healthColumns, source: newHealthSource},
-		{path: "/senders", topic: "senders", columns: senderColumns, source: newSenderSource},
-		decisionsResource, decisionResource,
-		{path: "/snapshot", columns: []string{"key"}, source: newSnapshotSource},
-		streamResource,
-		clusterResource,
-		{path: "/runtime", columns: runtimeColumns, source: newRuntimeSource, fleeting: true},
-		{path: "/limits", columns: limitColumns, source: newLimitSource, fleeting: true},
-		{path: "/subscribers", columns: subscriberColumns, source: newSubscriberSource, fleeting: true},
+		decisionResource,
+		{Resource: ask.Resource{Path: "/snapshot", Columns: onlyKey}, source: newSnapshotSource},
+		streamResource, clusterResource,
+		{Resource: ask.Resource{Path: "/runtime", Columns: runtimeColumns}, source: newRuntimeSource, fleeting: true},
+		{Resource: ask.Resource{Path: "/limits", Columns: limitColumns}, source: newLimitSource, fleeting: true},
+		{Resource: ask.Resource{Path: "/subscribers", Columns: subscriberColumns}, source: newSubscriberSource, fleeting: true},
 	}
-
-	for _, r := range resources {
-		if r.topic != "" {
-			topicNames = append(topicNames, r.topic)
+	for _, res := range resources {
+		if res != streamResource {
+			streamResource.Topics = append(streamResource.Topics, &res.Resource)
 		}
 	}
 }
 
+func dimensionNames() (list []string) {
+	for d := range store.NumDims {
+		list = append(list, d.String())
+	}
+	return list
+}
+
+// resourceOf is the one that is asked for so.
+func resourceOf(asked *ask.Resource) *resource {
+	i := slices.IndexFunc(resources, func(res *resource) bool { return &res.Resource == asked })
+	return resources[i]
+}
+
 func resourceOfTopic(topic string) *resource {
-	i := slices.IndexFunc(resources, func(r *resource) bool { return r.topic == topic })
+	i := slices.IndexFunc(resources, func(res *resource) bool { return res.Topic == topic })
 	return resources[i]
 }

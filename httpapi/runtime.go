@@ -7,6 +7,8 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"time"
+
+	"remuda/httpapi/ask"
 )
 
 // runtimeSamples are what operators of the old system watched with their VM's
@@ -29,7 +31,7 @@ var runtimeSamples = []struct {
 	{"mutex_wait", "/sync/mutex/wait/total:seconds", "s", "time that goroutines have waited for locks since the start", 0},
 }
 
-func newRuntimeSource(a *API, p *params) source {
+func newRuntimeSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		samples := make([]metrics.Sample, len(runtimeSamples))
@@ -97,7 +99,7 @@ func appendQuantile(dst []byte, h *metrics.Float64Histogram, q float64) []byte {
 }
 
 // newLimitSource lists every bound of the node with its current use.
-func newLimitSource(a *API, p *params) source {
+func newLimitSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		add := func(key string, limit, current int64, unit, detail string) {
@@ -162,7 +164,7 @@ func addMemory(c *collection) {
 	r.text("detail", "of the process, by GOMEMLIMIT or the control group; near it the collector works more, and bounds that are not given are less")
 }
 
-func newSubscriberSource(a *API, p *params) source {
+func newSubscriberSource(a *API, p *ask.Params, _ func()) source {
 	return listed(p, func(c *collection) meta {
 		m := plainMeta(a, p)
 		for _, s := range a.streams.list() {

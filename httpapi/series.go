@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
@@ -19,7 +20,7 @@ const maxSeriesPoints = 200_000
 // changed.
 type chartSource struct {
 	size     share
-	params   *params
+	params   *ask.Params
 	member   string // of the document: series or histograms
 	list     func(c *chartSource) meta
 	groups   []chartGroup
@@ -137,25 +138,25 @@ func (c *chartSource) appendDelta(dst []byte) []byte {
 	return appendStrings(append(dst, `],"remove":`...), c.removed)
 }
 
-// head encodes the members of a group before its points.
-func (p *params) head(key, metric string, dims *[store.NumDims]string) []byte {
+// chartHead encodes the members of a group before its points.
+func chartHead(p *ask.Params, key, metric string, dims *[store.NumDims]string) []byte {
 	b := appendString([]byte(`{"key":`), key)
 	if metric != "" {
 		b = appendString(append(b, `,"metric":`...), metric)
 	}
-	for _, d := range p.by {
+	for _, d := range p.By {
 		b = append(append(append(b, `,"`...), d.String()...), '"', ':')
 		b = appendString(b, dims[d])
 	}
 	return b
 }
 
-func (p *params) chartQuery() store.Query {
-	by := p.by
+func chartQuery(p *ask.Params, pause func()) store.Query {
+	by := p.By
 	if len(by) == 0 {
 		by = []store.Dim{store.ProviderDim}
 	}
-	return store.Query{Filter: p.filter, By: by, Window: p.window, Pause: p.pause}
+	return store.Query{Filter: p.Filter, By: by, Window: p.Window, Pause: pause}
 }
 
 func withStep(m meta, step time.Duration) meta {
@@ -163,22 +164,22 @@ func withStep(m meta, step time.Duration) meta {
 	return m
 }
 
-func newSeriesSource(a *API, p *params) source {
-	q := p.chartQuery()
+func newSeriesSource(a *API, p *ask.Params, pause func()) source {
+	q := chartQuery(p, pause)
 	return &chartSource{params: p, member: "series", list: func(c *chartSource) meta {
 		m := plainMeta(a, p)
 		q.Grow = c.size.is
-		groups, step := a.store.Series(q, p.step)
+		groups, step := a.store.Series(q, p.Step)
 		kept := c.size.size
 		points := 0
 		for i := range groups {
 			g := &groups[i]
-			if points += len(g.Points) * len(p.metrics); points > maxSeriesPoints || i >= p.limit || !c.size.is(kept+int64(points)*pointSize) {
+			if points += len(g.Points) * len(p.Metrics); points > maxSeriesPoints || i >= p.Limit || !c.size.is(kept+int64(points)*pointSize) {
 				m.truncated = true
 				break
 			}
-			for _, metric := range p.metrics {
-				line := chartGroup{id: g.Key + "\x00" + metric, key: g.Key, head: p.head(g.Key, metric, &g.Dims)}
+			for _, metric := range p.Metrics {
+				line := chartGroup{id: g.Key + "\x00" + metric, key: g.Key, head: chartHead(p, g.Key, metric, &g.Dims)}
 				for j := range g.Points {
 					at := &g.Points[j]
 					b := strconv.AppendInt([]byte{'['}, at.At, 10)
@@ -239,17 +240,17 @@ func appendMetric(dst []byte, metric string, p *store.Point) []byte {
 	return append(dst, "null"...)
 }
 
-func newHistogramSource(a *API, p *params) source {
-	q := p.chartQuery()
+func newHistogramSource(a *API, p *ask.Params, pause func()) source {
+	q := chartQuery(p, pause)
 	return &chartSource{params: p, member: "histograms", list: func(c *chartSource) meta {
 		m := plainMeta(a, p)
 		q.Grow = c.size.is
-		groups, step := a.store.Histogram(q, p.step)
+		groups, step := a.store.Histogram(q, p.Step)
 		kept := c.size.size
 		buckets := 0
 		for i := range groups {
 			g := &groups[i]
-			line := chartGroup{id: g.Key, key: g.Key, head: p.head(g.Key, "", &g.Dims)}
+			line := chartGroup{id: g.Key, key: g.Key, head: chartHead(p, g.Key, "", &g.Dims)}
 			for j := range g.Points {
 				at := &g.Points[j]
 				buckets += len(at.Buckets)
@@ -265,7 +266,7 @@ func newHistogramSource(a *API, p *params) source {
 				line.at = append(line.at, at.At)
 				line.points = append(line.points, append(b, ']', ']'))
 			}
-			if buckets > maxSeriesPoints || i >= p.limit || !c.size.is(kept+int64(buckets)*pointSize) {
+			if buckets > maxSeriesPoints || i >= p.Limit || !c.size.is(kept+int64(buckets)*pointSize) {
 				m.truncated = true
 				break
 			}

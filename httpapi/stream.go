@@ -14,7 +14,9 @@ import (
 
 	"github.com/r3labs/sse/v2"
 
+	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
+	"remuda/httpapi/problem"
 )
 
 // streams holds the views and the subscribers of a node.
@@ -108,11 +110,7 @@ func (s *streams) list() []*subscriber {
 
 // enter registers a subscriber and returns the view it reads.
 func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l *lease) source) (*view, error) {
-	retry := func(code, detail string) error {
-		p := newProblem(code, detail)
-		p.retryAfter = 5 * time.Second
-		return p
-	}
+	retry := func(code, detail string) error { return problem.ToRetry(code, detail, 5*time.Second) }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.views[key]
@@ -257,21 +255,19 @@ func streamHead(h http.Header, format string, zip bool) {
 }
 
 // stream answers a read with a live stream.
-func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *params, format string) {
+func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *ask.Params, format string) {
 	zip := headers.TakesGzip(r.Header)
 	if r.Method == http.MethodHead {
 		streamHead(w.Header(), format, zip)
 		return
 	}
 	sub := &subscriber{
-		path: r.URL.Path, query: p.canonical, format: format, remote: r.RemoteAddr, interval: p.interval, since: time.Now(),
+		path: r.URL.Path, query: p.Canonical, format: format, remote: r.RemoteAddr, interval: p.Interval, since: time.Now(),
 	}
-	key := res.path + p.canonical + " " + p.interval.String()
+	key := res.Path + p.Canonical + " " + p.Interval.String()
 	sub.acks.attach(r, a.options.WriteTimeout)
 	v, err := a.streams.enter(sub, key, func(pause func(), l *lease) source {
-		own := *p
-		own.pause = pause
-		return a.newLeased(res, &own, l)
+		return a.newLeased(res, p, pause, l)
 	})
 	if err != nil {
 		a.fail(w, r, err)
@@ -287,7 +283,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *p
 	if !known {
 		seen, cursor = 0, ""
 	}
-	f := &feeder{api: a, sub: sub, view: v, seen: seen, cursor: cursor, left: p.maxFrames}
+	f := &feeder{api: a, sub: sub, view: v, seen: seen, cursor: cursor, left: p.MaxFrames}
 	if zip {
 		f.zip = new(zipping)
 	}

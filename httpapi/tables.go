@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"remuda/httpapi/ask"
 	"remuda/store"
 )
 
@@ -17,7 +18,8 @@ import (
 type tableSource struct {
 	table   *sharedTable
 	size    share
-	params  *params
+	params  *ask.Params
+	pause   func() // nil: it is not called
 	by      []store.Dim
 	meta    meta
 	rows    []*record
@@ -33,14 +35,14 @@ type tableSource struct {
 	stable  []byte
 }
 
-func newTableSource(a *API, p *params) source { return newTables(a, p) }
+func newTableSource(a *API, p *ask.Params, pause func()) source { return newTables(a, p, pause) }
 
-func newTables(a *API, p *params) *tableSource {
-	q := store.Query{Filter: p.filter, By: p.by, Window: p.window, Compare: p.compare, Pause: p.pause}
-	if slices.Equal(p.by, byProvider) {
-		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.regions, p.methods
+func newTables(a *API, p *ask.Params, pause func()) *tableSource {
+	q := store.Query{Filter: p.Filter, By: p.By, Window: p.Window, Compare: p.Compare, Pause: pause}
+	if slices.Equal(p.By, byProvider) {
+		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.Regions, p.Methods
 	}
-	t := &tableSource{table: newSharedTable(a.store, q), params: p, by: p.by, hashes: make(map[string]uint64)}
+	t := &tableSource{table: newSharedTable(a.store, q), params: p, pause: pause, by: p.By, hashes: make(map[string]uint64)}
 	return t
 }
 
@@ -96,10 +98,10 @@ func (t *tableSource) refresh() meta {
 		return t.meta
 	}
 	all := t.table.Rows()
-	if d := divisorOf(t.meta.CoveredMillis, t.params.window); d != t.divisor {
+	if d := divisorOf(t.meta.CoveredMillis, t.params.Window); d != t.divisor {
 		t.divisor, changed = d, all
 	}
-	t.loose = len(all) <= t.params.limit && !t.cut
+	t.loose = len(all) <= t.params.Limit && !t.cut
 	if !t.loose {
 		t.refreshCut()
 		return t.meta
@@ -152,7 +154,7 @@ func divisorOf(covered int64, w store.Window) int {
 
 // differs reports whether a row is not what subscribers have, and notes it.
 func (t *tableSource) differs(r *record) bool {
-	t.stable = r.appendStable(t.stable[:0], t.params.fields)
+	t.stable = r.appendStable(t.stable[:0], t.params.Fields)
 	t.stable = append(t.stable, byte(t.divisor))
 	h := maphash.Bytes(rowSeed, t.stable)
 	old, ok := t.hashes[r.key]
@@ -169,8 +171,8 @@ func (t *tableSource) encode() {
 	t.spare = append(t.spare, t.rows...)
 	t.rows = t.rows[:0]
 	for i, row := range t.arranged() {
-		if i&255 == 255 && t.params.pause != nil {
-			t.params.pause()
+		if i&255 == 255 && t.pause != nil {
+			t.pause()
 		}
 		if !t.hold(len(t.rows) + 1) {
 			return
@@ -187,11 +189,11 @@ func (t *tableSource) hold(rows int) bool {
 // arranged returns the rows sorted as asked and cut to the limit.
 func (t *tableSource) arranged() []*store.Row {
 	all := t.table.Rows() // by key
-	if t.params.sort != "" {
+	if t.params.Sort != "" {
 		all = t.sorted(all)
 	}
-	if len(all) > t.params.limit {
-		all, t.meta.truncated = all[:t.params.limit], true
+	if len(all) > t.params.Limit {
+		all, t.meta.truncated = all[:t.params.Limit], true
 	}
 	return all
 }
@@ -206,14 +208,14 @@ func (t *tableSource) sorted(rows []*store.Row) []*store.Row {
 	list := make([]valued, len(rows))
 	var r record
 	for i, row := range rows {
-		if i&255 == 255 && t.params.pause != nil {
-			t.params.pause()
+		if i&255 == 255 && t.pause != nil {
+			t.pause()
 		}
 		t.fill(&r, row)
-		list[i] = valued{row, sortValueOf(bytes.Clone(r.find(t.params.sort)))}
+		list[i] = valued{row, sortValueOf(bytes.Clone(r.find(t.params.Sort)))}
 	}
 	slices.SortFunc(list, func(a, b valued) int {
-		return cmp.Or(a.compare(&b.sortValue, t.params.descend), strings.Compare(a.row.Key, b.row.Key))
+		return cmp.Or(a.compare(&b.sortValue, t.params.Descend), strings.Compare(a.row.Key, b.row.Key))
 	})
 	sorted := make([]*store.Row, len(list))
 	for i := range list {
@@ -228,11 +230,11 @@ func (t *tableSource) records() []*record {
 }
 
 func (t *tableSource) appendSnapshot(dst []byte) []byte {
-	return appendRows(dst, `"rows":`, t.records(), t.params.fields)
+	return appendRows(dst, `"rows":`, t.records(), t.params.Fields)
 }
 
 func (t *tableSource) appendDelta(dst []byte) []byte {
-	return appendChange(dst, t.upsert, t.removed, t.params.fields)
+	return appendChange(dst, t.upsert, t.removed, t.params.Fields)
 }
 
 // record encodes a row.
@@ -254,18 +256,18 @@ func (t *tableSource) fill(r *record, row *store.Row) {
 		r.text(d.String(), row.Dims[d])
 	}
 	r.figures(&row.Figures, t.meta.CoveredMillis)
-	if t.params.compare {
-		r.previous(row.Previous, t.params.window)
+	if t.params.Compare {
+		r.previous(row.Previous, t.params.Window)
 	}
 	if row.Provider != nil {
 		r.provider(row.Provider)
 	}
-	if t.params.regions && row.Provider != nil {
+	if t.params.Regions && row.Provider != nil {
 		r.value("by_region", func(dst []byte) []byte {
 			return appendParts(dst, row.Regions, "region", store.RegionDim, t.meta.CoveredMillis)
 		})
 	}
-	if t.params.methods && row.Provider != nil {
+	if t.params.Methods && row.Provider != nil {
 		r.value("methods", func(dst []byte) []byte { return appendMethods(dst, row.Methods) })
 	}
 }

@@ -1,11 +1,6 @@
 package httpapi
 
-import (
-	"slices"
-	"strings"
-
-	"remuda/store"
-)
+import "remuda/httpapi/ask"
 
 // topicSource joins several sources into one, so that a frame shows all of them
 // as of one moment.
@@ -19,56 +14,14 @@ type topicSource struct {
 	metas []*meta
 }
 
-// part is one resource inside of a stream with a query of its own, written as in
-// REST: providers?window=5m
-type part struct {
-	name   string
-	res    *resource
-	params *params
-}
-
-// maxParts bounds the parts of a stream. A page of a browser wants some ten.
-const maxParts = 100
-
-// addPart reads one value of the parameter topic.
-func (p *params) addPart(value string) error {
-	path, query, _ := strings.Cut(value, "?")
-	i := slices.IndexFunc(resources, func(r *resource) bool { return r.path == "/"+strings.TrimPrefix(path, "/") })
-	if i < 0 || resources[i] == streamResource || strings.Contains(path, "{") {
-		var known []string
-		for _, r := range resources {
-			if r != streamResource && !strings.Contains(r.path, "{") {
-				known = append(known, r.path[1:])
-			}
-		}
-		return unknownValue("topic", path, known)
-	}
-	q, err := resources[i].parse(query)
-	if err != nil {
-		return err
-	}
-	if q.delivers {
-		return parameterProblem("invalid_parameter", "topic", "format, interval, max_frames and watch are of the stream, not of a topic")
-	}
-	if !slices.ContainsFunc(p.parts, func(have *part) bool { return have.name == value }) {
-		p.parts = append(p.parts, &part{value, resources[i], q})
-	}
-	if len(p.parts) > maxParts {
-		return parameterProblem("invalid_parameter", "topic", "a stream takes at most 100 topics")
-	}
-	return nil
-}
-
 // newTopicSource is the content of /stream.
-func newTopicSource(a *API, p *params) source {
+func newTopicSource(a *API, p *ask.Params, pause func()) source {
 	t := &topicSource{}
-	for _, name := range p.topics {
-		t.add(name, newPart(a, p, resourceOfTopic(name)), nil)
+	for _, name := range p.Topics {
+		t.add(name, newPart(a, p, resourceOfTopic(name), pause), nil)
 	}
-	for _, part := range p.parts {
-		own := *part.params
-		own.pause = p.pause
-		t.add(part.name, part.res.source(a, &own), new(meta))
+	for _, part := range p.Parts {
+		t.add(part.Name, resourceOf(part.Res).source(a, part.Params, pause), new(meta))
 	}
 	return t
 }
@@ -96,20 +49,9 @@ func (t *topicSource) add(name string, s source, m *meta) {
 	t.names, t.parts, t.metas = append(t.names, name), append(t.parts, s), append(t.metas, m)
 }
 
-// newPart makes the source of one resource inside of a larger answer: filters and
-// window are shared, all else is the resource's default.
-func newPart(a *API, p *params, res *resource) source {
-	q := *p
-	q.by = res.by
-	q.fields, q.sort, q.topics, q.parts = nil, "", nil, nil
-	q.limit = defaultLimit
-	if res.limit > 0 {
-		q.limit = res.limit
-	}
-	if res.path == "/profiles" {
-		q.filter[store.ProfileDim] = nil
-	}
-	return res.source(a, &q)
+// newPart makes the source of one resource inside of a larger answer.
+func newPart(a *API, p *ask.Params, res *resource, pause func()) source {
+	return res.source(a, p.Of(&res.Resource), pause)
 }
 
 func (t *topicSource) refresh() meta {
@@ -166,10 +108,10 @@ func (t *topicSource) append(dst []byte, content func(s source, dst []byte) []by
 // without the word rows. Its deltas are those of topics.
 type snapshotSource struct{ topicSource }
 
-func newSnapshotSource(a *API, p *params) source {
+func newSnapshotSource(a *API, p *ask.Params, pause func()) source {
 	s := &snapshotSource{}
 	for _, name := range []string{"providers", "chains", "circuits", "blocks", "provider_health", "decisions", "cluster"} {
-		s.add(name, newPart(a, p, resourceOfTopic(name)), nil)
+		s.add(name, newPart(a, p, resourceOfTopic(name), pause), nil)
 	}
 	return s
 }

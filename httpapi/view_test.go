@@ -43,7 +43,7 @@ func TestQueriesKept(t *testing.T) {
 		return a
 	}
 	a := parse(providersResource, "window=5m")
-	if b := parse(providersResource, "window=5m"); a != b || b.canonical == parse(providersResource, "window=1h").canonical {
+	if b := parse(providersResource, "window=5m"); a != b || b.Canonical == parse(providersResource, "window=1h").Canonical {
 		t.Error("the same query was parsed again, or another was not")
 	}
 	if one, another := parse(providerResource, "window=5m"), parse(providerResource, "window=5m"); one == another {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
 	"remuda/store"
 )
@@ -96,7 +97,7 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 		writeCSV(buffered, res, p, rows)
 	case "ndjson":
 		for r := range rows {
-			if _, err := buffered.Write(append(r.appendEvent(buffered.AvailableBuffer(), p.fields), '\n')); err != nil {
+			if _, err := buffered.Write(append(r.appendEvent(buffered.AvailableBuffer(), p.Fields), '\n')); err != nil {
 				return
 			}
 		}
@@ -109,7 +110,7 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 				line = append(line, ',')
 			}
 			first = false
-			if _, err := buffered.Write(r.appendJSON(line, p.fields)); err != nil {
+			if _, err := buffered.Write(r.appendJSON(line, p.Fields)); err != nil {
 				return
 			}
 		}
@@ -118,7 +119,7 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 }
 
 // writeCSV writes rows as CSV, and ends when nobody takes it.
-func writeCSV(out io.Writer, res *resource, p *params, rows func(yield func(*record) bool)) {
+func writeCSV(out io.Writer, res *resource, p *ask.Params, rows func(yield func(*record) bool)) {
 	w := csv.NewWriter(out)
 	w.UseCRLF = true // RFC 4180
 	columns := columnsOf(res, p)

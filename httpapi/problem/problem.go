@@ -1,4 +1,6 @@
-package httpapi
+// Package problem makes errors of the answers that refuse something: RFC 9457 documents,
+// whose codes are mapped to statuses here and nowhere else.
+package problem
 
 import (
 	"encoding/json"
@@ -6,19 +8,17 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"remuda/store"
 )
 
-// problem is an RFC 9457 problem document, and the error that becomes one.
-type problem struct {
-	Type     string         `json:"type"`
-	Title    string         `json:"title"`
-	Status   int            `json:"status"`
-	Detail   string         `json:"detail"`
-	Instance string         `json:"instance,omitempty"`
-	Code     string         `json:"code"`
-	Errors   []problemError `json:"errors,omitempty"`
+// Problem is a problem document, and the error that becomes one.
+type Problem struct {
+	Type     string  `json:"type"`
+	Title    string  `json:"title"`
+	Status   int     `json:"status"`
+	Detail   string  `json:"detail"`
+	Instance string  `json:"instance,omitempty"`
+	Code     string  `json:"code"`
+	Errors   []Fault `json:"errors,omitempty"`
 
 	// Of refused events.
 	Accepted   *int `json:"accepted,omitempty"`
@@ -26,12 +26,12 @@ type problem struct {
 	Rejected   *int `json:"rejected,omitempty"`
 	Adjusted   *int `json:"adjusted,omitempty"`
 
-	retryAfter time.Duration
-	allow      string
+	RetryAfter time.Duration `json:"-"` // when the client may come again; 0: nobody knows
+	Allow      string        `json:"-"` // the methods that the path takes
 }
 
-// problemError is one of several faults: a parameter, or an event.
-type problemError struct {
+// Fault is one of several: a parameter, or an event.
+type Fault struct {
 	Parameter string `json:"parameter,omitempty"`
 	Line      int    `json:"line,omitempty"`
 	Index     *int   `json:"index,omitempty"`
@@ -40,7 +40,7 @@ type problemError struct {
 	Detail    string `json:"detail"`
 }
 
-func (p *problem) Error() string { return p.Detail }
+func (p *Problem) Error() string { return p.Detail }
 
 // statusOf is the one mapping of codes to statuses.
 var statusOf = map[string]int{
@@ -72,18 +72,26 @@ var statusOf = map[string]int{
 	"internal":                http.StatusInternalServerError,
 }
 
-func newProblem(code, detail string) *problem {
+// New returns the problem of a code. Detail is for people.
+func New(code, detail string) *Problem {
 	status, ok := statusOf[code]
 	if !ok {
 		status = http.StatusInternalServerError
 	}
-	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
-// parameterProblem is a fault of the query string.
-func parameterProblem(code, parameter, detail string) *problem {
-	p := newProblem(code, detail)
-	p.Errors = []problemError{{Parameter: parameter, Code: code, Detail: detail}}
+// OfParameter is a fault of the query string.
+func OfParameter(code, parameter, detail string) *Problem {
+	p := New(code, detail)
+	p.Errors = []Fault{{Parameter: parameter, Code: code, Detail: detail}}
+	return p
+}
+
+// ToRetry is a problem that may be gone after a while.
+func ToRetry(code, detail string, after time.Duration) *Problem {
+	p := New(code, detail)
+	p.RetryAfter = after
 	return p
 }
 
@@ -93,52 +101,47 @@ type coded interface {
 	Code() string
 }
 
-// problemOf maps any error to the problem that is answered.
-func problemOf(err error) *problem {
-	var own *problem
+// Code is the code of an error that another package made, "" when it has none.
+func Code(err error) string {
+	var named coded
+	if errors.As(err, &named) {
+		return named.Code()
+	}
+	return ""
+}
+
+// Of maps any error to the problem that is answered.
+func Of(err error) *Problem {
+	var own *Problem
 	if errors.As(err, &own) {
 		return own
 	}
 	var named coded
 	if errors.As(err, &named) {
-		p := newProblem(named.Code(), named.Error())
+		p := New(named.Code(), named.Error())
 		var later interface{ RetryAfter() time.Duration }
 		if errors.As(err, &later) {
-			p.retryAfter = later.RetryAfter()
+			p.RetryAfter = later.RetryAfter()
 		}
 		return p
 	}
-	return newProblem("internal", "something went wrong; the log of the node says what")
+	return New("internal", "something went wrong; the log of the node says what")
 }
 
-// refusedProblem is the answer to events of which none was counted.
-func refusedProblem(code, detail string, r *store.Receipt) *problem {
-	p := newProblem(code, detail)
-	p.Accepted, p.Duplicates, p.Rejected, p.Adjusted = &r.Accepted, &r.Duplicates, &r.Rejected, &r.Adjusted
-	for i := range r.Refusals {
-		f := &r.Refusals[i]
-		p.Errors = append(p.Errors, problemError{Line: f.Line, Index: &f.Index, Field: f.Field, Code: f.Code, Detail: f.Detail})
-	}
-	return p
-}
-
-// fail answers with a problem; clients that asked for a table get one plain line.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := *problemOf(err)
-	p.Instance = r.URL.Path
+// Write answers with a problem, as one plain line for those who want that.
+func (p *Problem) Write(w http.ResponseWriter, r *http.Request, line bool) {
+	answer := *p
+	answer.Instance = r.URL.Path
 	h := w.Header()
-	if p.Status >= 500 && p.Code == "internal" {
-		a.log.Error("request failed", "path", r.URL.Path, "error", err)
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(p.RetryAfter.Round(time.Second)/time.Second))))
 	}
-	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(p.retryAfter.Round(time.Second)/time.Second))))
-	}
-	if p.allow != "" {
-		h.Set("Allow", p.allow)
+	if p.Allow != "" {
+		h.Set("Allow", p.Allow)
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Del("ETag")
-	if wantsTable(r) {
+	if line {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(p.Status)
 		_, _ = w.Write([]byte(strconv.Itoa(p.Status) + " " + p.Code + ": " + p.Detail + "\n"))
@@ -146,7 +149,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	body, err := json.Marshal(&p)
+	body, err := json.Marshal(&answer)
 	if err != nil {
 		return // a problem always marshals
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package ask
 
 import (
 	"math"
@@ -6,27 +6,30 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"remuda/httpapi/problem"
 )
 
-func unknownParameter(res *resource, name string) error {
-	known := res.parameterNames()
+func unknownParameter(res *Resource, name string) error {
+	known := res.ParameterNames()
 	slices.Sort(known)
-	return parameterProblem("unknown_parameter", name, "there is no parameter "+strconv.Quote(clip(name))+" here"+suggestion(name, known))
+	return problem.OfParameter("unknown_parameter", name, "there is no parameter "+strconv.Quote(Clip(name))+" here"+Suggestion(name, known))
 }
 
 func unknownValue(name, value string, known []string) error {
-	return parameterProblem("invalid_parameter", name, strconv.Quote(clip(value))+" is no value of "+name+suggestion(value, known))
+	return problem.OfParameter("invalid_parameter", name, strconv.Quote(Clip(value))+" is no value of "+name+Suggestion(value, known))
 }
 
-// suggestion names the nearest known word to one that is not known, if any is near.
-func suggestion(word string, known []string) string {
+// Suggestion names the nearest known word to one that is not known, if any is near.
+func Suggestion(word string, known []string) string {
 	if best := nearest(word, known); best != "" {
 		return "; the nearest is " + best
 	}
 	return ""
 }
 
-func clip(s string) string {
+// Clip cuts a text of a client short.
+func Clip(s string) string {
 	if len(s) > 64 {
 		return strings.ToValidUTF8(s[:64], "") + "…"
 	}
@@ -37,7 +40,7 @@ func clip(s string) string {
 // it, if it is at most three times as long, or three times as short; else one that begins
 // with the word; else one with at most an edit in three letters. Case does not count.
 func nearest(word string, known []string) (best string) {
-	word = strings.ToLower(clip(word))
+	word = strings.ToLower(Clip(word))
 	if d, err := time.ParseDuration(word); err == nil && d > 0 {
 		least := math.Log(3)
 		for _, k := range known {

@@ -1,4 +1,4 @@
-package httpapi
+package ask
 
 import (
 	"net/http"
@@ -7,6 +7,7 @@ import (
 	"github.com/munnerz/goautoneg"
 
 	"remuda/httpapi/headers"
+	"remuda/httpapi/problem"
 )
 
 // forms are the media types of the formats, those first that are better for a client
@@ -76,46 +77,43 @@ func mostSpecific(ranges []goautoneg.Accept, media string) int {
 	return at
 }
 
-// negotiate chooses the face of an answer: ?format= wins over Accept.
-func negotiate(p *params, r *http.Request, res *resource) (string, error) {
-	format := p.format
+// Negotiate chooses the format of an answer: ?format= wins over Accept.
+func Negotiate(p *Params, h http.Header, res *Resource) (string, error) {
+	format := p.Format
 	if format == "" {
 		usual := "json"
-		if res == streamResource {
+		if res.Topics != nil {
 			usual = "sse"
 		}
 		var ok bool
-		if format, ok = accepted(r.Header, usual, func(format string) bool { return res.offers(p, format) }); !ok {
-			return "", newProblem("not_acceptable", "Accept refuses all that this can be had as: json, ndjson, csv, table, sse")
+		if format, ok = accepted(h, usual, func(format string) bool { return res.offers(p, format) }); !ok {
+			return "", problem.New("not_acceptable", "Accept refuses all that this can be had as: json, ndjson, csv, table, sse")
 		}
 	}
 	switch {
-	case res == streamResource && !res.offers(p, format):
-		return "", parameterProblem("invalid_parameter", "format", "a stream of topics is format=sse, or ndjson with watch=1")
-	case p.watch && format != "ndjson" && format != "sse":
-		return "", parameterProblem("invalid_parameter", "watch", "watch goes with format=ndjson")
+	case res.Topics != nil && !res.offers(p, format):
+		return "", problem.OfParameter("invalid_parameter", "format", "a stream of topics is format=sse, or ndjson with watch=1")
+	case p.Watch && format != "ndjson" && format != "sse":
+		return "", problem.OfParameter("invalid_parameter", "watch", "watch goes with format=ndjson")
 	case !res.offers(p, format):
-		return "", newProblem("not_acceptable", "this resource has no rows; ask for json")
+		return "", problem.New("not_acceptable", "this resource has no rows; ask for json")
 	}
 	return format, nil
 }
 
 // offers reports whether a resource can be had in a format.
-func (res *resource) offers(p *params, format string) bool {
+func (res *Resource) offers(p *Params, format string) bool {
 	switch {
-	case res == streamResource:
-		return format == "sse" || format == "ndjson" && p.watch
+	case res.Topics != nil:
+		return format == "sse" || format == "ndjson" && p.Watch
 	case format == "csv" || format == "table":
-		return res.tabular()
+		return res.Tabular()
 	}
 	return true
 }
 
-// tabular holds for resources made of rows.
-func (res *resource) tabular() bool { return len(res.columns) > 1 }
-
-// wantsTable holds for clients to whom errors are plain lines.
-func wantsTable(r *http.Request) bool {
+// WantsTable holds for clients to whom errors are plain lines.
+func WantsTable(r *http.Request) bool {
 	if format := r.URL.Query().Get("format"); format != "" {
 		return format == "table"
 	}
