@@ -29,29 +29,31 @@ import (
 type target struct{ file, function, tests string }
 
 var targets = []target{
-	{"store/measures.go", "Counts.Merge", "TestMeasures"},
-	{"store/measures.go", "Counts.Subtract", "TestMeasures"},
-	{"store/measures.go", "counts.add", "TestEveryFigureIsCounted|TestAgainstOracle"},
-	{"store/measures.go", "counts.merge", "TestMeasures"},
-	{"store/measures.go", "counts.subtract", "TestMeasures"},
-	{"store/measures.go", "counts.list", "TestMeasures"},
-	{"store/measures.go", "counts.set", "TestMeasures"},
-	{"store/series.go", "series.digest", "TestMeasures|TestEveryFigureIsCounted"},
-	{"store/cell.go", "cell.merge", "TestEveryFieldOfACell"},
-	{"store/cell.go", "cell.subtract", "TestEveryFieldOfACell|TestRescan"},
-	{"store/cell.go", "cell.reset", "TestEveryFieldOfACell|TestEveryFieldIsPacked"},
-	{"store/pack.go", "cell.appendPacked", "TestEveryFieldIsPacked"},
-	{"store/pack.go", "cell.unpack", "TestEveryFieldIsPacked|TestPlausible|TestMergeRefuses"},
-	{"store/pack.go", "cell.plausible", "TestPlausible"},
-	{"store/pack.go", "cell.packedRanges", "TestEveryFieldIsPacked"},
+	{"store/cell/measures.go", "Counts.Merge", "TestMeasures"},
+	{"store/cell/measures.go", "Counts.Subtract", "TestMeasures"},
+	{"store/cell/measures.go", "Sums.add", "TestOpen"},
+	{"store/cell/measures.go", "Sums.Merge", "TestMeasures"},
+	{"store/cell/measures.go", "Sums.Subtract", "TestMeasures"},
+	{"store/cell/measures.go", "Sums.Lifetime", "TestMeasures"},
+	{"store/cell/measures.go", "Sums.SetLifetime", "TestMeasures"},
+	{"store/series.go", "series.digest", "TestDigest|TestEveryFigureIsCounted"},
+	{"store/cell/cell.go", "Cell.Merge", "TestEveryFieldOfACell"},
+	{"store/cell/cell.go", "Cell.Subtract", "TestEveryFieldOfACell|TestRescan"},
+	{"store/cell/cell.go", "Cell.Reset", "TestEveryFieldOfACell|TestEveryFieldIsPacked"},
+	{"store/cell/pack.go", "Cell.AppendPacked", "TestEveryFieldIsPacked"},
+	{"store/cell/pack.go", "Cell.Unpack", "TestEveryFieldIsPacked|TestPlausible|TestDamaged"},
+	{"store/cell/pack.go", "Cell.plausible", "TestPlausible"},
+	{"store/cell/pack.go", "Cell.readRanges", "TestEveryFieldIsPacked"},
 	{"store/same.go", "sameRow", "TestSameRow"},
 	{"store/same.go", "sameFigures", "TestSameRow"},
 	{"store/same.go", "sameState", "TestSameRow"},
 	{"store/same.go", "samePrevious", "TestSameRow"},
 	{"store/counters.go", "shard.retire", "TestEveryFigureIsCounted|TestCountersBounded"},
 	{"store/counters.go", "Store.Counters", "TestEveryFigureIsCounted|TestCounters"},
-	{"store/live.go", "liveCell.news", "TestEveryFigureIsCounted|TestAgainstOracle"},
-	{"store/figures.go", "Store.figures", "TestAgainstOracle"},
+	{"store/cell/open.go", "Open.AddTold", "TestOpen"},
+	{"store/cell/open.go", "Open.News", "TestOpen"},
+	{"store/cell/figures.go", "Cell.Latencies", "TestLatencies"},
+	{"store/cell/figures.go", "Cell.ErrorCategories", "TestLatencies"},
 	{"httpapi/ask/parameters.go", "init", "TestParametersTell"},
 	{"httpapi/exposed.go", "callCounts.add", "TestExpos|TestEveryFigureIsExposed"},
 	{"httpapi/exposed.go", "callCounts.subtract", "TestExpos|TestEveryFigureIsExposed"},
@@ -63,22 +65,21 @@ var noticing = map[string]string{"httpapi/ask": "httpapi"}
 
 // replacements are breaks of tables: what stands in a file once becomes something else.
 var replacements = []struct{ file, old, new, tests string }{
-	{"store/measures.go", "return &c.Errors", "return &c.ProviderErrors", "TestMeasures"},
-	{"store/measures.go", `"call_errors", "`, `"errors", "`, "TestEveryFigureIsExposed"},
-	{"store/measures.go", `"failovers", "`, `"failover", "`, "TestEveryFigureIsExposed"},
-	{"store/measures.go", "c.sum.low, c.sum.high\n", "c.sum.high, c.sum.low\n", "TestMeasures|TestEveryFigureIsCounted"},
-	{"store/pack.go", "c.Requests, c.Samples = c.Calls, c.Calls", "c.Requests, c.Samples = c.Calls, 1", "TestEveryFieldIsPacked"},
+	{"store/cell/measures.go", "return &c.Errors", "return &c.ProviderErrors", "TestMeasures"},
+	{"store/cell/measures.go", `"call_errors", "`, `"errors", "`, "TestEveryFigureIsExposed"},
+	{"store/cell/measures.go", `"failovers", "`, `"failover", "`, "TestEveryFigureIsExposed"},
+	{"store/cell/measures.go", "c.sum.low, c.sum.high\n", "c.sum.high, c.sum.low\n", "TestMeasures"},
+	{"store/cell/pack.go", "c.Requests, c.Samples = c.Calls, c.Calls", "c.Requests, c.Samples = c.Calls, 1", "TestEveryFieldIsPacked"},
 }
 
 // harmless are breaks that change nothing but how long something takes, or what cannot be.
 var harmless = []string{
-	"cell.merge: o.empty() is never so", "cell.merge: return is left out", // nothing is added
-	"cell.subtract: o.empty() is never so", "cell.subtract: return false is left out", // nothing is taken
+	"Cell.Merge: o.Empty() is never so", "Cell.Merge: return is left out", // nothing is added
+	"Cell.Subtract: o.Empty() is never so", "Cell.Subtract: return false is left out", // nothing is taken
 	"init: p.Step > 0 is always so", "init: p.MinDuration > 0 is always so", // 0 is spelled as nothing else is
 	"init: p.BeforeTS != 0 || p.BeforeSeq != 0 is always so",
 	"init: p.BeforeTS != 0 does not count", "init: p.BeforeSeq != 0 does not count", // a page never begins at 0 of either
-	"Store.figures: c.Errors > 0 is always so",                                              // there is nothing to say of failures
-	"Store.figures: f.Categories = make([]CategoryCount, 0, len(c.categories)) is left out", // append makes it
+	"Cell.Latencies: c.Errors > 0 is always so", // there is nothing to say of failures
 }
 
 // A mutant is one break.

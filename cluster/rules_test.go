@@ -13,6 +13,7 @@ import (
 
 	"remuda/cluster/wire"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // A world is one node, the one under test, and others that are only a store and a
@@ -132,7 +133,7 @@ func (w *world) pulls() (list []task) {
 }
 
 func (w *world) calls() (sum uint64) {
-	table := w.store.NewTable(store.Query{By: []store.Dim{store.ChainDim}, Window: store.Window5m})
+	table := w.store.NewTable(store.Query{By: []store.Dim{store.ChainDim}, Window: cell.Window5m})
 	table.Refresh()
 	for _, r := range table.Rows() {
 		sum += r.Calls

@@ -31,6 +31,7 @@ import (
 
 	"remuda/cluster/wire"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 func TestMain(m *testing.M) {
@@ -252,7 +253,7 @@ func (n *testNode) count(calls, series int) {
 // rows renders what readers see of the last five minutes, but for the instants,
 // which others know to the step.
 func (n *testNode) rows() string {
-	table := n.store.NewTable(store.Query{By: []store.Dim{store.ChainDim, store.ProviderDim}, Window: store.Window5m})
+	table := n.store.NewTable(store.Query{By: []store.Dim{store.ChainDim, store.ProviderDim}, Window: cell.Window5m})
 	table.Refresh()
 	var b strings.Builder
 	for _, r := range table.Rows() {
@@ -262,7 +263,7 @@ func (n *testNode) rows() string {
 }
 
 func (n *testNode) calls() (sum uint64) {
-	table := n.store.NewTable(store.Query{By: []store.Dim{store.ChainDim}, Window: store.Window5m})
+	table := n.store.NewTable(store.Query{By: []store.Dim{store.ChainDim}, Window: cell.Window5m})
 	table.Refresh()
 	for _, r := range table.Rows() {
 		sum += r.Calls

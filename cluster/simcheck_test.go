@@ -7,6 +7,7 @@ import (
 
 	"remuda/cluster/wire"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // trace tells of every delta how it was taken, and stops at the first fault.
@@ -106,7 +107,7 @@ func (s *simulation) agree() {
 
 type cellID struct {
 	key  string
-	tier int
+	tier cell.Tier
 	step int64
 }
 
@@ -117,13 +118,13 @@ type cellValue struct {
 }
 
 // cells are all of an origin.
-func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string]store.Lifetime) {
-	cells, lifetimes = make(map[cellID]cellValue), make(map[string]store.Lifetime)
+func (s *simulation) cells(n *simNode, id store.OriginID) (cells map[cellID]cellValue, lifetimes map[string]cell.Lifetime) {
+	cells, lifetimes = make(map[cellID]cellValue), make(map[string]cell.Lifetime)
 	second := (simBase + (s.now + s.offsets[id]).Milliseconds()) / 1000
 	kept := [...]int64{70, 880, 3400}
 	n.store.Changed(id, 0, store.AllTiers, func(r *store.RowState) bool {
 		for _, c := range r.Cells {
-			aging := c.Step*store.TierSeconds(c.Tier) < second-kept[c.Tier]
+			aging := c.Step*c.Tier.Seconds() < second-kept[c.Tier]
 			cells[cellID{r.Key, c.Tier, c.Step}] = cellValue{c.Stamp, string(c.Packed), aging}
 			if !aging {
 				lifetimes[r.Key] = r.Lifetime
@@ -141,7 +142,7 @@ type simPair struct {
 
 func (p *simPair) hasFiner(c cellID) bool {
 	for other := range p.theirs {
-		if other.key == c.key && other.tier < c.tier && other.step*store.TierSeconds(other.tier)/store.TierSeconds(c.tier) == c.step {
+		if other.key == c.key && other.tier < c.tier && other.step*other.tier.Seconds()/c.tier.Seconds() == c.step {
 			return true
 		}
 	}

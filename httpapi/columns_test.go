@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // TestColumns: rows have the columns that their resource lists, all of them and no
@@ -131,8 +132,8 @@ func TestColumns(t *testing.T) {
 // TestFiguresAreMetrics: a point of a series has each figure as a row has it.
 func TestFiguresAreMetrics(t *testing.T) {
 	p := store.Point{At: 1000, Known: true, CoveredMillis: 1500, Figures: store.Figures{
-		Counts:     store.Counts{Calls: 400, Errors: 101, ProviderErrors: 90, Requests: 307, RequestErrors: 13, Failovers: 17, Samples: 211},
-		Latencies:  store.Latencies{Avg: 1001, P50: 1002, P90: 1003, P95: 1004, P99: 1005, Max: 1006, FailureP95: 1007},
+		Counts:     cell.Counts{Calls: 400, Errors: 101, ProviderErrors: 90, Requests: 307, RequestErrors: 13, Failovers: 17, Samples: 211},
+		Latencies:  cell.Latencies{Avg: 1001, P50: 1002, P90: 1003, P95: 1004, P99: 1005, Max: 1006, FailureP95: 1007},
 		ScopeCalls: 809, LastSeenAt: 1,
 	}}
 	var r record

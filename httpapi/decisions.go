@@ -10,6 +10,7 @@ import (
 
 	"remuda/httpapi/ask"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // maxAppended bounds the decisions in one delta: people cannot read more.
@@ -166,9 +167,9 @@ func (c *collection) decision(d *store.DecisionRecord, p *ask.Params) {
 	r.text("result", ask.ResultOf(d.Failed))
 	r.textOrNull("error_category", d.ErrorCategory)
 	r.textOrNull("error_code", d.ErrorCode)
-	r.millis("duration_ms", store.Micros(d.DurationMicros))
+	r.millis("duration_ms", cell.Micros(d.DurationMicros))
 	if d.HasUpstream {
-		r.millis("upstream_ms", store.Micros(d.UpstreamMicros))
+		r.millis("upstream_ms", cell.Micros(d.UpstreamMicros))
 	} else {
 		r.null("upstream_ms")
 	}
@@ -195,7 +196,7 @@ func appendAttempts(dst []byte, attempts []store.Attempt) []byte {
 		r.buf, r.members = r.buf[:0], r.members[:0]
 		r.text("provider_id", a.ProviderID)
 		r.text("transport", a.Transport.String())
-		r.millis("duration_ms", store.Micros(a.DurationMicros))
+		r.millis("duration_ms", cell.Micros(a.DurationMicros))
 		r.text("result", "error")
 		r.textOrNull("error_category", a.ErrorCategory)
 		r.textOrNull("error_code", a.ErrorCode)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"remuda/store"
+	"remuda/store/cell"
 )
 
 // record is one row of an answer as JSON members. One form serves all faces: JSON
@@ -89,7 +89,7 @@ func (r *record) instant(name string, at int64) {
 	r.integer(name, at)
 }
 
-func (r *record) millis(name string, m store.Micros) {
+func (r *record) millis(name string, m cell.Micros) {
 	from := len(r.buf)
 	r.buf = appendMillis(r.buf, m)
 	r.members = append(r.members, memberSpan{name: name, from: from, to: len(r.buf)})
@@ -202,8 +202,8 @@ func appendString(dst []byte, s string) []byte {
 }
 
 // appendMillis appends microseconds as milliseconds with up to three decimals.
-func appendMillis(dst []byte, m store.Micros) []byte {
-	if m == store.None {
+func appendMillis(dst []byte, m cell.Micros) []byte {
+	if m == cell.None {
 		return append(dst, "null"...)
 	}
 	dst = strconv.AppendInt(dst, int64(m)/1000, 10)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // exposed chooses the label sets of the exposition. Every set is a line in each
@@ -46,7 +47,7 @@ var otherLabels = []string{other, other, other, other}
 
 // callCounts are what is exposed of a label set.
 type callCounts struct {
-	store.Counts
+	cell.Counts
 	latency float64 // µs
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"remuda/httpapi"
-	"remuda/store"
+	"remuda/store/cell"
 )
 
 // scrape reads the exposition.
@@ -182,8 +182,8 @@ func TestEveryFigureIsExposed(t *testing.T) {
 		want := map[string]float64{
 			"calls": 1127, "call_errors": 127, "provider_errors": 120, "requests": 1027, "request_errors": 27, "failovers": 3000, "samples": 4,
 		}
-		if len(want) != len(store.Measures) {
-			t.Errorf("%d figures are known here, and there are %d", len(want), len(store.Measures))
+		if len(want) != len(cell.Measures) {
+			t.Errorf("%d figures are known here, and there are %d", len(want), len(cell.Measures))
 		}
 		for name, figure := range want {
 			if got := sets(families["remuda_"+name+"_total"])["c default p http"]; got != figure*float64(times+1) {

@@ -4,14 +4,15 @@ import (
 	"testing"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // TestColumnsOfFigures: each figure is in the column of its name, of rows and of series.
 func TestColumnsOfFigures(t *testing.T) {
 	p := store.Point{At: 1000, Known: true, CoveredMillis: 2000, Figures: store.Figures{
-		Counts:     store.Counts{Calls: 1000, Errors: 250, ProviderErrors: 200, Requests: 3, RequestErrors: 4, Failovers: 5, Samples: 6},
-		Latencies:  store.Latencies{Avg: 7000, P50: 8000, P90: 9000, P95: 10_000, P99: 11_000, Max: 12_000, FailureP95: 13_000},
-		Categories: []store.CategoryCount{{Category: "timeout", Count: 250}}, ScopeCalls: 2000, LastSeenAt: 14,
+		Counts:     cell.Counts{Calls: 1000, Errors: 250, ProviderErrors: 200, Requests: 3, RequestErrors: 4, Failovers: 5, Samples: 6},
+		Latencies:  cell.Latencies{Avg: 7000, P50: 8000, P90: 9000, P95: 10_000, P99: 11_000, Max: 12_000, FailureP95: 13_000},
+		Categories: []cell.CategoryCount{{Category: "timeout", Count: 250}}, ScopeCalls: 2000, LastSeenAt: 14,
 	}}
 	var r record
 	r.reset("key")

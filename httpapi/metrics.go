@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"remuda/store"
+	"remuda/store/cell"
 )
 
 // exposition collects at scrape time what this node itself counted since it
@@ -24,9 +24,9 @@ func newMetrics(a *API) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
-// callDescs describe the metrics of calls, one for each of store.Measures.
-var callDescs = func() (list [len(store.Measures)]*prometheus.Desc) {
-	for i, m := range store.Measures {
+// callDescs describe the metrics of calls, one for each of cell.Measures.
+var callDescs = func() (list [len(cell.Measures)]*prometheus.Desc) {
+	for i, m := range cell.Measures {
 		list[i] = callDesc("remuda_"+m.Name+"_total", m.Help)
 	}
 	return list
@@ -48,8 +48,8 @@ func (e exposition) Collect(ch chan<- prometheus.Metric) {
 	sets, more := a.exposed.collect(a.store)
 	for i := range sets {
 		labels, c := sets[i].labels, &sets[i].callCounts
-		for i := range store.Measures {
-			ch <- prometheus.MustNewConstMetric(callDescs[i], prometheus.CounterValue, float64(store.Measures[i].Of(&c.Counts)), labels...)
+		for i := range cell.Measures {
+			ch <- prometheus.MustNewConstMetric(callDescs[i], prometheus.CounterValue, float64(cell.Measures[i].Of(&c.Counts)), labels...)
 		}
 		ch <- prometheus.MustNewConstSummary(callLatency, c.Calls-c.Errors, c.latency/1e6, nil, labels...)
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"remuda/httpapi/ask"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 func listed(p *ask.Params, list func(c *collection) meta) *collection {
@@ -110,7 +111,7 @@ func newHealthSource(a *API, p *ask.Params, _ func()) source {
 			r.count("consecutive_failures", uint64(row.ConsecutiveFailures))
 			r.count("consecutive_successes", uint64(row.ConsecutiveSuccesses))
 			if row.HasLatency {
-				r.millis("latency_ms", store.Micros(row.LatencyMicros))
+				r.millis("latency_ms", cell.Micros(row.LatencyMicros))
 			} else {
 				r.null("latency_ms")
 			}

@@ -11,6 +11,7 @@ import (
 
 	"remuda/httpapi/ask"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // tableSource is the rows of a store.Table. As long as the limit cuts nothing, a
@@ -148,7 +149,7 @@ func (t *tableSource) refreshCut() {
 // divisorOf is what rates divide by, to some 10 %: what of a window is covered. That
 // moves while a node is young, and when it is told of a time before its start. The
 // rates of rows alone that move with every frame are no change; this is one, of all.
-func divisorOf(covered int64, w store.Window) int {
+func divisorOf(covered int64, w cell.Window) int {
 	return int(math.Log(float64(max(min(covered, w.Length().Milliseconds()), 1))) * 10)
 }
 
@@ -299,7 +300,7 @@ func (r *record) figures(f *store.Figures, covered int64) {
 
 // previous adds the same figures of the time before the window, null when they
 // are not known. It is as long as the window, so rates go by that.
-func (r *record) previous(f *store.Figures, w store.Window) {
+func (r *record) previous(f *store.Figures, w cell.Window) {
 	if f == nil {
 		r.null("previous")
 		return
@@ -320,7 +321,7 @@ func appendRate(dst []byte, calls uint64, covered int64) []byte {
 	return appendRounded(dst, float64(calls)*1000/float64(covered), 1000)
 }
 
-func appendCategories(dst []byte, list []store.CategoryCount) []byte {
+func appendCategories(dst []byte, list []cell.CategoryCount) []byte {
 	dst = append(dst, '{')
 	for i, c := range list {
 		if i > 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"remuda/store"
+	"remuda/store/ids"
 )
 
 // Bounds of what an event may hold; the others are the store's.
@@ -481,8 +482,8 @@ func (d *decoder) matches(pos int, text string) bool {
 
 // shown is a name of the sender's as it may stand in an answer.
 func shown(name string) string {
-	if len(name) > store.MaxID {
-		name = name[:store.MaxID]
+	if len(name) > ids.Max {
+		name = name[:ids.Max]
 	}
 	return strings.Clone(strings.ToValidUTF8(name, "�"))
 }

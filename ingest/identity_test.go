@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // TestEqualItems: the items of a batch of calls are equal lines with one request_id.
@@ -48,7 +49,7 @@ func TestEqualItems(t *testing.T) {
 							counted[line] = max(counted[line], strings.Count(s.lines, string(line)))
 						}
 					}
-					table := g.options.Store.NewTable(store.Query{By: []store.Dim{store.ProviderDim}, Window: store.Window1m})
+					table := g.options.Store.NewTable(store.Query{By: []store.Dim{store.ProviderDim}, Window: cell.Window1m})
 					table.Refresh()
 					want := map[string]int{"p": counted['a'] + counted['b'] + min(counted['e'], 1), "q": counted['b']}
 					for _, row := range table.Rows() {

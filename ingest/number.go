@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
-	"remuda/store"
+	"remuda/store/cell"
 )
 
 // maxInteger is the greatest integer that every JSON implementation keeps exact.
@@ -87,7 +87,7 @@ func (s *scanner) millis(pos int) (micros uint64, end int, fault code) {
 	if i < len(data) && continuesNumber(data[i]) {
 		return s.millisSlow(pos)
 	}
-	if micros > store.MaxMicros {
+	if micros > cell.MaxMicros {
 		return 0, i, "out_of_range"
 	}
 	return micros, i, ""
@@ -101,7 +101,7 @@ func (s *scanner) millisSlow(pos int) (micros uint64, end int, fault code) {
 	if rest >= half {
 		micros++
 	}
-	if fault == "" && micros > store.MaxMicros {
+	if fault == "" && micros > cell.MaxMicros {
 		fault = "out_of_range"
 	}
 	if fault != "" {

@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"remuda/store"
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
 
 // value reads the value of a field at pos, which is not null, into the event.
@@ -102,7 +104,7 @@ func (d *decoder) mistyped(f field, pos int, want string) int {
 // idChars are the characters that ids are made of.
 var idChars = func() (ok [256]bool) {
 	for c := range ok {
-		ok[c] = store.IsIDByte(byte(c))
+		ok[c] = ids.IsByte(byte(c))
 	}
 	return ok
 }()
@@ -141,7 +143,7 @@ func (d *decoder) id(f field, pos int) (string, int) {
 }
 
 func (d *decoder) judgeID(f field, value string) bool {
-	code, detail := store.IDFault(value)
+	code, detail := ids.Fault(value)
 	if code == "" {
 		return true
 	}
@@ -255,7 +257,7 @@ func (d *decoder) duration(f field, pos int) (uint64, int) {
 	}
 	micros, end, bad := d.millis(pos)
 	if bad != "" {
-		d.fault(fault{field: f, code: bad, detail: "must be milliseconds from 0 to " + strconv.Itoa(store.MaxMicros/1000)})
+		d.fault(fault{field: f, code: bad, detail: "must be milliseconds from 0 to " + strconv.Itoa(cell.MaxMicros/1000)})
 	}
 	return micros, end
 }

@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+
+	"remuda/store/cell"
 )
 
 // batch is the scratch memory of one Apply. The calls of a batch are sorted by
@@ -32,7 +34,7 @@ type batch struct {
 // touch is one call on its way to its series. It holds all that is needed there,
 // so that the time under the shard's mutex is short.
 type touch struct {
-	call
+	cell.Call
 	hash  uint64
 	ts    int64
 	key   uint32 // where the key begins in keys
@@ -164,14 +166,14 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 		}
 		b.offer(&r.profile.feed, e, int32(i), now/1000)
 		b.touches = append(b.touches, touch{
-			call: call{
-				micros: e.UpstreamMicros, weight: e.Weight, failovers: e.FailoverCount,
-				failed: e.Failed, final: true, bucket: uint16(bucketOf(e.UpstreamMicros)),
+			Call: cell.Call{
+				Micros: e.UpstreamMicros, Weight: e.Weight, Failovers: e.FailoverCount,
+				Failed: e.Failed, Final: true, Bucket: uint16(cell.BucketOf(e.UpstreamMicros)),
 			},
 			hash: hash, ts: e.TS, key: uint32(begin), size: uint16(len(b.keys) - begin), event: int32(i), run: int32(len(b.runs) - 1),
 		})
 		if e.Failed {
-			s.blame(&b.touches[len(b.touches)-1].call, e.ErrorCategory)
+			s.blame(&b.touches[len(b.touches)-1].Call, e.ErrorCategory)
 		}
 		if len(e.Attempts) > 0 {
 			s.prepareAttempts(b, e, i)
@@ -211,18 +213,18 @@ func (s *Store) prepareAttempts(b *batch, e *Event, event int) {
 		begin := len(b.keys)
 		b.keys = appendKey(b.keys, e, a.ProviderID, a.Transport)
 		b.touches = append(b.touches, touch{
-			call: call{micros: a.DurationMicros, weight: e.Weight, failed: true, bucket: uint16(bucketOf(a.DurationMicros))},
+			Call: cell.Call{Micros: a.DurationMicros, Weight: e.Weight, Failed: true, Bucket: uint16(cell.BucketOf(a.DurationMicros))},
 			hash: maphash.Bytes(s.seed, b.keys[begin:]), ts: e.TS,
 			key: uint32(begin), size: uint16(len(b.keys) - begin), event: int32(event), run: int32(len(b.runs) - 1),
 		})
-		s.blame(&b.touches[len(b.touches)-1].call, a.ErrorCategory)
+		s.blame(&b.touches[len(b.touches)-1].Call, a.ErrorCategory)
 	}
 }
 
 // blame sets the category of a failed call and whose fault it was.
-func (s *Store) blame(k *call, category string) {
-	k.category = s.categories.id(category)
-	k.providerFault = !s.categories.get(k.category).blameless
+func (s *Store) blame(k *cell.Call, category string) {
+	k.Category = s.categories.ID(category)
+	k.ProviderFault = !s.categories.Blameless(k.Category)
 }
 
 func (s *Store) newRun(b *batch, e *Event, now int64) *run {
@@ -427,8 +429,8 @@ func shardOf(hash uint64) int { return int(hash >> 58) }
 
 // countOverflow counts a call whose series has no room under a coarser key.
 func (s *Store) countOverflow(t *touch, key []byte, p *profile, second int64) {
-	s.overflow.Add(uint64(t.weight))
-	p.overflow.Add(uint64(t.weight))
+	s.overflow.Add(uint64(t.Weight))
+	p.overflow.Add(uint64(t.Weight))
 	for level := 1; level <= 2; level++ {
 		coarser := overflowKey(key, level)
 		t.hash = maphash.Bytes(s.seed, coarser)
@@ -478,9 +480,9 @@ func (sh *shard) count(t *touch, key []byte, p *profile, level int) bool {
 
 	// Fast path: the second of the call before.
 	if second := t.ts / 1000; r.cur == nil || r.cur.step != second {
-		r.countSlow(&t.call, second)
+		r.countSlow(&t.Call, second)
 	} else {
-		r.cur.add(&t.call)
+		r.cur.add(&t.Call)
 	}
 	if !r.dirty {
 		r.origin.markDirty(r)
@@ -531,7 +533,7 @@ func (sh *shard) localRow(hash uint64, key []byte, p *profile, level int) *row {
 }
 
 // countSlow adds a call to a new second, or an old one.
-func (r *row) countSlow(k *call, second int64) {
+func (r *row) countSlow(k *cell.Call, second int64) {
 	tier, step := r.tierOf(second)
 	if r.origin.earlyStep(tier, step) {
 		r.origin.vouch(r.series.profile, tier, step)
@@ -539,43 +541,42 @@ func (r *row) countSlow(k *call, second int64) {
 	l := r.cell(tier, step)
 	l.add(k)
 	summed := false
-	for t, s := tier+1, step; t < numTiers; t++ {
-		s /= tierRatio[t]
+	for t, s := tier+1, step; t < cell.NumTiers; t++ {
+		s /= t.Ratio()
 		if !r.has(t, s) {
 			continue
 		}
 		// The sum of this step was made: it grows too.
 		c := r.cell(t, s)
-		c.add(k)
-		c.lifetime.add(k)
+		c.addTold(k)
 		summed = true
 	}
-	if tier == tier1s && !summed {
+	if tier == cell.Tier1s && !summed {
 		r.cur = l
 	}
 }
 
 // tierOf is the finest tier that still keeps a second.
-func (r *row) tierOf(second int64) (tier int, step int64) {
-	for tier = tier1s; tier < tier60s; tier++ {
-		if step = stepAt(tier, second); step >= keptStart(tier, r.origin.now) {
+func (r *row) tierOf(second int64) (tier cell.Tier, step int64) {
+	for tier = cell.Tier1s; tier < cell.Tier60s; tier++ {
+		if step = tier.StepAt(second); step >= tier.KeptFrom(r.origin.now) {
 			return tier, step
 		}
 	}
-	return tier60s, max(stepAt(tier60s, second), keptStart(tier60s, r.origin.now))
+	return cell.Tier60s, max(cell.Tier60s.StepAt(second), cell.Tier60s.KeptFrom(r.origin.now))
 }
 
 // cell opens the cell of a step and sees to it that the row is settled when the
 // cell leaves its first window.
-func (r *row) cell(tier int, step int64) *liveCell {
+func (r *row) cell(tier cell.Tier, step int64) *liveCell {
 	if l := r.open(tier, step); l != nil {
 		return l
 	}
 	l := r.openCell(tier, step)
 	r.queueSum(tier, step)
 	o := r.origin
-	if tier == tier1s && step >= windowStart(Window10s, o.now) {
-		o.schedule(r, step+windowSteps[Window10s]+1)
+	if tier == cell.Tier1s && step >= cell.Window10s.Start(o.now) {
+		o.schedule(r, step+cell.Window10s.Steps()+1)
 	} else {
 		o.schedule(r, o.now+1)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // Severity is how much an alarm matters.
@@ -71,7 +73,7 @@ type Judged struct{ Providers, Unknown int }
 func (a *Attention) Judged() Judged { return a.judged }
 
 // NewAttention returns an attention that has not been refreshed yet.
-func (s *Store) NewAttention(f Filter, w Window) *Attention {
+func (s *Store) NewAttention(f Filter, w cell.Window) *Attention {
 	q := Query{Filter: f, By: []Dim{ChainDim, ProviderDim}, Window: w, Providers: true}
 	return &Attention{store: s, query: q, table: s.NewTable(q)}
 }
@@ -273,7 +275,7 @@ func (a *Attention) senders(list []Alarm, now int64) []Alarm {
 // lag is the rule that a sender breaks whose calls come so late, or are so far
 // ahead, that more than a quarter of a window may be without them. A clock that is
 // behind and a sender that sends late look alike.
-func (d *Sender) lag(w Window) (rule, detail string) {
+func (d *Sender) lag(w cell.Window) (rule, detail string) {
 	amount := func(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
 	most := w.Length().Milliseconds() / 4
 	switch ahead := -d.OffsetMillis; {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"remuda/store/cell"
 )
 
 // workload makes batches of decisions spread over a number of series, with
@@ -152,7 +154,7 @@ func BenchmarkTableRefresh(b *testing.B) {
 				s.Apply(batch)
 			}
 			s.Tick()
-			t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+			t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true})
 			t.Refresh()
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -188,7 +190,7 @@ func BenchmarkTableFirst(b *testing.B) {
 			s.Tick()
 			b.ReportAllocs()
 			for b.Loop() {
-				t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+				t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true})
 				if changed, _ := t.Refresh(); len(changed) == 0 {
 					b.Fatal("no rows")
 				}
@@ -236,7 +238,7 @@ func BenchmarkMemory(b *testing.B) {
 				runtime.GC()
 				runtime.ReadMemStats(&after)
 				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(c.series), "B/series")
-				t := s.NewTable(Query{By: []Dim{ChainDim}, Window: Window1m})
+				t := s.NewTable(Query{By: []Dim{ChainDim}, Window: cell.Window1m})
 				t.Refresh()
 				runtime.GC()
 				runtime.ReadMemStats(&read)
@@ -285,17 +287,11 @@ func BenchmarkMerge(b *testing.B) {
 			kept := recorded(s)
 			states = append(states, told{now, kept})
 			for _, c := range kept.Cells {
-				var content cell
-				if err := content.unpack(c.Packed, from.categories); err != nil {
+				var content cell.Cell
+				if err := content.Unpack(c.Packed, from.categories); err != nil {
 					b.Fatal(err)
 				}
-				for _, d := range []*distribution{&content.successes, &content.failures} {
-					for _, count := range d.counts {
-						if count > 0 {
-							buckets++
-						}
-					}
-				}
+				buckets += len(content.Buckets())
 			}
 			return true
 		})

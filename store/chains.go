@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+
+	"remuda/store/ids"
 )
 
 // chainNames are the names of the best-known chains by EIP-155 number, test nets as
@@ -30,7 +32,7 @@ func newChains(aliases map[string]string) (*Chains, error) {
 		switch _, isNumber := ChainID(name); {
 		case !ok:
 			return nil, fmt.Errorf("chain alias %q=%q: the first must be an EIP-155 number", number, name)
-		case !ValidID(name) || isNumber:
+		case !ids.Valid(name) || isNumber:
 			return nil, fmt.Errorf("chain alias %q=%q: a name has letters, digits and ._:@#=+~- only, at most 128, and is no number", number, name)
 		}
 		c.names[id] = name

@@ -3,6 +3,8 @@ package store
 import (
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // TestClockBelieves: the wall clock is believed when it has differed for a minute. Put
@@ -112,7 +114,7 @@ func TestClockPutBack(t *testing.T) {
 					live(62) // until it is believed
 				}
 			}
-			calls := func(n *Store, w Window) uint64 {
+			calls := func(n *Store, w cell.Window) uint64 {
 				table := n.NewTable(Query{Filter: Filter{ProfileDim: {"p"}}, By: []Dim{ProfileDim}, Window: w})
 				table.Refresh()
 				if len(table.Rows()) == 0 {
@@ -120,7 +122,7 @@ func TestClockPutBack(t *testing.T) {
 				}
 				return table.Rows()[0].Calls
 			}
-			want := func(when string, w Window, seconds, spare int) {
+			want := func(when string, w cell.Window, seconds, spare int) {
 				t.Helper()
 				for _, n := range []*Store{s, b.Store} {
 					if got := calls(n, w); got > uint64(second*(seconds+spare)) || got+second*uint64(spare) < uint64(second*seconds) {
@@ -135,15 +137,15 @@ func TestClockPutBack(t *testing.T) {
 			}
 			circuit(CircuitOpen)
 			live(3)
-			want("before", Window10s, 11, 1)
-			want("before", Window1m, 61, 1)
+			want("before", cell.Window10s, 11, 1)
+			want("before", cell.Window1m, 61, 1)
 			step(-time.Hour)
 			tell()
 			circuit(CircuitClosed)
 			for range 30 {
 				live(1)
-				want("after", Window10s, 11, 2)
-				want("after", Window1m, 61, 2)
+				want("after", cell.Window10s, 11, 2)
+				want("after", cell.Window1m, 61, 2)
 			}
 			query := Filter{ProfileDim: {"p"}}
 			if c := s.Circuits(query); len(c) != 1 || c[0].State != CircuitClosed || c[0].LastSeenAt > s.Now() || s.Now()-c[0].LastSeenAt > 40_000 {
@@ -154,7 +156,7 @@ func TestClockPutBack(t *testing.T) {
 			if behind := s.Clock() - from; behind < 3_599_000 || behind > 3_601_000 {
 				t.Errorf("the wall is %d ms behind", behind)
 			}
-			table := s.NewTable(Query{Filter: query, By: []Dim{ProfileDim}, Window: Window15m})
+			table := s.NewTable(Query{Filter: query, By: []Dim{ProfileDim}, Window: cell.Window15m})
 			table.Refresh()
 			if at := table.Rows()[0].LastSeenAt; at != from || table.Meta().At != from {
 				t.Errorf("last seen at %d, meta at %d, and it is %d", at, table.Meta().At, from)
@@ -170,7 +172,7 @@ func TestClockPutBack(t *testing.T) {
 			if d := s.Decisions(DecisionQuery{Filter: query, Limit: 1}).Rows; len(d) != 1 || d[0].TS != from {
 				t.Errorf("the newest decision at %d: %+v", from, d)
 			}
-			meta, alarms := s.NewAttention(query, Window1m).Refresh()
+			meta, alarms := s.NewAttention(query, cell.Window1m).Refresh()
 			if len(alarms) != 1 || alarms[0].Rule != "node_clock" || alarms[0].SinceAt > meta.At || meta.At-alarms[0].SinceAt > 35_000 {
 				t.Errorf("attention at %d: %+v", meta.At, alarms)
 			}
@@ -181,12 +183,12 @@ func TestClockPutBack(t *testing.T) {
 				}
 			}
 			idle(12)
-			want("when nothing comes", Window10s, 0, 0)
+			want("when nothing comes", cell.Window10s, 0, 0)
 			idle(50)
-			want("when nothing comes", Window1m, 0, 0)
+			want("when nothing comes", cell.Window1m, 0, 0)
 			idle(3700)
-			want("when nothing comes", Window1h, 0, 0)
-			if _, alarms := s.NewAttention(query, Window1m).Refresh(); len(alarms) != 0 && alarms[0].Rule == "node_clock" {
+			want("when nothing comes", cell.Window1h, 0, 0)
+			if _, alarms := s.NewAttention(query, cell.Window1m).Refresh(); len(alarms) != 0 && alarms[0].Rule == "node_clock" {
 				t.Errorf("after an hour attention has %+v", alarms)
 			}
 		}

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
 
 // counterKey names a row of [Store.Counters].
@@ -18,23 +21,23 @@ func counterKeyOf(s *series) counterKey {
 }
 
 // otherCounters is the key of what is no longer told apart.
-var otherCounters = counterKey{otherName, otherName, otherName, HTTP}
+var otherCounters = counterKey{ids.Other, ids.Other, ids.Other, HTTP}
 
 // counters are lifetime totals.
-type counters map[counterKey]*counts
+type counters map[counterKey]*cell.Sums
 
 // sum returns the counts of a key, made when there are none yet.
-func (c counters) sum(k counterKey) *counts {
+func (c counters) sum(k counterKey) *cell.Sums {
 	sum := c[k]
 	if sum == nil {
-		sum = new(counts)
+		sum = new(cell.Sums)
 		c[k] = sum
 	}
 	return sum
 }
 
 // own is sum with a key that keeps nothing else alive.
-func (c counters) own(k counterKey) *counts {
+func (c counters) own(k counterKey) *cell.Sums {
 	if c[k] == nil {
 		k = counterKey{strings.Clone(k.profile), strings.Clone(k.chain), strings.Clone(k.provider), k.transport}
 	}
@@ -58,11 +61,11 @@ type retired struct {
 }
 
 // retire keeps the lifetime of a row that goes.
-func (sh *shard) retire(s *series, lifetime *counts) {
+func (sh *shard) retire(s *series, lifetime *cell.Sums) {
 	if sh.retired == nil {
 		sh.retired = make(counters)
 	}
-	sh.retired.own(counterKeyOf(s)).merge(lifetime)
+	sh.retired.own(counterKeyOf(s)).Merge(lifetime)
 }
 
 // collectRetired takes over what shards have retired. While somebody reads it is left
@@ -80,7 +83,7 @@ func (s *Store) collectRetired() {
 		sh.retired = nil
 		sh.mu.Unlock()
 		for k, c := range left {
-			r.sums.own(k).merge(c)
+			r.sums.own(k).Merge(c)
 		}
 	}
 	if len(r.sums) < r.foldAt {
@@ -92,7 +95,7 @@ func (s *Store) collectRetired() {
 	}
 	for k, c := range r.sums {
 		if living[k] == nil && k != otherCounters {
-			r.sums.sum(otherCounters).merge(c)
+			r.sums.sum(otherCounters).Merge(c)
 			delete(r.sums, k)
 		}
 	}
@@ -110,10 +113,10 @@ func (sh *shard) sumOwn(living, retired counters) {
 				continue
 			}
 			sum := living.sum(counterKeyOf(m))
-			sum.merge(&r.lifetime)
-			sum.merge(&r.owed)
+			sum.Merge(&r.lifetime)
+			sum.Merge(&r.owed)
 			for _, l := range r.live {
-				l.news(sum)
+				l.News(sum)
 			}
 		}
 	}
@@ -121,7 +124,7 @@ func (sh *shard) sumOwn(living, retired counters) {
 		return
 	}
 	for k, c := range sh.retired {
-		retired.sum(k).merge(c)
+		retired.sum(k).Merge(c)
 	}
 }
 
@@ -138,14 +141,14 @@ func (s *Store) Counters() []CounterRow {
 	}
 	for _, some := range []counters{s.retired.sums, living} {
 		for k, c := range some {
-			sums.sum(k).merge(c)
+			sums.sum(k).Merge(c)
 		}
 	}
 	list := make([]CounterRow, 0, len(sums))
 	for k, c := range sums {
 		list = append(list, CounterRow{
 			Profile: k.profile, Chain: k.chain, ProviderID: k.provider, Transport: k.transport, Living: living[k] != nil,
-			Counts: c.Counts, LatencySumMicros: c.sum.float(),
+			Counts: c.Counts, LatencySumMicros: c.LatencySum(),
 		})
 	}
 	slices.SortFunc(list, func(a, b CounterRow) int {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"remuda/store/ids"
 )
 
 // TestCountersBounded: what aged out is kept apart for so many keys, then added up; a
@@ -52,7 +54,7 @@ func TestCountersBounded(t *testing.T) {
 					if row.Calls != kept || !row.Living {
 						t.Errorf("round %d: of the one that lives %d calls, living %v, want %d", round, row.Calls, row.Living, kept)
 					}
-				case otherName:
+				case ids.Other:
 					other = row.Calls
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"remuda/store/ids"
 )
 
 // TestDimensions: every dimension has a name and a place of its own, the key of a call
@@ -45,7 +47,7 @@ func TestDimensions(t *testing.T) {
 		for d := range NumDims {
 			value := values[d]
 			if len(value) == 1 && !strings.Contains(kept, value) {
-				value = otherName
+				value = ids.Other
 			}
 			if s.dim(d) != value {
 				t.Errorf("level %d: %s is %q, want %q", level, d, s.dim(d), value)

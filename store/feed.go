@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"remuda/store/ids"
 )
 
 // The feed keeps recent decisions for people to look at. It is a sample, and
@@ -53,7 +55,7 @@ func (f *feed) gate(region string, second int64) (g *feedGate, good, bad int) {
 			f.closeIdle(second)
 		}
 		if region = strings.Clone(region); len(f.gates) >= maxFeedRegions {
-			region = otherName
+			region = ids.Other
 		}
 		if g = f.gates[region]; g == nil {
 			g = new(feedGate)

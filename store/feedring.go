@@ -1,5 +1,7 @@
 package store
 
+import "remuda/store/ids"
+
 // feedRing is how many decisions a ring keeps, and maxFeedRegions of how many regions
 // it can tell the shares: beyond them regions share one.
 const (
@@ -47,13 +49,13 @@ func (r *decisionRing) put(d DecisionRecord) {
 	}
 	q := r.regions[d.Region]
 	if q == nil && len(r.regions) >= maxFeedRegions {
-		q = r.regions[otherName]
+		q = r.regions[ids.Other]
 	}
 	if q == nil {
 		q = new(decisionQueue)
 		region := d.Region
 		if len(r.regions) >= maxFeedRegions {
-			region = otherName
+			region = ids.Other
 		}
 		r.regions[region] = q
 	}
@@ -81,7 +83,7 @@ func (r *decisionRing) dropOldest() {
 
 // has reports whether a decision is there.
 func (r *decisionRing) has(d *DecisionRecord) bool {
-	for _, region := range [...]string{d.Region, otherName} {
+	for _, region := range [...]string{d.Region, ids.Other} {
 		if q := r.regions[region]; q != nil {
 			for i := range q.records() {
 				if known := &q.records()[i]; known.number == d.number && known.origin == d.origin {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // growth are reads whose cost is to grow with what there is, and no faster, however the
@@ -21,12 +23,12 @@ var growth = []struct {
 	{"regions of a chain", func(tb testing.TB, n int) func() {
 		g := newGrown(tb)
 		g.decisions(n, func(i int, e *Event) { e.SourceRegion = "r" + strconv.Itoa(i) })
-		return func() { g.rows(Query{By: []Dim{ChainDim}, Window: Window1m}, 1) }
+		return func() { g.rows(Query{By: []Dim{ChainDim}, Window: cell.Window1m}, 1) }
 	}},
 	{"series that age out together", func(tb testing.TB, n int) func() {
 		g := newGrown(tb)
 		g.decisions(n, func(i int, e *Event) { e.Method = "m" + strconv.Itoa(i) })
-		table := g.store.NewTable(Query{By: []Dim{ChainDim}, Window: Window1m})
+		table := g.store.NewTable(Query{By: []Dim{ChainDim}, Window: cell.Window1m})
 		table.Refresh()
 		for range 62 { // minutes, all but the last read
 			g.now = g.now.Add(time.Minute)
@@ -41,7 +43,7 @@ var growth = []struct {
 	{"series that leave a node", func(tb testing.TB, n int) func() {
 		g := newGrown(tb)
 		g.decisions(n, func(i int, e *Event) { e.Method = "m" + strconv.Itoa(i) })
-		table := g.store.NewTable(Query{By: []Dim{NodeDim}, Window: Window1m})
+		table := g.store.NewTable(Query{By: []Dim{NodeDim}, Window: cell.Window1m})
 		table.Refresh()
 		for range 62 {
 			g.now = g.now.Add(time.Minute)
@@ -53,14 +55,14 @@ var growth = []struct {
 		g := newGrown(tb)
 		g.reports(n, func(i int, e *Event) { e.Kind, e.Height, e.SourceRegion = Block, 1000, "r"+strconv.Itoa(i) })
 		return func() {
-			g.rows(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true}, 1)
+			g.rows(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true}, 1)
 		}
 	}},
 	{"chains with latest values alone", func(tb testing.TB, n int) func() {
 		g := newGrown(tb)
 		g.reports(n, func(i int, e *Event) { e.Kind, e.Height, e.Chain = Block, 1000, "c"+strconv.Itoa(i) })
 		return func() {
-			g.rows(Query{By: []Dim{ChainDim}, Window: Window1m}, n)
+			g.rows(Query{By: []Dim{ChainDim}, Window: cell.Window1m}, n)
 			g.store.Tick()
 		}
 	}},
@@ -117,7 +119,7 @@ func (g *grown) rows(q Query, want int) {
 }
 
 func (g *grown) alarms(atLeast int) {
-	if _, list := g.store.NewAttention(Filter{}, Window1m).Refresh(); len(list) < atLeast {
+	if _, list := g.store.NewAttention(Filter{}, cell.Window1m).Refresh(); len(list) < atLeast {
 		g.tb.Fatalf("%d alarms of %d", len(list), atLeast)
 	}
 }

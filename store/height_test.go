@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // reporters tell a store what they see, on a clock of the test's.
@@ -62,7 +64,7 @@ func (r *reporters) pass(d, every time.Duration, tell func()) {
 
 func (r *reporters) state(provider string) *ProviderState {
 	r.t.Helper()
-	table := r.store.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+	table := r.store.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true})
 	table.Refresh()
 	for _, row := range table.Rows() {
 		if row.Dims[ProviderDim] == provider {
@@ -83,7 +85,7 @@ func (r *reporters) lag(provider string) string {
 }
 
 func (r *reporters) rules() (rules []string) {
-	_, list := r.store.NewAttention(Filter{}, Window1m).Refresh()
+	_, list := r.store.NewAttention(Filter{}, cell.Window1m).Refresh()
 	for _, a := range list {
 		rules = append(rules, a.Rule)
 	}
@@ -92,7 +94,7 @@ func (r *reporters) rules() (rules []string) {
 
 func (r *reporters) rank() map[string]RankRow {
 	rows := make(map[string]RankRow)
-	for _, row := range r.store.Rank(RankQuery{Filter: Filter{ChainDim: {"base"}}, Window: Window1m}) {
+	for _, row := range r.store.Rank(RankQuery{Filter: Filter{ChainDim: {"base"}}, Window: cell.Window1m}) {
 		rows[row.ProviderID] = row
 	}
 	return rows
@@ -270,7 +272,7 @@ func TestSilenceIsUnknown(t *testing.T) {
 			p.StatusReasons[0] != reason+" when last heard of, 2027-01-15T08:00:00Z: "+strings.SplitN(p.StatusReasons[0], ": ", 2)[1] {
 			t.Errorf("%s: %+v", reason, p)
 		}
-		_, list := r.store.NewAttention(Filter{}, Window1m).Refresh()
+		_, list := r.store.NewAttention(Filter{}, cell.Window1m).Refresh()
 		i := slices.IndexFunc(list, func(a Alarm) bool { return a.Key == "provider/base/"+provider })
 		if i < 0 || list[i].Rule != "unknown" || list[i].SinceAt != at.UnixMilli() {
 			t.Errorf("%s: %+v", reason, list)
@@ -355,7 +357,7 @@ func TestChainStalls(t *testing.T) {
 		r.pass(most*8/10, time.Second, tell)
 		calm("for a while")
 		r.pass(most*4/10, time.Second, tell)
-		_, list := r.store.NewAttention(Filter{}, Window1m).Refresh()
+		_, list := r.store.NewAttention(Filter{}, cell.Window1m).Refresh()
 		if len(list) != 1 || list[0].Rule != "chain_stalled" || list[0].Severity != Critical || list[0].SinceAt < last.Add(-step-time.Second).UnixMilli() || list[0].SinceAt > last.UnixMilli() {
 			t.Errorf("%v: %+v", step, list)
 		}
@@ -426,7 +428,7 @@ func TestHeightsAreTheSameEverywhere(t *testing.T) {
 		}
 		var rows [2][]string
 		for j, s := range stores {
-			table := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+			table := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true})
 			table.Refresh()
 			for _, row := range table.Rows() {
 				rows[j] = append(rows[j], fmt.Sprintf("%s %+v", row.Key, *row.Provider))
@@ -465,7 +467,7 @@ func TestHeightsOfASilentNode(t *testing.T) {
 		p.b.Tick()
 	}
 	slow := func() *ProviderState {
-		table := p.b.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+		table := p.b.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true})
 		table.Refresh()
 		for _, row := range table.Rows() {
 			if row.Dims[ProviderDim] == "slow" {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+
+	"remuda/store/cell"
 )
 
 // A rate is calls divided by the time that is known of, the same for all rows of an
@@ -64,8 +66,8 @@ func (s *Store) knownTime(profiles []string, from, now int64) knownTime {
 }
 
 // covered is how much of a window is known of some profiles, in ms.
-func (s *Store) covered(profiles []string, w Window, now int64) int64 {
-	begin := windowStart(w, now/1000) * tierSeconds[windowTier[w]] * 1000
+func (s *Store) covered(profiles []string, w cell.Window, now int64) int64 {
+	begin := w.Start(now/1000) * w.Tier().Seconds() * 1000
 	return s.knownTime(profiles, begin, now).within(begin, now)
 }
 
@@ -77,8 +79,8 @@ func (e *earlyTime) has(i int64) bool { return e[i/64]>>(i%64)&1 != 0 }
 
 // vouch notes that a run was told of calls in a step before it began. The seconds of
 // a coarser step are not told apart: all count, unless finer cells said which.
-func (o *origin) vouch(p *profile, tier int, step int64) {
-	length := tierSeconds[tier]
+func (o *origin) vouch(p *profile, tier cell.Tier, step int64) {
+	length := tier.Seconds()
 	began := o.began / 1000
 	last := began - step*length // index of its first second
 	first := last - length + 1
@@ -106,7 +108,9 @@ func (o *origin) vouch(p *profile, tier int, step int64) {
 }
 
 // early reports whether a step of a tier begins before the run did.
-func (o *origin) earlyStep(tier int, step int64) bool { return step*tierSeconds[tier] < o.began/1000 }
+func (o *origin) earlyStep(tier cell.Tier, step int64) bool {
+	return step*tier.Seconds() < o.began/1000
+}
 
 // earlySpans appends what the run was told of before it began.
 func (o *origin) earlySpans(list knownTime, profiles []string) knownTime {

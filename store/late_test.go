@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // TestSendersThatAreLate: attention tells of senders whose calls are missing in more
@@ -14,22 +16,22 @@ func TestSendersThatAreLate(t *testing.T) {
 	for _, test := range []struct {
 		ages   []time.Duration // of the events of a batch
 		kind   Kind
-		window Window
+		window cell.Window
 		rule   string
 		amount string
 	}{
-		{ages: []time.Duration{0, 14 * time.Second}, window: Window1m},
-		{ages: []time.Duration{0, 16 * time.Second}, window: Window1m, rule: "sender_late", amount: "16s"},
-		{ages: []time.Duration{0, 16 * time.Second}, window: Window5m},
-		{ages: []time.Duration{0, 3 * time.Second}, window: Window10s, rule: "sender_late", amount: "3s"},
-		{ages: []time.Duration{16 * time.Second, 20 * time.Second}, window: Window1m, rule: "sender_clock", amount: "16s"},
-		{ages: []time.Duration{16 * time.Minute}, window: Window1h, rule: "sender_clock", amount: "16m0s"},
-		{ages: []time.Duration{14 * time.Minute}, window: Window1h},
-		{ages: []time.Duration{-4 * time.Second}, window: Window1m},
-		{ages: []time.Duration{-4 * time.Second}, window: Window10s, rule: "sender_clock", amount: "4s"},
-		{ages: []time.Duration{-7 * time.Second}, window: Window1h, rule: "sender_clock", amount: "7s"},
-		{ages: []time.Duration{50 * time.Minute}, kind: Circuit, window: Window1m},
-		{ages: []time.Duration{50 * time.Second}, kind: Block, window: Window1m, rule: "sender_clock", amount: "50s"},
+		{ages: []time.Duration{0, 14 * time.Second}, window: cell.Window1m},
+		{ages: []time.Duration{0, 16 * time.Second}, window: cell.Window1m, rule: "sender_late", amount: "16s"},
+		{ages: []time.Duration{0, 16 * time.Second}, window: cell.Window5m},
+		{ages: []time.Duration{0, 3 * time.Second}, window: cell.Window10s, rule: "sender_late", amount: "3s"},
+		{ages: []time.Duration{16 * time.Second, 20 * time.Second}, window: cell.Window1m, rule: "sender_clock", amount: "16s"},
+		{ages: []time.Duration{16 * time.Minute}, window: cell.Window1h, rule: "sender_clock", amount: "16m0s"},
+		{ages: []time.Duration{14 * time.Minute}, window: cell.Window1h},
+		{ages: []time.Duration{-4 * time.Second}, window: cell.Window1m},
+		{ages: []time.Duration{-4 * time.Second}, window: cell.Window10s, rule: "sender_clock", amount: "4s"},
+		{ages: []time.Duration{-7 * time.Second}, window: cell.Window1h, rule: "sender_clock", amount: "7s"},
+		{ages: []time.Duration{50 * time.Minute}, kind: Circuit, window: cell.Window1m},
+		{ages: []time.Duration{50 * time.Second}, kind: Block, window: cell.Window1m, rule: "sender_clock", amount: "50s"},
 	} {
 		name := fmt.Sprint(test.ages, test.window, test.kind)
 		s, err := New(Options{Now: func() time.Time { return now }})
@@ -125,7 +127,7 @@ func TestCoverage(t *testing.T) {
 		b := test.b
 		b.Name, b.Known, b.Incarnation = "b", true, id.Incarnation
 		s.SetMembers([]Member{{Name: "a", State: "alive", Known: true, Reporting: true}, b})
-		meta, alarms := s.NewAttention(query, Window1m).Refresh()
+		meta, alarms := s.NewAttention(query, cell.Window1m).Refresh()
 		rule := ""
 		for _, a := range alarms {
 			if a.Subject == "node" {

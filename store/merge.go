@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
 
 // OriginID names one run of a node: the only writer of its rows.
@@ -18,13 +21,13 @@ type OriginID struct {
 // A CellState is one packed cell of a row. Cells are absolute: of two states of
 // the same step the one with the newer stamp is right, whatever arrived first.
 type CellState struct {
-	Tier  int   // 0, 1, 2: steps of 1, 10, 60 s
-	Step  int64 // seconds since the epoch divided by the length of the tier's step
+	Tier  cell.Tier // 0, 1, 2: steps of 1, 10, 60 s
+	Step  int64     // seconds since the epoch divided by the length of the tier's step
 	Stamp uint64
 	// Summed says that the cell was, at its stamp, the sum of the finer cells of its
 	// step. Packed may then be left out for somebody who has all of those.
 	Summed bool
-	Packed []byte // see pack.go
+	Packed []byte // see cell.Cell.AppendPacked
 }
 
 // A RowState is what has changed of one row of an origin.
@@ -35,14 +38,14 @@ type RowState struct {
 	// Lifetime is everything ever counted in the row. When Even is set it grew by just
 	// what the cells of tier 0 grew since Since, the stamp asked for, and may be left
 	// out for somebody who has all up to that.
-	Lifetime Lifetime
+	Lifetime cell.Lifetime
 	Even     bool
 	Since    uint64
 	Cells    []CellState
 }
 
 // derived says that the lifetime was left out.
-func (s *RowState) derived() bool { return s.Even && s.Lifetime == Lifetime{} }
+func (s *RowState) derived() bool { return s.Even && s.Lifetime == (cell.Lifetime{}) }
 
 // Errors of Merge.
 var (
@@ -57,8 +60,8 @@ type Tiers uint8
 
 // The newest are those of 1 s steps; the others are older or the sum of newer ones.
 const (
-	NewestTier Tiers = 1 << tier1s
-	OlderTiers Tiers = 1<<tier10s | 1<<tier60s
+	NewestTier Tiers = 1 << cell.Tier1s
+	OlderTiers Tiers = 1<<cell.Tier10s | 1<<cell.Tier60s
 	AllTiers         = NewestTier | OlderTiers
 )
 
@@ -87,25 +90,25 @@ func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowS
 				continue
 			}
 			state = RowState{
-				Key: r.key, Born: uint64(r.born), Stamp: uint64(r.stamp), Lifetime: r.lifetime.list(),
+				Key: r.key, Born: uint64(r.born), Stamp: uint64(r.stamp), Lifetime: r.lifetime.Lifetime(),
 				Even: uint64(r.uneven) <= after, Since: after, Cells: state.Cells[:0],
 			}
 			packed = packed[:0]
-			for tier := range r.logs {
+			for tier := range cell.NumTiers {
 				if tiers&(1<<tier) == 0 {
 					continue
 				}
 				log := &r.logs[tier]
-				for o := log.head; int(o) < len(log.buf); {
-					e := log.at(o)
-					o = e.end
-					if uint64(e.stamp) <= after {
+				for o := log.Begin(); log.Holds(o); {
+					e := log.At(o)
+					o = e.Next
+					if uint64(e.Stamp) <= after {
 						continue
 					}
 					begin := len(packed)
-					packed = append(packed, e.packed...)
+					packed = append(packed, e.Packed...)
 					state.Cells = append(state.Cells, CellState{
-						Tier: tier, Step: int64(e.step), Stamp: uint64(e.stamp), Summed: e.summed,
+						Tier: tier, Step: int64(e.Step), Stamp: uint64(e.Stamp), Summed: e.Summed,
 						Packed: packed[begin:len(packed):len(packed)],
 					})
 				}
@@ -175,11 +178,11 @@ func (o *originPart) tellsAll(r *row, state *RowState) bool {
 	}
 	for i := range state.Cells {
 		c := &state.Cells[i]
-		if c.Tier != tier1s {
+		if c.Tier != cell.Tier1s {
 			continue
 		}
-		if c.Step < keptStart(tier1s, o.now)-mergeGrace[tier1s] ||
-			r != nil && o.mayHaveDropped(tier1s, c.Step) && !r.logs[tier1s].has(uint32(c.Step)) {
+		if c.Step < cell.Tier1s.KeptFrom(o.now)-mergeGrace[cell.Tier1s] ||
+			r != nil && o.mayHaveDropped(cell.Tier1s, c.Step) && !r.logs[cell.Tier1s].Has(uint32(c.Step)) {
 			return false
 		}
 	}
@@ -189,40 +192,40 @@ func (o *originPart) tellsAll(r *row, state *RowState) bool {
 // mergeGrace is by how many steps a cell may be too old to be kept and is taken all
 // the same, by tier: when it is part of no sum yet, the row makes one of it before
 // it goes. Clocks and delays make nodes differ by less.
-var mergeGrace = [numTiers]int64{10, 2, 0}
+var mergeGrace = [cell.NumTiers]int64{10, 2, 0}
 
 // sumGrace is by how many steps the finer cells of a sum must be younger than those
 // that are dropped, by their tier: clocks are only known to some seconds.
-var sumGrace = [numTiers]int64{5, 1, 0}
+var sumGrace = [cell.NumTiers]int64{5, 1, 0}
 
 func (s *Store) mergeRow(p *profile, part *originPart, r *row, hash uint64, state *RowState) error {
 	sh := part.shard
 	content := part.scratch()
 	defer part.release(content)
-	var grown counts // by the cells of the finest tier
+	var grown cell.Sums // by the cells of the finest tier
 	var gap error
 	for i := range state.Cells {
 		c := &state.Cells[i]
-		if c.Tier < 0 || c.Tier >= numTiers || c.Stamp == 0 || c.Stamp > state.Stamp || c.Step <= 0 || c.Step >= 1<<32 {
+		if c.Tier < 0 || c.Tier >= cell.NumTiers || c.Stamp == 0 || c.Stamp > state.Stamp || c.Step <= 0 || c.Step >= 1<<32 {
 			return ErrDamaged
 		}
-		content.reset()
+		content.Reset()
 		if c.Packed != nil || !c.Summed {
-			if err := content.unpack(c.Packed, s.categories); err != nil {
+			if err := content.Unpack(c.Packed, s.categories); err != nil {
 				return ErrDamaged
 			}
 		}
-		if c.Step < keptStart(c.Tier, part.now)-mergeGrace[c.Tier] {
+		if c.Step < c.Tier.KeptFrom(part.now)-mergeGrace[c.Tier] {
 			continue
 		}
 		if r == nil {
 			r = s.foreignRow(p, part, hash, state)
 		}
 		if c.Packed == nil && c.Summed {
-			if e, ok := r.logs[c.Tier].find(uint32(c.Step)); ok && uint64(e.stamp) >= c.Stamp {
+			if e, ok := r.logs[c.Tier].Find(uint32(c.Step)); ok && uint64(e.Stamp) >= c.Stamp {
 				continue
 			}
-			if c.Tier == tier1s || !r.sumPacked(c, content) {
+			if c.Tier == cell.Tier1s || !r.sumPacked(c, content) {
 				gap = ErrGap
 				continue
 			}
@@ -257,67 +260,67 @@ func (s *Store) foreignRow(p *profile, part *originPart, hash uint64, state *Row
 }
 
 // renew brings the lifetime of a row up to that of a state whose cells were merged.
-func (r *row) renew(state *RowState, grown *counts) {
+func (r *row) renew(state *RowState, grown *cell.Sums) {
 	if state.Born < uint64(r.born) || state.Stamp <= uint64(r.stamp) && r.digest != 0 {
 		return
 	}
 	if state.Born > uint64(r.born) { // it aged out at its origin and came back
 		r.born = uint32(state.Born)
-		r.lifetime, r.digest = counts{}, 0
+		r.lifetime, r.digest = cell.Sums{}, 0
 	}
 	r.stamp = uint32(state.Stamp)
 	if state.derived() {
-		r.lifetime.merge(grown)
+		r.lifetime.Merge(grown)
 	} else {
-		r.lifetime.set(state.Lifetime)
+		r.lifetime.SetLifetime(state.Lifetime)
 	}
 	r.closeSequence()
 }
 
 // sumPacked makes what a summed cell held from the packed finer cells. It reports
 // whether there are any.
-func (r *row) sumPacked(c *CellState, sum *cell) bool {
+func (r *row) sumPacked(c *CellState, sum *cell.Cell) bool {
 	finer := c.Tier - 1
 	log := &r.logs[finer]
-	if r.origin.mayHaveDropped(finer, c.Step*tierRatio[c.Tier]-sumGrace[finer]) {
+	if r.origin.mayHaveDropped(finer, c.Step*c.Tier.Ratio()-sumGrace[finer]) {
 		return false
 	}
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
-	for o := log.seek(uint32(c.Step * tierRatio[c.Tier])); int(o) < len(log.buf); {
-		e := log.at(o)
-		if int64(e.step) >= (c.Step+1)*tierRatio[c.Tier] {
+	for o := log.Seek(uint32(c.Step * c.Tier.Ratio())); log.Holds(o); {
+		e := log.At(o)
+		if int64(e.Step) >= (c.Step+1)*c.Tier.Ratio() {
 			break
 		}
-		o = e.end
-		r.unpackInto(scratch, e.packed)
-		sum.merge(scratch)
+		o = e.Next
+		r.unpackInto(scratch, e.Packed)
+		sum.Merge(scratch)
 	}
-	if sum.empty() {
+	if sum.Empty() {
 		return false
 	}
-	c.Packed = sum.appendPacked(nil, r.origin.shard.store.categories)
+	c.Packed = sum.AppendPacked(nil, r.origin.shard.store.categories)
 	return true
 }
 
 // merge puts a cell into its place unless a newer one is there. content is what
 // is packed in it.
-func (r *row) merge(c *CellState, content *cell, grown *counts) bool {
-	old, had := r.logs[c.Tier].find(uint32(c.Step))
-	if had && uint64(old.stamp) > c.Stamp {
+func (r *row) merge(c *CellState, content *cell.Cell, grown *cell.Sums) bool {
+	old, had := r.logs[c.Tier].Find(uint32(c.Step))
+	if had && uint64(old.Stamp) > c.Stamp {
 		return false
 	}
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
 	if had {
-		r.unpackInto(scratch, old.packed)
+		r.unpackInto(scratch, old.Packed)
 		// Two of the same stamp differ when somebody had to sum the last steps of a run
 		// that ended, and some of their cells were gone: more is right.
-		if uint64(old.stamp) == c.Stamp && content.Samples <= scratch.Samples {
+		if uint64(old.Stamp) == c.Stamp && content.Samples <= scratch.Samples {
 			return false
 		}
 	}
-	end := (c.Step + 1) * tierSeconds[c.Tier] * 1000
+	end := (c.Step + 1) * c.Tier.Seconds() * 1000
 	r.lastSeen = max(r.lastSeen, end-1)
 	if o := r.origin; end > o.newest.Load() {
 		o.newest.Store(end) // another shard may be at it: near enough
@@ -330,33 +333,33 @@ func (r *row) merge(c *CellState, content *cell, grown *counts) bool {
 	} else { // finer cells of this step count no more where the sum does
 		r.uncountFiner(c.Tier, c.Step)
 	}
-	if c.Tier == tier1s {
-		grown.merge(&content.counts)
+	if c.Tier == cell.Tier1s {
+		grown.Merge(&content.Sums)
 		if had {
-			grown.subtract(&scratch.counts)
+			grown.Subtract(&scratch.Sums)
 		}
 	}
-	r.logs[c.Tier].put(uint32(c.Step), uint32(c.Stamp), false, c.Packed)
+	r.logs[c.Tier].Put(uint32(c.Step), uint32(c.Stamp), false, c.Packed)
 	r.addToTotals(c.Tier, c.Tier, c.Step, content, true)
 	return true
 }
 
 // uncountFiner takes the finer cells of a step out of the totals that are about
 // to have their sum.
-func (r *row) uncountFiner(coarser int, step int64) {
+func (r *row) uncountFiner(coarser cell.Tier, step int64) {
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
 	for tier := range coarser {
-		ratio := tierSeconds[coarser] / tierSeconds[tier]
+		ratio := coarser.Seconds() / tier.Seconds()
 		log := &r.logs[tier]
-		for o := log.seek(uint32(step * ratio)); int(o) < len(log.buf); {
-			e := log.at(o)
-			if int64(e.step) >= (step+1)*ratio {
+		for o := log.Seek(uint32(step * ratio)); log.Holds(o); {
+			e := log.At(o)
+			if int64(e.Step) >= (step+1)*ratio {
 				break
 			}
-			o = e.end
-			r.unpackInto(scratch, e.packed)
-			r.addToTotals(coarser, tier, int64(e.step), scratch, false)
+			o = e.Next
+			r.unpackInto(scratch, e.Packed)
+			r.addToTotals(coarser, tier, int64(e.Step), scratch, false)
 		}
 	}
 }
@@ -476,7 +479,7 @@ func checkKey(key string) (profile string, err error) {
 		if dims[i] != 0 {
 			continue
 		}
-		if !ValidName(dims[begin:i]) {
+		if !ids.ValidName(dims[begin:i]) {
 			return "", ErrDamaged
 		}
 		if n == dimensions[ProfileDim].at {

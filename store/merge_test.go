@@ -1,13 +1,13 @@
 package store
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // recorded is a state that may be kept.
@@ -64,7 +64,7 @@ func TestMergeInAnyOrder(t *testing.T) {
 			})
 
 			peers := []*Store{node("b"), node("c"), node("d")}
-			peers[0].NewTable(Query{By: []Dim{ChainDim}, Window: Window5m}).Refresh()
+			peers[0].NewTable(Query{By: []Dim{ChainDim}, Window: cell.Window5m}).Refresh()
 			for i, list := range [][]RowState{append(states, full...), append(states, states...), full} {
 				list = append([]RowState(nil), list...)
 				if i == 1 {
@@ -76,7 +76,7 @@ func TestMergeInAnyOrder(t *testing.T) {
 						t.Fatal(err)
 					}
 					if j%50 == 0 { // keep window totals, so that merging has to maintain them
-						for w := range NumWindows {
+						for w := range cell.NumWindows {
 							peers[i].NewTable(Query{By: []Dim{ChainDim}, Window: w}).Refresh()
 						}
 					}
@@ -84,7 +84,7 @@ func TestMergeInAnyOrder(t *testing.T) {
 			}
 			check := func(when string) {
 				t.Helper()
-				for w := range NumWindows {
+				for w := range cell.NumWindows {
 					q := Query{By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: w}
 					want := a.NewTable(q)
 					want.Refresh()
@@ -127,27 +127,14 @@ func TestMergeRefusesNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := string(appendKey(nil, &Event{Profile: "p", Chain: "c", Method: "m", Strategy: "s", SourceRegion: "r"}, "x", HTTP))
-	good := new(cell)
-	k := call{micros: 1000, weight: 1, final: true}
-	live := liveCell{}
-	live.add(&k)
-	good.merge(live.flush())
-	packed := good.appendPacked(nil, s.categories)
+	var one cell.Open
+	one.Add(&cell.Call{Micros: 1000, Weight: 1, Final: true})
+	packed := one.Flush().AppendPacked(nil, s.categories)
 	cellAt := func(packed []byte) []CellState {
 		return []CellState{{Tier: 0, Step: now.Unix(), Stamp: 1, Packed: packed}}
 	}
 	peer := OriginID{"other", 1}
-	long := func(v byte) []byte { return append(append([]byte{v | 0x80}, bytes.Repeat([]byte{0x80}, 8)...), 0) }
-	const n = maxPacked / 20
-	huge := binary.AppendUvarint([]byte{packErrors}, n) // nothing but its size is wrong
-	huge = append(binary.AppendUvarint(huge, n), 0, 0, 0, 0)
-	huge = binary.AppendUvarint(huge, n)
-	for range n {
-		huge = append(append(huge, long(1)...), long(1)...)
-	}
-	huge = binary.AppendUvarint(append(huge, 1<<1, 1<<1|1), n)
 	for name, state := range map[string]RowState{
-		"a huge cell":      {Key: key, Cells: cellAt(huge)},
 		"no key":           {Key: "", Cells: cellAt(packed)},
 		"empty id":         {Key: "p\x00\x00x\x00m\x00s\x00r\x00\x00\x00", Cells: cellAt(packed)},
 		"unknown enum":     {Key: key[:len(key)-1] + "\x07", Cells: cellAt(packed)},
@@ -168,31 +155,6 @@ func TestMergeRefusesNonsense(t *testing.T) {
 	if err := s.Merge(peer, &RowState{Key: key, Born: 1, Stamp: 1, Cells: cellAt(packed)}); err != nil {
 		t.Error(err)
 	}
-}
-
-// FuzzUnpack gives unpack any bytes: it answers with an error or with a cell
-// that packs to something that unpacks to the same again.
-func FuzzUnpack(f *testing.F) {
-	names := newCategories()
-	f.Add([]byte{})
-	for _, failed := range []bool{false, true} {
-		l := liveCell{}
-		l.add(&call{micros: 45_000, bucket: uint16(bucketOf(45_000)), weight: 3, failovers: 2, final: true, failed: failed, category: names.id("own_category")})
-		f.Add(l.flush().appendPacked(nil, names))
-	}
-	f.Fuzz(func(t *testing.T, packed []byte) {
-		var c, again cell
-		if c.unpack(packed, names) != nil {
-			return
-		}
-		canonical := c.appendPacked(nil, names)
-		if err := again.unpack(canonical, names); err != nil {
-			t.Fatalf("%x unpacks, but packs to %x: %v", packed, canonical, err)
-		}
-		if twice := again.appendPacked(nil, names); string(twice) != string(canonical) {
-			t.Fatalf("%x and then %x", canonical, twice)
-		}
-	})
 }
 
 // TestMergeDerived has a peer merge every tick in order with all left out that it
@@ -222,7 +184,7 @@ func TestMergeDerived(t *testing.T) {
 			a.Changed(id, before, AllTiers, func(s *RowState) bool {
 				kept := recorded(s)
 				if kept.Even {
-					kept.Lifetime = Lifetime{}
+					kept.Lifetime = cell.Lifetime{}
 					left++
 				}
 				for i := range kept.Cells {
@@ -247,7 +209,7 @@ func TestMergeDerived(t *testing.T) {
 		if left < sent {
 			t.Errorf("seed %d: of %d rows only %d parts were left out", seed, sent, left)
 		}
-		for w := range NumWindows {
+		for w := range cell.NumWindows {
 			q := Query{By: []Dim{ChainDim, ProviderDim, MethodDim, RegionDim}, Window: w}
 			want, got := a.NewTable(q), b.NewTable(q)
 			want.Refresh()
@@ -289,7 +251,7 @@ func TestClockOfAnotherNode(t *testing.T) {
 			}
 			return true
 		})
-		table := b.NewTable(Query{By: []Dim{ChainDim}, Window: Window1m})
+		table := b.NewTable(Query{By: []Dim{ChainDim}, Window: cell.Window1m})
 		table.Refresh()
 		for _, r := range table.Rows() {
 			sum += r.Calls

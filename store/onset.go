@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // onsetShare is how much of the series of a table one refresh looks through for onsets,
@@ -55,10 +57,10 @@ func (a *Attention) date(list []Alarm, now int64) {
 // (the change point of a cumulative sum). The finest steps that reach back to it are used.
 // It is 0 where calls do not tell.
 func (a *Attention) onset(g *group, status Status, now int64) (at int64) {
-	for _, w := range []Window{Window1m, Window15m, Window1h} {
+	for _, w := range []cell.Window{cell.Window1m, cell.Window15m, cell.Window1h} {
 		p := stepsOf(w, time.Second, now)
 		told := make([]evidence, p.count)
-		a.table.eachStep(g, &p, func(i int, c *cell) { told[i].add(c) })
+		a.table.eachStep(g, &p, func(i int, c *cell.Cell) { told[i].add(c) })
 		var excess, most float64
 		at = 0
 		for i := len(told) - 1; i >= 0; i-- {
@@ -78,16 +80,12 @@ func (a *Attention) onset(g *group, status Status, now int64) (at int64) {
 // the same as that of the sum of their cells, at a fraction of the cost.
 type evidence struct{ calls, errors, providerErrors, limited, slow uint64 }
 
-func (t *evidence) add(c *cell) {
+func (t *evidence) add(c *cell.Cell) {
 	t.calls += c.Calls
 	t.errors += c.Errors
 	t.providerErrors += c.ProviderErrors
-	for _, k := range c.categories {
-		if k.id == rateLimitCategory {
-			t.limited += k.count
-		}
-	}
-	t.slow += c.successes.above(degradedP95)
+	t.limited += c.RateLimited()
+	t.slow += c.SlowerThan(degradedP95)
 }
 
 // excess is by how many calls a step is beyond what a status allows.

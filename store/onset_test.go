@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // TestOnset: what is told step by step is what the sums of the steps tell.
@@ -39,7 +41,7 @@ func TestOnset(t *testing.T) {
 			}
 		}
 	}
-	a := g.store.NewAttention(Filter{}, Window1h)
+	a := g.store.NewAttention(Filter{}, cell.Window1h)
 	a.Refresh()
 	found := 0
 	for _, status := range []Status{StatusRateLimited, StatusFailing, StatusDegraded} {
@@ -60,7 +62,7 @@ func TestOnset(t *testing.T) {
 
 // onsetOfSums is the slow twin of onset: it sums all steps of all providers first.
 func onsetOfSums(a *Attention, wanted string, status Status) (at int64) {
-	for _, w := range []Window{Window1m, Window15m, Window1h} {
+	for _, w := range []cell.Window{cell.Window1m, cell.Window15m, cell.Window1h} {
 		q := a.query
 		q.Window = w
 		var first int64
@@ -73,12 +75,12 @@ func onsetOfSums(a *Attention, wanted string, status Status) (at int64) {
 			for i := len(p.cells) - 1; i >= 0; i-- {
 				c := &p.cells[i]
 				limited := uint64(0)
-				for _, k := range c.categories {
-					if a.store.categories.get(k.id).name == "rate_limit" {
-						limited = k.count
+				for _, k := range c.ErrorCategories(a.store.categories) {
+					if k.Category == "rate_limit" {
+						limited = k.Count
 					}
 				}
-				e := evidence{c.Calls, c.Errors, c.ProviderErrors, limited, c.successes.above(degradedP95)}
+				e := evidence{c.Calls, c.Errors, c.ProviderErrors, limited, c.SlowerThan(degradedP95)}
 				if sum += e.excess(status); sum > most {
 					most, at = sum, p.first+int64(i)*p.step
 				}
@@ -105,7 +107,7 @@ func TestOnsetsInTurns(t *testing.T) {
 	g.store.Tick()
 	for look := 1; look <= onsetShare+1; look++ {
 		dated := 0
-		_, list := g.store.NewAttention(Filter{}, Window1m).Refresh()
+		_, list := g.store.NewAttention(Filter{}, cell.Window1m).Refresh()
 		for i := range list {
 			if alarm := &list[i]; alarm.Subject == "provider" && alarm.SinceAt == began {
 				dated++

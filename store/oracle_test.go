@@ -3,11 +3,14 @@ package store
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // oracle is the store as one would write it without a thought for speed: it
@@ -53,7 +56,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 	scopes := make(map[string]uint64)
 	for i := range o.calls {
 		c := &o.calls[i]
-		if stepAt(tier60s, c.ts/1000) < keptStart(tier60s, second) {
+		if cell.Tier60s.StepAt(c.ts/1000) < cell.Tier60s.KeptFrom(second) {
 			continue // nothing of it is left anywhere
 		}
 		scoped, taken := true, true
@@ -63,7 +66,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 				scoped = scoped && d == ProviderDim
 			}
 		}
-		inWindow := stepAt(windowTier[q.Window], c.ts/1000) >= windowStart(q.Window, second)
+		inWindow := q.Window.Tier().StepAt(c.ts/1000) >= q.Window.Start(second)
 		scope := ""
 		if slices.Contains(q.By, ChainDim) {
 			scope = c.dims[ChainDim]
@@ -81,7 +84,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		key := strings.Join(parts, "/")
 		r := rows[key]
 		if r == nil {
-			r = &Row{Key: key, Figures: Figures{Latencies: Latencies{None, None, None, None, None, None, None}}}
+			r = &Row{Key: key, Figures: Figures{Latencies: new(cell.Cell).Latencies()}}
 			for _, d := range q.By {
 				r.Dims[d] = c.dims[d]
 			}
@@ -100,7 +103,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		if !c.failed {
 			latencies[key] = append(latencies[key], weighted{c.micros, c.weight})
 			sums[key] += c.micros * c.weight
-			r.Max = max(r.Max, Micros(c.micros))
+			r.Max = max(r.Max, cell.Micros(c.micros))
 			continue
 		}
 		r.Errors += c.weight
@@ -114,18 +117,18 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		if !blameless[category] {
 			r.ProviderErrors += c.weight
 		}
-		at := slices.IndexFunc(r.Categories, func(k CategoryCount) bool { return k.Category == category })
+		at := slices.IndexFunc(r.Categories, func(k cell.CategoryCount) bool { return k.Category == category })
 		if at < 0 {
-			r.Categories = append(r.Categories, CategoryCount{Category: category})
+			r.Categories = append(r.Categories, cell.CategoryCount{Category: category})
 			at = len(r.Categories) - 1
 		}
 		r.Categories[at].Count += c.weight
 		failures[key] = append(failures[key], weighted{c.micros, c.weight})
 	}
 	for key, r := range rows {
-		slices.SortFunc(r.Categories, func(a, b CategoryCount) int { return strings.Compare(a.Category, b.Category) })
+		slices.SortFunc(r.Categories, func(a, b cell.CategoryCount) int { return strings.Compare(a.Category, b.Category) })
 		if n := r.Calls - r.Errors; n > 0 {
-			r.Avg = Micros((2*sums[key] + n) / (2 * n))
+			r.Avg = cell.Micros((2*sums[key] + n) / (2 * n))
 			low, high := extremes(latencies[key])
 			r.P50, r.P90 = rankOf(latencies[key], 500, low, high), rankOf(latencies[key], 900, low, high)
 			r.P95, r.P99 = rankOf(latencies[key], 950, low, high), rankOf(latencies[key], 990, low, high)
@@ -143,11 +146,14 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 	return rows
 }
 
+// blameless are categories of random events.
+var blameless = map[string]bool{"rate_limit": true, "execution_revert": true, "user_error": true}
+
 type weighted struct{ micros, weight uint64 }
 
 // rankOf is the percentile by sorting: the midpoint of the bucket of the call
 // with the nearest rank, clamped.
-func rankOf(list []weighted, part, low, high uint64) Micros {
+func rankOf(list []weighted, part, low, high uint64) cell.Micros {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b weighted) int { return int(int64(a.micros) - int64(b.micros)) })
 	var total, below uint64
@@ -155,15 +161,15 @@ func rankOf(list []weighted, part, low, high uint64) Micros {
 		total += l.weight
 	}
 	for _, l := range list {
-		if below += l.weight; below >= nearestRank(total, part) {
-			d := distribution{}
-			d.add(bucketOf(l.micros), 1)
-			var out [1]Micros
-			d.percentiles(1, low, high, []uint64{500}, out[:])
-			return out[0]
+		if below += l.weight; below >= max((total*part+999)/1000, 1) {
+			var one cell.Open
+			one.Add(&cell.Call{Micros: l.micros, Weight: 1, Bucket: uint16(cell.BucketOf(l.micros))})
+			b := one.Flush().Buckets()[0]
+			middle := uint64(math.Round(2 * b.LowerMicros * b.UpperMicros / (b.LowerMicros + b.UpperMicros)))
+			return cell.Micros(min(max(middle, low), high))
 		}
 	}
-	return None
+	return cell.None
 }
 
 func extremes(list []weighted) (low, high uint64) {
@@ -238,7 +244,7 @@ func TestAgainstOracle(t *testing.T) {
 			}
 			var o oracle
 			var followers []*follower
-			for w := range NumWindows {
+			for w := range cell.NumWindows {
 				for _, q := range []Query{
 					{By: []Dim{ChainDim, ProviderDim}, Window: w},
 					{By: []Dim{RegionDim}, Window: w, Filter: Filter{ProviderDim: {"p0", "p1"}}},
@@ -290,7 +296,7 @@ func totalsHeld(s *Store) (bytes int64) {
 	for i := range s.shards {
 		for _, o := range s.shards[i].parts {
 			for _, r := range o.rows {
-				for w := range NumWindows {
+				for w := range cell.NumWindows {
 					if r != nil && r.totals[w] != nil {
 						bytes += int64(r.totals[w].size())
 					}
@@ -313,7 +319,7 @@ func TestTotalsAreBounded(t *testing.T) {
 		s.Apply(batch)
 	}
 	s.Tick()
-	for w := range NumWindows {
+	for w := range cell.NumWindows {
 		table := s.NewTable(Query{By: []Dim{ChainDim}, Window: w})
 		table.Refresh()
 	}
@@ -354,12 +360,12 @@ func TestSeriesAgainstTable(t *testing.T) {
 		if n%200 != 199 {
 			continue
 		}
-		for w := range NumWindows {
+		for w := range cell.NumWindows {
 			q := Query{By: []Dim{ChainDim, ProviderDim}, Window: w}
 			table := s.NewTable(q)
 			table.Refresh()
 			groups, step := s.Series(q, time.Second)
-			if step.Milliseconds() != tierSeconds[windowTier[w]]*1000 {
+			if step.Milliseconds() != w.Tier().Seconds()*1000 {
 				t.Fatalf("window %v has step %v", w, step)
 			}
 			if len(groups) != len(table.Rows()) {

@@ -3,6 +3,8 @@ package store
 import (
 	"sync"
 	"sync/atomic"
+
+	"remuda/store/cell"
 )
 
 // An origin is one run of a node: the only writer of its rows.
@@ -97,17 +99,17 @@ type originPart struct {
 	rows    []*row
 	free    []uint32 // empty slots of rows
 	wheel   [wheelSlots][]uint32
-	sums    [numTiers]sumQueue // by the coarser tier
-	passing windowTotal        // the total of a reader for which there was no room
-	dirty   []uint32           // rows with open cells
+	sums    [cell.NumTiers]sumQueue // by the coarser tier
+	passing windowTotal             // the total of a reader for which there was no room
+	dirty   []uint32                // rows with open cells
 
 	due     []uint32 // reused by advance
 	packBuf []byte   // reused by pack
 	spare   []*liveCell
-	empty   []*cell
+	empty   []*cell.Cell
 }
 
-func (o *originPart) newLive(tier int, step int64) *liveCell {
+func (o *originPart) newLive(tier cell.Tier, step int64) *liveCell {
 	var l *liveCell
 	if n := len(o.spare); n > 0 {
 		l = o.spare[n-1]
@@ -115,37 +117,36 @@ func (o *originPart) newLive(tier int, step int64) *liveCell {
 	} else {
 		l = new(liveCell)
 	}
-	l.tier, l.step, l.dirty, l.summed = int8(tier), step, false, false
+	l.tier, l.step, l.dirty, l.summed = tier, step, false, false
 	return l
 }
 
 func (o *originPart) releaseLive(l *liveCell) {
-	if len(o.spare) < maxSpare && cap(l.successes.counts)+cap(l.failures.counts) <= spareBuckets {
-		l.reset()
-		l.noted, l.lifetime = 0, counts{}
+	if len(o.spare) < maxSpare && l.Room() <= spareBuckets {
+		l.Clear()
 		o.spare = append(o.spare, l)
 	}
 }
 
 // scratch lends an empty cell until release.
-func (o *originPart) scratch() *cell {
+func (o *originPart) scratch() *cell.Cell {
 	n := len(o.empty)
 	if n == 0 {
-		return new(cell)
+		return new(cell.Cell)
 	}
 	c := o.empty[n-1]
 	o.empty = o.empty[:n-1]
 	return c
 }
 
-func (o *originPart) release(c *cell) {
-	c.reset() // there are no more of these than calls that borrow one inside another
+func (o *originPart) release(c *cell.Cell) {
+	c.Reset() // there are no more of these than calls that borrow one inside another
 	o.empty = append(o.empty, c)
 }
 
 // unread reports whether nobody has asked for a window for so long that its
 // totals are not worth their memory.
-func (o *originPart) unread(w Window, second int64) bool {
+func (o *originPart) unread(w cell.Window, second int64) bool {
 	return second-o.shard.store.lastRead[w].Load() > keepTotals
 }
 
@@ -213,9 +214,9 @@ func (o *originPart) rewind(second int64) {
 // and was dropped as too old. When the clock seemed fast, none of a step after that
 // which was running when it turned out to be slow can have been here; events come from
 // up to MaxAhead later.
-func (o *originPart) mayHaveDropped(tier int, step int64) bool {
-	return step < keptStart(tier, o.now) ||
-		step < keptStart(tier, o.latest) && step <= stepAt(tier, o.back+MaxAhead/1000)
+func (o *originPart) mayHaveDropped(tier cell.Tier, step int64) bool {
+	return step < tier.KeptFrom(o.now) ||
+		step < tier.KeptFrom(o.latest) && step <= tier.StepAt(o.back+MaxAhead/1000)
 }
 
 // advance settles what is due up to a second. It reports whether any row changed.

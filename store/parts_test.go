@@ -4,190 +4,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
-
-// TestBuckets: every latency is in the bucket whose bounds say so, and buckets
-// ascend.
-func TestBuckets(t *testing.T) {
-	check := func(micros uint64) {
-		t.Helper()
-		b := bucketOf(micros)
-		lower, upper := bounds(b)
-		// The bounds are rounded to 53 bits, the buckets are not: allow the rounding.
-		if f := float64(micros); b > 0 && f <= lower*(1-1e-15) || f > upper*(1+1e-15) && b > 0 {
-			t.Fatalf("%d µs is in bucket %d, (%v, %v]", micros, b, lower, upper)
-		}
-	}
-	for micros := range uint64(100_000) {
-		check(micros)
-	}
-	before := 0
-	for f := 1.0; f < MaxMicros; f *= 1.0001 {
-		check(uint64(f))
-		if b := bucketOf(uint64(f)); b < before {
-			t.Fatalf("bucket %d after %d", b, before)
-		} else {
-			before = b
-		}
-	}
-	for e := range 37 { // a power of two is the upper bound of its bucket
-		if b := bucketOf(1 << e); b != e*perOctave || bucketOf(1<<e+1) == b && e > 5 {
-			t.Errorf("2^%d is in bucket %d", e, b)
-		}
-	}
-	if b := bucketOf(MaxMicros); b != numBuckets-1 {
-		t.Errorf("the longest latency is in bucket %d of %d", b, numBuckets)
-	}
-}
-
-// TestPercentilesAgainstSorting: within 1.1 % of the exact nearest rank, whatever
-// the shape of the data.
-func TestPercentilesAgainstSorting(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	for name, draw := range map[string]func() float64{
-		"log-normal": func() float64 { return 45_000 * math.Exp(0.6*rng.NormFloat64()) },
-		"heavy tail": func() float64 { return 1_000 * math.Exp(2.5*rng.NormFloat64()) },
-		"bimodal": func() float64 {
-			if rng.IntN(10) < 7 {
-				return 2_000 + 100*rng.NormFloat64()
-			}
-			return 10_000_000 + 1000*rng.NormFloat64()
-		},
-		"constant": func() float64 { return 41_237 },
-		"tiny":     func() float64 { return float64(rng.IntN(4)) },
-	} {
-		for _, n := range []int{1, 2, 10, 1000, 50_000} {
-			var c cell
-			l := liveCell{}
-			exact := make([]uint64, n)
-			for i := range exact {
-				exact[i] = uint64(min(max(draw(), 0), MaxMicros))
-				l.add(&call{micros: exact[i], bucket: uint16(bucketOf(exact[i])), weight: 1})
-			}
-			c.merge(l.flush())
-			slices.Sort(exact)
-			var got [4]Micros
-			c.successes.percentiles(uint64(n), c.min, c.max, percentileParts, got[:])
-			for i, part := range percentileParts {
-				want := float64(exact[nearestRank(uint64(n), part)-1])
-				if diff := math.Abs(float64(got[i]) - want); diff > want*0.011+1 { // half a microsecond of rounding; 0 and 1 µs share a bucket
-					t.Errorf("%s, n=%d, p%d: %d, exactly %v", name, n, part/10, got[i], want)
-				}
-			}
-			if c.max != exact[n-1] || c.min != exact[0] {
-				t.Errorf("%s, n=%d: from %d to %d, exactly %d to %d", name, n, c.min, c.max, exact[0], exact[n-1])
-			}
-		}
-	}
-}
-
-// TestCellsAddUp: merging in any order gives the same bytes, packing loses
-// nothing, and what was added can be taken away.
-func TestCellsAddUp(t *testing.T) {
-	names := newCategories()
-	genCall := rapid.Custom(func(t *rapid.T) call {
-		k := call{
-			micros: rapid.Uint64Range(0, MaxMicros).Draw(t, "micros"), weight: uint32(rapid.IntRange(1, 1_000_000).Draw(t, "weight")),
-			failovers: uint32(rapid.IntRange(0, 16).Draw(t, "failovers")), failed: rapid.Bool().Draw(t, "failed"), final: rapid.Bool().Draw(t, "final"),
-		}
-		if k.failed {
-			k.category = names.id(rapid.SampledFrom([]string{"", "timeout", "own_a", "own_b", "rate_limit"}).Draw(t, "category"))
-			k.providerFault = !names.get(k.category).blameless
-		}
-		if !k.final {
-			k.failovers = 0
-		}
-		k.bucket = uint16(bucketOf(k.micros))
-		return k
-	})
-	rapid.Check(t, func(t *rapid.T) {
-		lists := rapid.SliceOfN(rapid.SliceOfN(genCall, 1, 40), 1, 6).Draw(t, "cells")
-		packed := make([][]byte, len(lists))
-		for i, list := range lists {
-			l := liveCell{}
-			for j := range list {
-				l.add(&list[j])
-			}
-			packed[i] = l.flush().appendPacked(nil, names)
-		}
-		sum := func(order []int) *cell {
-			var s cell
-			for _, i := range order {
-				var c cell
-				if err := c.unpack(packed[i], names); err != nil {
-					t.Fatalf("cell %x: %v", packed[i], err)
-				}
-				s.merge(&c)
-			}
-			return &s
-		}
-		order := make([]int, len(lists))
-		for i := range order {
-			order[i] = i
-		}
-		want := string(sum(order).appendPacked(nil, names))
-		shuffled := rapid.Permutation(order).Draw(t, "order")
-		s := sum(shuffled)
-		if got := string(s.appendPacked(nil, names)); got != want {
-			t.Fatalf("%v gives %x, want %x", shuffled, got, want)
-		}
-		for _, i := range shuffled[1:] {
-			var c cell
-			if err := c.unpack(packed[i], names); err != nil {
-				t.Fatal(err)
-			}
-			s.subtract(&c)
-		}
-		alone := sum(shuffled[:1])
-		s.min, s.max = alone.min, alone.max // which subtraction cannot know
-		s.failedMin, s.failedMax = alone.failedMin, alone.failedMax
-		if got, want := string(s.appendPacked(nil, names)), string(alone.appendPacked(nil, names)); got != want {
-			t.Fatalf("after taking away %x, want %x", got, want)
-		}
-	})
-}
-
-// TestCellLog holds a log against a map.
-func TestCellLog(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var l cellLog
-		model := make(map[uint32]string)
-		for range rapid.IntRange(1, 200).Draw(t, "operations") {
-			step := uint32(rapid.IntRange(100, 140).Draw(t, "step"))
-			if rapid.IntRange(0, 9).Draw(t, "kind") == 0 {
-				l.dropBefore(step)
-				for s := range model {
-					if s < step {
-						delete(model, s)
-					}
-				}
-			} else {
-				text := rapid.StringN(1, 40, -1).Draw(t, "packed")
-				l.put(step, 7, false, []byte(text))
-				model[step] = text
-			}
-			n, last := 0, int64(-1)
-			for o := l.head; int(o) < len(l.buf); n++ {
-				e := l.at(o)
-				if int64(e.step) <= last || model[e.step] != string(e.packed) {
-					t.Fatalf("step %d after %d holds %q, want %q", e.step, last, e.packed, model[e.step])
-				}
-				last, o = int64(e.step), e.end
-			}
-			if n != len(model) {
-				t.Fatalf("%d entries, want %d", n, len(model))
-			}
-			if e, ok := l.find(step); ok != (model[step] != "") || ok && string(e.packed) != model[step] {
-				t.Fatalf("find %d: %q %v", step, e.packed, ok)
-			}
-		}
-	})
-}
 
 // TestDedupPeriod: a repeat is found for 120 s, and forgotten after 240 s.
 func TestDedupPeriod(t *testing.T) {
@@ -292,13 +114,13 @@ func TestCaps(t *testing.T) {
 	}
 	total := uint64(0)
 	methods := make(map[string]uint64)
-	table := s.NewTable(Query{By: []Dim{MethodDim}, Window: Window1m})
+	table := s.NewTable(Query{By: []Dim{MethodDim}, Window: cell.Window1m})
 	table.Refresh()
 	for _, r := range table.Rows() {
 		total += r.Calls
 		methods[r.Key] = r.Calls
 	}
-	if total != 100 || methods[otherName] != 84 || table.Meta().OverflowCalls != 84 || s.Usage().Series > 19 {
+	if total != 100 || methods[ids.Other] != 84 || table.Meta().OverflowCalls != 84 || s.Usage().Series > 19 {
 		t.Errorf("%d calls, %v, overflow %d, %d series", total, methods, table.Meta().OverflowCalls, s.Usage().Series)
 	}
 	for i, want := range []int{1, 1, 0, 1} {
@@ -325,9 +147,9 @@ func TestLargestCell(t *testing.T) {
 		s.Apply([]Event{e})
 		calls += uint64(e.Weight)
 	}
-	for b := range numBuckets {
-		_, upper := bounds(b)
-		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), MaxMicros), true, fmt.Sprintf("%0128d", b)
+	for b := range cell.BucketOf(cell.MaxMicros) + 1 {
+		upper := math.Exp2(float64(b) / 32) // of a bucket
+		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), cell.MaxMicros), true, fmt.Sprintf("%0128d", b)
 		apply(e)
 		e.Failed, e.ErrorCategory = false, ""
 		apply(e)
@@ -336,7 +158,7 @@ func TestLargestCell(t *testing.T) {
 		now = now.Add(time.Second)
 		s.Tick()
 	}
-	table := s.NewTable(Query{By: []Dim{ChainDim}, Window: Window5m})
+	table := s.NewTable(Query{By: []Dim{ChainDim}, Window: cell.Window5m})
 	table.Refresh()
 	if rows := table.Rows(); len(rows) != 1 || rows[0].Calls != calls {
 		t.Errorf("%d rows: %+v", len(rows), rows)
@@ -358,7 +180,7 @@ func TestReports(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 	}
-	table := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m, Providers: true})
+	table := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m, Providers: true})
 	state := func(provider string) *ProviderState {
 		table.Refresh()
 		for _, r := range table.Rows() {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // TestPauses: work on very much is in pieces, and between them no lock is held: an event
@@ -24,7 +26,7 @@ func TestPauses(t *testing.T) {
 				return
 			}
 			g.decisions(1, func(_ int, e *Event) { e.Profile = "other" })
-			g.rows(Query{By: []Dim{ChainDim}, Filter: Filter{ProfileDim: {"other"}}, Window: Window1m}, 1)
+			g.rows(Query{By: []Dim{ChainDim}, Filter: Filter{ProfileDim: {"other"}}, Window: cell.Window1m}, 1)
 		}
 		read := func(what string, least int, read func()) {
 			t.Helper()
@@ -34,11 +36,11 @@ func TestPauses(t *testing.T) {
 				t.Errorf("%s, %s: %d pauses", name, what, pauses)
 			}
 		}
-		q := Query{By: []Dim{ChainDim, ProviderDim}, Filter: Filter{ProfileDim: {"default"}}, Window: Window1m, Providers: true, Pause: pause}
+		q := Query{By: []Dim{ChainDim, ProviderDim}, Filter: Filter{ProfileDim: {"default"}}, Window: cell.Window1m, Providers: true, Pause: pause}
 		read("a table", 2*numShards, func() { g.store.NewTable(q).Refresh() })
 		read("points", many, func() { g.store.Series(q, time.Second) })
 		read("attention", 2*numShards, func() {
-			a := g.store.NewAttention(q.Filter, Window1m)
+			a := g.store.NewAttention(q.Filter, cell.Window1m)
 			a.Within(pause, nil)
 			a.Refresh()
 		})

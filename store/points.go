@@ -4,23 +4,25 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // steps are those that a window is cut into: aligned to the epoch, the last is the
 // running one.
 type steps struct {
-	base        int   // tier of the finest that make them up
-	first, step int64 // when the first begins, and their length, ms
+	base        cell.Tier // tier of the finest that make them up
+	first, step int64     // when the first begins, and their length, ms
 	count       int
 }
 
 // stepsOf cuts a window, as of now (ms), into steps of a wanted length, rounded up to what
 // is kept for the window: a multiple of the steps it slides by.
-func stepsOf(w Window, wanted time.Duration, now int64) steps {
-	base := windowTier[w]
-	unit := tierSeconds[base] * 1000
+func stepsOf(w cell.Window, wanted time.Duration, now int64) steps {
+	base := w.Tier()
+	unit := base.Seconds() * 1000
 	step := max((wanted.Milliseconds()+unit-1)/unit, 1) * unit
-	first := windowStart(w, now/1000) * unit / step * step
+	first := w.Start(now/1000) * unit / step * step
 	return steps{base: base, first: first, step: step, count: int((now/step*step-first)/step + 1)}
 }
 
@@ -38,7 +40,7 @@ func (p *steps) at(instant int64) int {
 type spread struct {
 	steps
 	now   int64 // where the last step ends, for now
-	cells []cell
+	cells []cell.Cell
 }
 
 // shown is when a step began as readers have it. A wall clock that is behind the store's
@@ -73,14 +75,14 @@ func (s *Store) eachSpread(q Query, step time.Duration, do func(key string, dims
 	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 
 	p := spread{steps: stepsOf(q.Window, step, now), now: now}
-	p.cells = make([]cell, p.count)
+	p.cells = make([]cell.Cell, p.count)
 	for _, g := range groups {
-		t.eachStep(g, &p.steps, func(i int, c *cell) { p.cells[i].merge(c) })
+		t.eachStep(g, &p.steps, func(i int, c *cell.Cell) { p.cells[i].Merge(c) })
 		if kept += do(g.key, g.dims, &p); !grown() {
 			return 0
 		}
 		for i := range p.cells {
-			p.cells[i].reset()
+			p.cells[i].Reset()
 		}
 	}
 	return time.Duration(p.step) * time.Millisecond
@@ -96,7 +98,7 @@ const (
 // eachStep calls f with the cells that make up the members of a group and the number of
 // the step that they fall into, under the mutex of their shard. A cell is valid during
 // the call.
-func (t *Table) eachStep(g *group, p *steps, f func(i int, c *cell)) {
+func (t *Table) eachStep(g *group, p *steps, f func(i int, c *cell.Cell)) {
 	node := g.dims[NodeDim]
 	for _, m := range g.members {
 		t.pause()
@@ -111,20 +113,20 @@ func (t *Table) eachStep(g *group, p *steps, f func(i int, c *cell)) {
 	}
 }
 
-func (r *row) eachStep(p *steps, f func(i int, c *cell)) {
+func (r *row) eachStep(p *steps, f func(i int, c *cell.Cell)) {
 	scratch := r.origin.scratch()
 	// Steps are those of the origin's clock. One that is far off is moved by whole
 	// steps, so that cells are not torn apart.
-	unit := tierSeconds[p.base]
+	unit := p.base.Seconds()
 	skew := r.origin.skew.Load() / unit * unit
-	r.eachCell(p.base, p.first/1000/unit+skew/unit, func(tier int, e entry) {
-		if i := p.at((int64(e.step)*tierSeconds[tier] - skew) * 1000); i >= 0 {
-			r.unpackInto(scratch, e.packed)
+	r.eachCell(p.base, p.first/1000/unit+skew/unit, func(tier cell.Tier, e cell.Entry) {
+		if i := p.at((int64(e.Step)*tier.Seconds() - skew) * 1000); i >= 0 {
+			r.unpackInto(scratch, e.Packed)
 			f(i, scratch)
 		}
 	}, func(l *liveCell) {
-		if i := p.at((l.step*tierSeconds[l.tier] - skew) * 1000); i >= 0 {
-			f(i, l.flush())
+		if i := p.at((l.step*l.tier.Seconds() - skew) * 1000); i >= 0 {
+			f(i, l.Flush())
 		}
 	})
 	r.origin.release(scratch)
@@ -134,7 +136,6 @@ func (r *row) eachStep(p *steps, f func(i int, c *cell)) {
 // wanted rounded up to what is kept; it is returned.
 func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Duration) {
 	var list []SeriesGroup
-	var out [4]Micros
 	var covered []int64 // by step, the same for all groups
 	kept := int64(0)
 	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) int64 {
@@ -147,10 +148,10 @@ func (s *Store) Series(q Query, wanted time.Duration) ([]SeriesGroup, time.Durat
 			point.At = p.shown(s, i)
 			point.CoveredMillis = covered[i]
 			point.Known = covered[i] > 0 || i == len(covered)-1
-			if !point.Known && !p.cells[i].empty() { // moved here from the step beside it, see eachStep
+			if !point.Known && !p.cells[i].Empty() { // moved here from the step beside it, see eachStep
 				point.Known, point.CoveredMillis = true, p.step
 			}
-			s.figures(&point.Figures, &p.cells[i], out[:])
+			s.figures(&point.Figures, &p.cells[i])
 		}
 		list = append(list, g)
 		size := int64(len(g.Points)) * pointSize
@@ -222,8 +223,8 @@ func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time
 	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) int64 {
 		g, size := HistogramGroup{Key: key, Dims: dims}, int64(pointSize)
 		for i := range p.cells {
-			if p.cells[i].hasSuccess() {
-				g.Points = append(g.Points, HistogramPoint{At: p.shown(s, i), Buckets: p.cells[i].successes.buckets()})
+			if p.cells[i].HasSuccess() {
+				g.Points = append(g.Points, HistogramPoint{At: p.shown(s, i), Buckets: p.cells[i].Buckets()})
 				size += pointSize + int64(len(g.Points[len(g.Points)-1].Buckets))*bucketSize
 			}
 		}

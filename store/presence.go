@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"slices"
 	"sync"
+
+	"remuda/store/ids"
 )
 
 // presence says when the senders of a profile were last heard of, over all nodes that they
@@ -113,7 +115,7 @@ func (p *presence) lastSeen(name string) int64 {
 	defer p.mu.Unlock()
 	x := p.byName[name]
 	if x == nil {
-		x = p.byName[otherName]
+		x = p.byName[ids.Other]
 	}
 	if x == nil {
 		return 0

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // sighted is the slow twin of presence: a walk over all senders.
@@ -115,7 +117,7 @@ func TestPresenceToTheMillisecond(t *testing.T) {
 	g.decisions(1, func(int, *Event) {})
 	want := func(reporting int) {
 		t.Helper()
-		if m := g.store.Meta(nil, Window1m); m.SendersReporting != reporting || m.SendersKnown != 1 {
+		if m := g.store.Meta(nil, cell.Window1m); m.SendersReporting != reporting || m.SendersKnown != 1 {
 			t.Errorf("%d of %d report", m.SendersReporting, m.SendersKnown)
 		}
 	}
@@ -126,7 +128,7 @@ func TestPresenceToTheMillisecond(t *testing.T) {
 	g.decisions(1, func(int, *Event) {})
 	want(1)
 	g.now = g.now.Add(senderKnown*time.Millisecond + time.Second)
-	if m := g.store.Meta(nil, Window1m); m.SendersKnown != 0 {
+	if m := g.store.Meta(nil, cell.Window1m); m.SendersKnown != 0 {
 		t.Errorf("%d are known after an hour", m.SendersKnown)
 	}
 }
@@ -138,7 +140,7 @@ func BenchmarkMeta(b *testing.B) {
 			g := newGrown(b)
 			g.decisions(n, func(i int, e *Event) { e.SourceNode = "g" + strconv.Itoa(i) })
 			for b.Loop() {
-				g.store.Meta(nil, Window1m)
+				g.store.Meta(nil, cell.Window1m)
 			}
 		})
 	}

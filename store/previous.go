@@ -1,43 +1,45 @@
 package store
 
+import "remuda/store/cell"
+
 // previousSpan is the time before a window that it is compared with: whole steps
 // of a tier that is kept for long enough, of the window's length, the newest of
 // them over when the window begins. For 1m and 15m the steps are coarser than
 // those the window slides by, so the span ends up to 10 s or 60 s before it. There
 // is none before 1h.
-func previousSpan(w Window, second int64) (tier int, from, to int64, ok bool) {
-	start := windowStart(w, second) * tierSeconds[windowTier[w]]
+func previousSpan(w cell.Window, second int64) (tier cell.Tier, from, to int64, ok bool) {
+	start := w.Start(second) * w.Tier().Seconds()
 	switch w {
-	case Window10s:
-		tier = tier1s
-	case Window1m, Window5m:
-		tier = tier10s
-	case Window15m:
-		tier = tier60s
+	case cell.Window10s:
+		tier = cell.Tier1s
+	case cell.Window1m, cell.Window5m:
+		tier = cell.Tier10s
+	case cell.Window15m:
+		tier = cell.Tier60s
 	default:
 		return 0, 0, 0, false
 	}
-	to = start / tierSeconds[tier]
-	return tier, to - int64(w.Length().Seconds())/tierSeconds[tier], to, true
+	to = start / tier.Seconds()
+	return tier, to - int64(w.Length().Seconds())/tier.Seconds(), to, true
 }
 
 // addPreviousTo adds what the row counted in the time before a window to a sum.
-func (r *row) addPreviousTo(sum *cell, w Window) {
+func (r *row) addPreviousTo(sum *cell.Cell, w cell.Window) {
 	base, from, to, ok := previousSpan(w, r.origin.now)
 	if !ok {
 		return
 	}
-	end := to * tierSeconds[base]
-	r.eachCell(base, from, func(tier int, e entry) {
-		if int64(e.step)*tierSeconds[tier] < end {
+	end := to * base.Seconds()
+	r.eachCell(base, from, func(tier cell.Tier, e cell.Entry) {
+		if int64(e.Step)*tier.Seconds() < end {
 			scratch := r.origin.scratch()
-			r.unpackInto(scratch, e.packed)
-			sum.merge(scratch)
+			r.unpackInto(scratch, e.Packed)
+			sum.Merge(scratch)
 			r.origin.release(scratch)
 		}
 	}, func(l *liveCell) {
-		if l.step*tierSeconds[l.tier] < end {
-			sum.merge(l.flush())
+		if l.step*l.tier.Seconds() < end {
+			sum.Merge(l.Flush())
 		}
 	})
 }
@@ -52,7 +54,7 @@ func (t *Table) previousMoves(second int64) bool {
 	tier, from, to, ok := previousSpan(t.query.Window, second)
 	known := false
 	if ok {
-		begin, end := from*tierSeconds[tier]*1000, to*tierSeconds[tier]*1000
+		begin, end := from*tier.Seconds()*1000, to*tier.Seconds()*1000
 		known = t.store.knownTime(t.query.Filter[ProfileDim], begin, end).within(begin, end) == end-begin
 	}
 	if to == t.previousEnd && known == t.previousKnown {
@@ -81,8 +83,8 @@ func (t *Table) totalPrevious(g *group) {
 		}
 		sh.mu.Unlock()
 	}
-	t.store.figures(&g.previous, &t.part, t.percent[:])
-	t.part.reset()
+	t.store.figures(&g.previous, &t.part)
+	t.part.Reset()
 }
 
 // previousOf is the figures of a group's row before the window, nil when they

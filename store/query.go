@@ -1,39 +1,19 @@
 package store
 
-import "time"
+import (
+	"time"
 
-// Window is one of the lengths of time that totals are kept for.
-type Window uint8
-
-// The windows. A window is the running step and the whole steps before it that
-// make up its length: 1 s steps for 10s and 1m, 10 s steps for 5m and 15m, 60 s
-// steps for 1h.
-const (
-	Window10s Window = iota
-	Window1m
-	Window5m
-	Window15m
-	Window1h
-	NumWindows
+	"remuda/store/cell"
 )
-
-func (w Window) String() string { return windowNames[w] }
-
-// Length is the nominal length of the window.
-func (w Window) Length() time.Duration {
-	return time.Duration(windowSteps[w]*tierSeconds[windowTier[w]]) * time.Second
-}
-
-var windowNames = [NumWindows]string{"10s", "1m", "5m", "15m", "1h"}
 
 // A Filter keeps what matches: an empty list takes all, several values are an "or".
 type Filter [NumDims][]string
 
-// A Query asks for rows: the calls that pass Filter, grouped by By, over Window.
+// A Query asks for rows: the calls that pass Filter, grouped by By, over cell.Window.
 type Query struct {
 	Filter Filter
 	By     []Dim // the key of a row is the values in this order, joined by "/"
-	Window Window
+	Window cell.Window
 
 	// Providers adds ProviderState to every row. By must then hold ChainDim and ProviderDim.
 	Providers bool
@@ -51,32 +31,14 @@ type Query struct {
 	Grow func(bytes int64) bool
 }
 
-// None is the value of a Micros that has no data.
-const None Micros = -1
-
-// Micros is a latency in whole microseconds, or None.
-type Micros int64
-
-// CategoryCount is how often a category of error occurred, by weight.
-type CategoryCount struct {
-	Category string
-	Count    uint64
-}
-
 // Figures are what a group of calls adds up to.
 type Figures struct {
-	Counts
-	Latencies
-	Categories []CategoryCount // by category, counts above 0
+	cell.Counts
+	cell.Latencies
+	Categories []cell.CategoryCount // by category, counts above 0
 
 	ScopeCalls uint64 // what traffic_pct is a share of
 	LastSeenAt int64  // newest ts counted in the last hour, not only in the window; 0 = none
-}
-
-// Latencies are those of successes, and the 95th percentile of the failures'.
-type Latencies struct {
-	Avg, P50, P90, P95, P99, Max Micros
-	FailureP95                   Micros
 }
 
 // Row is one row of a table.
@@ -136,7 +98,7 @@ type Meta struct {
 	Incarnation   uint64
 	Revision      uint64
 	At            int64 // ms since the epoch
-	Window        Window
+	Window        cell.Window
 	CoveredMillis int64
 
 	NodesReporting, NodesKnown     int
@@ -289,7 +251,7 @@ type RankRow struct {
 // RankQuery asks for a ranking. Filter must name at least one chain.
 type RankQuery struct {
 	Filter    Filter
-	Window    Window
+	Window    cell.Window
 	LassoRank bool // the older formula: success rate × 1000/(1000+average) × log10(calls)
 
 	Pause func()                 // as in [Query]
@@ -312,16 +274,10 @@ type SeriesGroup struct {
 	Points []Point
 }
 
-// Bucket is one bucket of a latency distribution.
-type Bucket struct {
-	LowerMicros, UpperMicros float64
-	Count                    uint64
-}
-
 // HistogramPoint is the distribution of successes of one step.
 type HistogramPoint struct {
 	At      int64
-	Buckets []Bucket // ascending, counts above 0
+	Buckets []cell.Bucket // ascending, counts above 0
 }
 
 // HistogramGroup is the distributions of one group, steps without successes left out.
@@ -373,6 +329,6 @@ type CounterRow struct {
 	Profile, Chain, ProviderID string
 	Transport                  Transport
 	Living                     bool // has anything in the last hour
-	Counts
+	cell.Counts
 	LatencySumMicros float64
 }

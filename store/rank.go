@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"remuda/store/cell"
 )
 
 const (
@@ -42,7 +44,7 @@ func (s *Store) Rank(q RankQuery) []RankRow {
 			r.Key = row.Key
 		}
 		latency, ok := standard[row.Key]
-		if !ok && row.Avg != None {
+		if !ok && row.Avg != cell.None {
 			latency = float64(row.Avg) / 1000
 		}
 		r.judge(q, latency)
@@ -102,7 +104,7 @@ func (r *RankRow) judge(q RankQuery, latency float64) {
 	}
 	if q.LassoRank {
 		average := 0.0
-		if f.Avg != None {
+		if f.Avg != cell.None {
 			average = float64(f.Avg) / 1000
 		}
 		r.Score = share(f.Calls-f.Errors, f.Calls) * 1000 / (1000 + average) * math.Log10(float64(max(f.Calls, 1)))
@@ -139,7 +141,7 @@ func (s *Store) standardLatencies(q RankQuery) map[string]float64 {
 	byMethod, byChain := make(map[[2]string]mean), make(map[string]mean)
 	successes := func(r *Row) (sum, n float64) {
 		n = float64(r.Calls - r.Errors)
-		if r.Avg == None {
+		if r.Avg == cell.None {
 			return 0, 0
 		}
 		return float64(r.Avg) / 1000 * n, n

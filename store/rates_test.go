@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // A rateNode is a node on a clock that it shares with others.
@@ -73,7 +75,7 @@ func (n *rateNode) merge(to *rateNode, id OriginID) {
 
 // rate is the calls a second of a window, and of its series, which must say the same.
 // A call more or less makes them differ by one.
-func (n *rateNode) rate(profile string, w Window) (rate, one float64) {
+func (n *rateNode) rate(profile string, w cell.Window) (rate, one float64) {
 	q := Query{Filter: Filter{ProfileDim: {profile}}, By: []Dim{ProfileDim}, Window: w}
 	table := n.NewTable(q)
 	table.Refresh()
@@ -111,7 +113,7 @@ func TestRates(t *testing.T) {
 	for _, test := range []struct {
 		every, length time.Duration // what was kept
 		live          float64       // calls a second after the start
-		rates         func(w Window, up time.Duration) (least, most float64)
+		rates         func(w cell.Window, up time.Duration) (least, most float64)
 	}{
 		{time.Second, 3000 * time.Second, steady, between(0.9, 1.1)},
 		{100 * time.Millisecond, 200 * time.Second, steady, between(9.5, 10.5)},
@@ -121,17 +123,17 @@ func TestRates(t *testing.T) {
 		{0, 0, 50, between(45, 51)},
 		// One stray event is one step, of at most a minute.
 		{time.Second, 0, 50, between(45, 51)},
-		{time.Hour, 50 * time.Minute, 50, func(w Window, up time.Duration) (float64, float64) {
-			if w < Window1h {
+		{time.Hour, 50 * time.Minute, 50, func(w cell.Window, up time.Duration) (float64, float64) {
+			if w < cell.Window1h {
 				return 45, 51
 			}
 			return 45 * up.Seconds() / (up.Seconds() + 60), 51
 		}},
-		{time.Hour, 8 * time.Minute, 50, func(w Window, up time.Duration) (float64, float64) {
+		{time.Hour, 8 * time.Minute, 50, func(w cell.Window, up time.Duration) (float64, float64) {
 			switch {
-			case w < Window15m:
+			case w < cell.Window15m:
 				return 45, 51
-			case w == Window15m:
+			case w == cell.Window15m:
 				return 45 * up.Seconds() / (up.Seconds() + 10), 51
 			}
 			return 45 * up.Seconds() / (up.Seconds() + 60), 51
@@ -163,7 +165,7 @@ func TestRates(t *testing.T) {
 					}
 					joiner := newRateNode(t, "j", &now)
 					node.tell(joiner)
-					for w := range NumWindows {
+					for w := range cell.NumWindows {
 						least, most := test.rates(w, up)
 						for _, n := range []*rateNode{node, other, joiner} {
 							if rate, one := n.rate("p", w); !(rate >= least-batch*one && rate <= most+batch*one) {
@@ -175,10 +177,10 @@ func TestRates(t *testing.T) {
 							t.Errorf("up for %v, %v: %.4f calls a second here, %.4f there", up, w, a, b)
 						}
 					}
-					least, most := test.rates(Window1m, up)
+					least, most := test.rates(cell.Window1m, up)
 					for _, n := range []*rateNode{node, other, joiner} {
 						rate := n.senders("p")
-						shown, one := n.rate("p", Window1m)
+						shown, one := n.rate("p", cell.Window1m)
 						second := one * max(batch, 1.1*most) // others hear of a sender once a second
 						if !(rate >= least-second && rate <= most+second) || math.Abs(rate-shown) > second {
 							t.Errorf("up for %v, %s: senders make %.3f calls a second, a window shows %.3f, want %.3f to %.3f", up, n.Node(), rate, shown, least, most)
@@ -190,8 +192,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-func between(least, most float64) func(Window, time.Duration) (float64, float64) {
-	return func(Window, time.Duration) (float64, float64) { return least, most }
+func between(least, most float64) func(cell.Window, time.Duration) (float64, float64) {
+	return func(cell.Window, time.Duration) (float64, float64) { return least, most }
 }
 
 // TestRatesOfProfiles: what gateways of one profile had kept says nothing of another.
@@ -203,12 +205,12 @@ func TestRatesOfProfiles(t *testing.T) {
 		now = now.Add(time.Second)
 		n.calls("live", make([]time.Duration, 10)...)
 	}
-	for w := range NumWindows {
+	for w := range cell.NumWindows {
 		if rate, _ := n.rate("live", w); math.Abs(rate-10) > 1 {
 			t.Errorf("%v: %.2f calls a second", w, rate)
 		}
 	}
-	if rate, _ := n.rate("kept", Window1h); math.Abs(rate-1) > 0.05 {
+	if rate, _ := n.rate("kept", cell.Window1h); math.Abs(rate-1) > 0.05 {
 		t.Errorf("%.2f calls a second of what was kept", rate)
 	}
 }
@@ -234,11 +236,11 @@ func TestRatesAfterAStop(t *testing.T) {
 		before.give(after) // as a checkpoint does
 		after.SetMembers([]Member{{Name: "a", State: "alive", Known: true, Reporting: true, Incarnation: after.Incarnation()}})
 		live(after)
-		q := Query{Filter: Filter{ProfileDim: {"p"}}, Window: Window1h}
+		q := Query{Filter: Filter{ProfileDim: {"p"}}, Window: cell.Window1h}
 		if c := after.Meta([]string{"p"}, q.Window).CoveredMillis; math.Abs(float64(c-test.known.Milliseconds())) > 61_000 {
 			t.Errorf("away for %v, and %d ms are known", test.away, c)
 		}
-		if rate, _ := after.rate("p", Window1h); rate > 5.1 || rate < 4 {
+		if rate, _ := after.rate("p", cell.Window1h); rate > 5.1 || rate < 4 {
 			t.Errorf("away for %v: %.2f calls a second", test.away, rate)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"remuda/store/ids"
 )
 
 // A Fault is what was wrong with an event: a code, and the field that it is of. It is
@@ -86,7 +88,7 @@ func (p *profile) refuser(name, region string, now int64) *sender {
 	defer p.mu.Unlock()
 	s := p.senders[name]
 	if name == "" || s == nil && len(p.senders) >= maxSenders {
-		name = otherName
+		name = ids.Other
 		s = p.senders[name]
 	}
 	if s == nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"remuda/store/ids"
 )
 
 // TestRefusedTravel: what one node refused of a sender others know of, and it adds up;
@@ -89,7 +91,7 @@ func TestFaults(t *testing.T) {
 	for i := range maxSenders + 10 {
 		s.NoteRefused([]Refused{{Profile: "p", Sender: fmt.Sprint(i), Region: "r", Events: 1, Fault: FaultOf("missing", "chain")}})
 	}
-	if list := s.Senders(Filter{ProfileDim: {"p"}}); len(list) != maxSenders+1 || list[maxSenders].SourceNode != otherName || list[maxSenders].Rejected != 10 {
+	if list := s.Senders(Filter{ProfileDim: {"p"}}); len(list) != maxSenders+1 || list[maxSenders].SourceNode != ids.Other || list[maxSenders].Rejected != 10 {
 		t.Errorf("%d senders", len(list))
 	}
 }

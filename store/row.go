@@ -1,6 +1,10 @@
 package store
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"remuda/store/cell"
+)
 
 // A row is one series as counted by one origin. All of it is guarded by the
 // mutex of the shard that holds it.
@@ -29,33 +33,33 @@ type row struct {
 	due    int64 // second at which something of it leaves a window or a tier; 0 = never
 
 	live   []*liveCell
-	logs   [numTiers]cellLog
-	totals [NumWindows]*windowTotal // made when a reader asks, dropped when none does; nil also when there is no room
-	queued [numTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
+	logs   [cell.NumTiers]cell.Log
+	totals [cell.NumWindows]*windowTotal // made when a reader asks, dropped when none does; nil also when there is no room
+	queued [cell.NumTiers]int64          // newest coarser step the row was queued to sum, see sumQueue
 
-	lifetime counts // everything ever counted in this row, as of the last tick
-	owed     counts // by cells that were dropped before a tick had packed them: the next that is packed adds it
-	digest   uint64 // this row's share of the origin's digest
+	lifetime cell.Sums // everything ever counted in this row, as of the last tick
+	owed     cell.Sums // by cells that were dropped before a tick had packed them: the next that is packed adds it
+	digest   uint64    // this row's share of the origin's digest
 }
 
 // windowTotal is the sum of the packed cells of a row inside a window; open ones
 // are added by the reader.
 type windowTotal struct {
-	cell
+	cell.Cell
 	rescan bool  // a least or greatest latency may be of a cell that left
 	held   int32 // bytes, as Options.TotalBytes bounds
 }
 
 // counted reports whether a cell is part of a window that starts at start. A
 // finer cell counts until the sum of its step is there.
-func (r *row) counted(w Window, start int64, tier int, step int64) bool {
-	base := windowTier[w]
+func (r *row) counted(w cell.Window, start int64, tier cell.Tier, step int64) bool {
+	base := w.Tier()
 	if tier > base {
 		return false
 	}
 	for tier < base {
 		tier++
-		step /= tierRatio[tier]
+		step /= tier.Ratio()
 		if r.has(tier, step) {
 			return false
 		}
@@ -63,14 +67,14 @@ func (r *row) counted(w Window, start int64, tier int, step int64) bool {
 	return step >= start
 }
 
-func (r *row) has(tier int, step int64) bool {
-	return r.open(tier, step) != nil || r.logs[tier].has(uint32(step))
+func (r *row) has(tier cell.Tier, step int64) bool {
+	return r.open(tier, step) != nil || r.logs[tier].Has(uint32(step))
 }
 
 // open returns the open cell of a step, nil when it is not open.
-func (r *row) open(tier int, step int64) *liveCell {
+func (r *row) open(tier cell.Tier, step int64) *liveCell {
 	for _, l := range r.live {
-		if l.step == step && int(l.tier) == tier {
+		if l.step == step && l.tier == tier {
 			return l
 		}
 	}
@@ -78,24 +82,24 @@ func (r *row) open(tier int, step int64) *liveCell {
 }
 
 // openCell returns the cell of a step for writing.
-func (r *row) openCell(tier int, step int64) *liveCell {
+func (r *row) openCell(tier cell.Tier, step int64) *liveCell {
 	if l := r.open(tier, step); l != nil {
 		return l
 	}
-	if e, ok := r.logs[tier].find(uint32(step)); ok {
+	if e, ok := r.logs[tier].Find(uint32(step)); ok {
 		l := r.origin.newLive(tier, step)
-		if err := l.unpack(e.packed, r.origin.shard.store.categories); err != nil {
+		if err := l.Unpack(e.Packed, r.origin.shard.store.categories); err != nil {
 			panic("store: " + err.Error()) // only cells that passed unpack or were packed here rest in a log
 		}
-		l.adopt()
-		r.addToTotals(tier, tier, step, &l.cell, false)
+		l.Adopt()
+		r.addToTotals(tier, tier, step, &l.Cell, false)
 		r.live = append(r.live, l)
 		return l
 	}
 	l := r.origin.newLive(tier, step)
-	if tier > tier1s {
+	if tier > cell.Tier1s {
 		r.sumFiner(l)
-		l.adopt()
+		l.Adopt()
 		l.summed = true
 	}
 	r.live = append(r.live, l)
@@ -105,13 +109,13 @@ func (r *row) openCell(tier int, step int64) *liveCell {
 // sumFiner fills a new coarser cell with the finer cells of its step. They stop
 // counting in the windows that slide by the coarser tier; the new cell begins to.
 func (r *row) sumFiner(l *liveCell) {
-	tier := int(l.tier)
+	tier := l.tier
 	finer := tier - 1
-	from := l.step * tierRatio[tier]
-	to := from + tierRatio[tier]
-	if finer > tier1s { // sum what has not been summed there either
+	from := l.step * tier.Ratio()
+	to := from + tier.Ratio()
+	if finer > cell.Tier1s { // sum what has not been summed there either
 		for step := from; step < to; step++ {
-			if !r.has(finer, step) && r.hasAny(finer-1, step*tierRatio[finer], (step+1)*tierRatio[finer]) {
+			if !r.has(finer, step) && r.hasAny(finer-1, step*finer.Ratio(), (step+1)*finer.Ratio()) {
 				r.openCell(finer, step)
 			}
 		}
@@ -119,59 +123,59 @@ func (r *row) sumFiner(l *liveCell) {
 	scratch := r.origin.scratch()
 	defer r.origin.release(scratch)
 	log := &r.logs[finer]
-	for o := log.seek(uint32(from)); int(o) < len(log.buf); {
-		e := log.at(o)
-		if int64(e.step) >= to {
+	for o := log.Seek(uint32(from)); log.Holds(o); {
+		e := log.At(o)
+		if int64(e.Step) >= to {
 			break
 		}
-		o = e.end
-		if r.open(finer, int64(e.step)) != nil {
+		o = e.Next
+		if r.open(finer, int64(e.Step)) != nil {
 			continue
 		}
-		r.unpackInto(scratch, e.packed)
-		r.addToTotals(tier, finer, int64(e.step), scratch, false)
-		l.merge(scratch)
+		r.unpackInto(scratch, e.Packed)
+		r.addToTotals(tier, finer, int64(e.Step), scratch, false)
+		l.Merge(scratch)
 	}
 	for _, f := range r.live {
-		if int(f.tier) == finer && f.step >= from && f.step < to {
-			l.merge(f.flush())
+		if f.tier == finer && f.step >= from && f.step < to {
+			l.Merge(f.Flush())
 			if r.cur == f {
 				r.cur = nil // from now on a call there changes two cells
 			}
 		}
 	}
-	l.dirty = !l.empty()
+	l.dirty = !l.Empty()
 }
 
 // hasAny reports whether a tier has a cell in [from, to).
-func (r *row) hasAny(tier int, from, to int64) bool {
+func (r *row) hasAny(tier cell.Tier, from, to int64) bool {
 	for _, l := range r.live {
-		if int(l.tier) == tier && l.step >= from && l.step < to {
+		if l.tier == tier && l.step >= from && l.step < to {
 			return true
 		}
 	}
 	log := &r.logs[tier]
-	o := log.seek(uint32(from))
-	return int(o) < len(log.buf) && int64(log.at(o).step) < to
+	o := log.Seek(uint32(from))
+	return log.Holds(o) && int64(log.At(o).Step) < to
 }
 
-func (r *row) unpackInto(c *cell, packed []byte) {
-	c.reset()
-	if err := c.unpack(packed, r.origin.shard.store.categories); err != nil {
+func (r *row) unpackInto(c *cell.Cell, packed []byte) {
+	c.Reset()
+	if err := c.Unpack(packed, r.origin.shard.store.categories); err != nil {
 		panic("store: " + err.Error()) // see openCell
 	}
 }
 
 // addToTotals adds the content of a packed cell to the totals it counts in, or
 // takes it away, for windows that slide by base or coarser.
-func (r *row) addToTotals(base, tier int, step int64, c *cell, add bool) {
-	for w := range NumWindows {
+func (r *row) addToTotals(base, tier cell.Tier, step int64, c *cell.Cell, add bool) {
+	for w := range cell.NumWindows {
 		t := r.totals[w]
-		if t == nil || windowTier[w] < base || !r.counted(w, windowStart(w, r.origin.now), tier, step) {
+		if t == nil || w.Tier() < base || !r.counted(w, w.Start(r.origin.now), tier, step) {
 			continue
 		}
 		if add {
-			t.merge(c)
+			t.Merge(c)
 			r.hold(t)
 		} else {
 			t.take(c)
@@ -181,7 +185,7 @@ func (r *row) addToTotals(base, tier int, step int64, c *cell, add bool) {
 
 // size is how many bytes a total takes.
 func (t *windowTotal) size() int32 {
-	return int32(unsafe.Sizeof(*t)) + 8*int32(cap(t.successes.counts)+cap(t.failures.counts)) + 16*int32(cap(t.categories))
+	return int32(int(unsafe.Sizeof(*t)-unsafe.Sizeof(t.Cell)) + t.Cell.Size())
 }
 
 // hold says how much a total that is kept takes.
@@ -193,24 +197,24 @@ func (r *row) hold(t *windowTotal) {
 }
 
 func (r *row) dropTotals() {
-	for w := range NumWindows {
+	for w := range cell.NumWindows {
 		r.dropTotal(w)
 	}
 }
 
 // dropTotal forgets the total of a window.
-func (r *row) dropTotal(w Window) {
+func (r *row) dropTotal(w cell.Window) {
 	if t := r.totals[w]; t != nil {
 		r.origin.shard.store.totalBytes.Add(-int64(t.held))
 		r.totals[w] = nil
 	}
 }
 
-func (t *windowTotal) take(c *cell) {
-	if t.subtract(c) {
+func (t *windowTotal) take(c *cell.Cell) {
+	if t.Subtract(c) {
 		t.rescan = true
 	}
-	if t.empty() {
+	if t.Empty() {
 		t.rescan = false
 	}
 }
@@ -218,25 +222,25 @@ func (t *windowTotal) take(c *cell) {
 // pack writes an open cell to its log, stamped with the sequence being closed.
 func (r *row) pack(l *liveCell, stamp uint32) {
 	o := r.origin
-	old := (l.step+1)*tierSeconds[l.tier] <= o.now-evenFor
+	old := (l.step+1)*l.tier.Seconds() <= o.now-evenFor
 	if old {
 		l.summed = false // what it is the sum of may be gone at others
 	}
-	o.packBuf = l.flush().appendPacked(o.packBuf[:0], o.shard.store.categories)
-	r.logs[l.tier].put(uint32(l.step), stamp, l.summed, o.packBuf)
+	o.packBuf = l.Flush().AppendPacked(o.packBuf[:0], o.shard.store.categories)
+	r.logs[l.tier].Put(uint32(l.step), stamp, l.summed, o.packBuf)
 	r.stamp = max(r.stamp, stamp)
 	if r.born == 0 {
 		r.born = stamp
 	}
-	if old || int(l.tier) > tier1s && !l.summed {
+	if old || l.tier > cell.Tier1s && !l.summed {
 		r.uneven = stamp
 	}
 	l.dirty = false
-	l.news(&r.lifetime)
-	l.adopt()
-	if r.owed != (counts{}) {
-		r.lifetime.merge(&r.owed)
-		r.owed, r.uneven = counts{}, stamp
+	l.News(&r.lifetime)
+	l.Adopt()
+	if r.owed != (cell.Sums{}) {
+		r.lifetime.Merge(&r.owed)
+		r.owed, r.uneven = cell.Sums{}, stamp
 	}
 }
 
@@ -251,58 +255,49 @@ func (r *row) close(l *liveCell) {
 	if r.cur == l {
 		r.cur = nil
 	}
-	r.addToTotals(int(l.tier), int(l.tier), l.step, l.flush(), true)
+	r.addToTotals(l.tier, l.tier, l.step, l.Flush(), true)
 	r.origin.releaseLive(l)
 }
 
 // addTo adds what the row counted in a window to a sum. It does not change what
 // writers see, only brings the total of the window up to date.
-func (r *row) addTo(sum *cell, w Window) {
+func (r *row) addTo(sum *cell.Cell, w cell.Window) {
 	t := r.total(w)
-	sum.merge(&t.cell)
-	r.eachCell(windowTier[w], windowStart(w, r.origin.now), nil, func(l *liveCell) { sum.merge(l.flush()) })
+	sum.Merge(&t.Cell)
+	r.eachCell(w.Tier(), w.Start(r.origin.now), nil, func(l *liveCell) { sum.Merge(l.Flush()) })
 }
 
 // total returns the sum of the packed cells of a window, right in every field.
-func (r *row) total(w Window) *windowTotal {
+func (r *row) total(w cell.Window) *windowTotal {
 	t := r.totals[w]
 	if t == nil {
 		t = r.makeTotal(w)
 	}
 	if t.rescan {
 		t.rescan = false
-		var all, one cell
-		r.eachPacked(w, func(_ int, e entry) {
-			one = cell{}
-			one.packedRanges(e.packed)
-			if one.hasSuccess() {
-				all.extend(one.min, one.max)
-			}
-			if one.Errors > 0 {
-				all.extendFailed(one.failedMin, one.failedMax)
-			}
-			all.Calls += one.Calls
-			all.Errors += one.Errors
+		var all cell.Cell
+		r.eachPacked(w, func(_ cell.Tier, e cell.Entry) {
+			all.ExtendPacked(e.Packed)
 		})
-		t.min, t.max, t.failedMin, t.failedMax = all.min, all.max, all.failedMin, all.failedMax
+		t.TakeRanges(&all)
 	}
 	return t
 }
 
 // makeTotal sums the packed cells of a window. The total is kept, so that the next reader
 // finds it, while there is room for it; else it is valid until the next is made.
-func (r *row) makeTotal(w Window) *windowTotal {
+func (r *row) makeTotal(w cell.Window) *windowTotal {
 	o := r.origin
 	t := &o.passing
-	t.reset()
-	r.eachPacked(w, func(tier int, e entry) {
+	t.Reset()
+	r.eachPacked(w, func(tier cell.Tier, e cell.Entry) {
 		scratch := o.scratch()
-		r.unpackInto(scratch, e.packed)
-		t.merge(scratch)
+		r.unpackInto(scratch, e.Packed)
+		t.Merge(scratch)
 		o.release(scratch)
 	})
 	if st := o.shard.store; st.totalBytes.Load()+int64(t.size()) <= st.options.TotalBytes {
-		t, o.passing = &windowTotal{cell: t.cell}, windowTotal{}
+		t, o.passing = &windowTotal{Cell: t.Cell}, windowTotal{}
 		r.hold(t)
 		r.totals[w] = t
 	}
@@ -310,32 +305,32 @@ func (r *row) makeTotal(w Window) *windowTotal {
 }
 
 // eachPacked calls f for the packed, not open cells that count in a window.
-func (r *row) eachPacked(w Window, f func(tier int, e entry)) {
-	base := windowTier[w]
-	r.eachCell(base, windowStart(w, r.origin.now), f, nil)
+func (r *row) eachPacked(w cell.Window, f func(tier cell.Tier, e cell.Entry)) {
+	base := w.Tier()
+	r.eachCell(base, w.Start(r.origin.now), f, nil)
 }
 
 // eachCell calls packed and open for the cells that make up the steps of a tier
 // from start on: the tier's own, and finer ones where no sum is there yet. Either
 // may be nil.
-func (r *row) eachCell(base int, start int64, packed func(tier int, e entry), open func(l *liveCell)) {
-	for tier := tier1s; packed != nil && tier <= base; tier++ {
+func (r *row) eachCell(base cell.Tier, start int64, packed func(tier cell.Tier, e cell.Entry), open func(l *liveCell)) {
+	for tier := cell.Tier1s; packed != nil && tier <= base; tier++ {
 		log := &r.logs[tier]
-		var coarser [numTiers]int32 // offsets that only move forward, as steps do
+		var coarser [cell.NumTiers]int32 // offsets that only move forward, as steps do
 		for t := tier + 1; t <= base; t++ {
-			coarser[t] = r.logs[t].head
+			coarser[t] = r.logs[t].Begin()
 		}
-		for o := log.seek(uint32(start * tierSeconds[base] / tierSeconds[tier])); int(o) < len(log.buf); {
-			e := log.at(o)
-			o = e.end
-			if r.open(tier, int64(e.step)) != nil {
+		for o := log.Seek(uint32(start * base.Seconds() / tier.Seconds())); log.Holds(o); {
+			e := log.At(o)
+			o = e.Next
+			if r.open(tier, int64(e.Step)) != nil {
 				continue
 			}
-			summed, step := false, int64(e.step)
+			summed, step := false, int64(e.Step)
 			for t := tier + 1; t <= base && !summed; t++ {
-				step /= tierRatio[t]
-				coarser[t] = r.logs[t].seekFrom(coarser[t], uint32(step))
-				summed = r.logs[t].stepAt(coarser[t]) == step || r.open(t, step) != nil
+				step /= t.Ratio()
+				coarser[t] = r.logs[t].SeekFrom(coarser[t], uint32(step))
+				summed = r.logs[t].StepAt(coarser[t]) == step || r.open(t, step) != nil
 			}
 			if !summed {
 				packed(tier, e)
@@ -346,12 +341,12 @@ func (r *row) eachCell(base int, start int64, packed func(tier int, e entry), op
 		return
 	}
 	for _, l := range r.live {
-		if int(l.tier) > base {
+		if l.tier > base {
 			continue
 		}
 		summed, step := false, l.step
-		for t := int(l.tier) + 1; t <= base; t++ {
-			step /= tierRatio[t]
+		for t := l.tier + 1; t <= base; t++ {
+			step /= t.Ratio()
 			summed = summed || r.has(t, step)
 		}
 		if !summed && step >= start {
@@ -365,33 +360,33 @@ func (r *row) eachCell(base int, start int64, packed func(tier int, e entry), op
 // origin.now must still be from.
 func (r *row) settle(from, to int64) (changed bool) {
 	// What is about to be dropped must have been summed. With ticks in time it has.
-	for tier := tier1s; tier < tier60s; tier++ {
-		r.sumDropped(tier, keptStart(tier, to))
+	for tier := cell.Tier1s; tier < cell.Tier60s; tier++ {
+		r.sumDropped(tier, tier.KeptFrom(to))
 	}
-	for w := range NumWindows {
-		base := windowTier[w]
-		oldStart, newStart := windowStart(w, from), windowStart(w, to)
+	for w := range cell.NumWindows {
+		base := w.Tier()
+		oldStart, newStart := w.Start(from), w.Start(to)
 		if oldStart == newStart {
 			continue
 		}
 		t := r.totals[w]
 		log := &r.logs[base]
-		for o := log.seek(uint32(oldStart)); int(o) < len(log.buf); {
-			e := log.at(o)
-			if int64(e.step) >= newStart {
+		for o := log.Seek(uint32(oldStart)); log.Holds(o); {
+			e := log.At(o)
+			if int64(e.Step) >= newStart {
 				break
 			}
-			o = e.end
+			o = e.Next
 			changed = true
-			if t != nil && r.open(base, int64(e.step)) == nil {
+			if t != nil && r.open(base, int64(e.Step)) == nil {
 				scratch := r.origin.scratch()
-				r.unpackInto(scratch, e.packed)
+				r.unpackInto(scratch, e.Packed)
 				t.take(scratch)
 				r.origin.release(scratch)
 			}
 		}
 		for _, l := range r.live {
-			if int(l.tier) == base && l.step >= oldStart && l.step < newStart {
+			if l.tier == base && l.step >= oldStart && l.step < newStart {
 				changed = true
 			}
 		}
@@ -399,30 +394,30 @@ func (r *row) settle(from, to int64) (changed bool) {
 			r.dropTotal(w)
 		}
 	}
-	for tier := range numTiers {
-		r.drop(tier, keptStart(tier, to))
+	for tier := range cell.NumTiers {
+		r.drop(tier, tier.KeptFrom(to))
 	}
 	return changed
 }
 
 // sumDropped opens the coarser cells of the steps of a tier below start that have none.
-func (r *row) sumDropped(tier int, start int64) {
+func (r *row) sumDropped(tier cell.Tier, start int64) {
 	for {
 		step := int64(-1)
 		log := &r.logs[tier]
-		for o := log.head; int(o) < len(log.buf); {
-			e := log.at(o)
-			if int64(e.step) >= start {
+		for o := log.Begin(); log.Holds(o); {
+			e := log.At(o)
+			if int64(e.Step) >= start {
 				break
 			}
-			o = e.end
-			if coarser := int64(e.step) / tierRatio[tier+1]; !r.has(tier+1, coarser) {
+			o = e.Next
+			if coarser := int64(e.Step) / (tier + 1).Ratio(); !r.has(tier+1, coarser) {
 				step = coarser
 				break
 			}
 		}
 		for _, l := range r.live {
-			if coarser := l.step / tierRatio[tier+1]; int(l.tier) == tier && l.step < start && !r.has(tier+1, coarser) {
+			if coarser := l.step / (tier + 1).Ratio(); l.tier == tier && l.step < start && !r.has(tier+1, coarser) {
 				step = coarser
 			}
 		}
@@ -447,21 +442,21 @@ const evenFor = 60
 // did not make them. Whatever it sends of them later replaces these: their stamp
 // is that of the newest cell they were made of.
 func (r *row) fold() {
-	for tier := tier10s; tier < numTiers; tier++ {
+	for tier := cell.Tier10s; tier < cell.NumTiers; tier++ {
 		for i := len(r.live) - 1; i >= 0; i-- {
 			l := r.live[i]
-			if int(l.tier) != tier {
+			if l.tier != tier {
 				continue
 			}
 			stamp := uint32(1)
 			log := &r.logs[tier-1]
-			for o := log.seek(uint32(l.step * tierRatio[tier])); int(o) < len(log.buf); {
-				e := log.at(o)
-				if int64(e.step) >= (l.step+1)*tierRatio[tier] {
+			for o := log.Seek(uint32(l.step * tier.Ratio())); log.Holds(o); {
+				e := log.At(o)
+				if int64(e.Step) >= (l.step+1)*tier.Ratio() {
 					break
 				}
-				o = e.end
-				stamp = max(stamp, e.stamp)
+				o = e.Next
+				stamp = max(stamp, e.Stamp)
 			}
 			r.pack(l, stamp)
 			r.close(l)
@@ -470,21 +465,21 @@ func (r *row) fold() {
 }
 
 // drop forgets the cells of a tier below start.
-func (r *row) drop(tier int, start int64) {
+func (r *row) drop(tier cell.Tier, start int64) {
 	log := &r.logs[tier]
-	for o, end := log.head, log.seek(uint32(start)); tier < tier60s && o < end; {
-		e := log.at(o)
-		r.uneven = max(r.uneven, e.stamp) // who does not have it cannot be told to add it up
-		o = e.end
+	for o, end := log.Begin(), log.Seek(uint32(start)); tier < cell.Tier60s && o < end; {
+		e := log.At(o)
+		r.uneven = max(r.uneven, e.Stamp) // who does not have it cannot be told to add it up
+		o = e.Next
 	}
-	log.dropBefore(uint32(start))
+	log.DropBefore(uint32(start))
 	for i := 0; i < len(r.live); {
 		l := r.live[i]
-		if int(l.tier) != tier || l.step >= start {
+		if l.tier != tier || l.step >= start {
 			i++
 			continue
 		}
-		l.news(&r.owed)
+		l.News(&r.owed)
 		r.live = append(r.live[:i], r.live[i+1:]...)
 		if r.cur == l {
 			r.cur = nil
@@ -503,33 +498,33 @@ func (r *row) nextDue() int64 {
 			due = second
 		}
 	}
-	leaves := func(tier int, step int64) {
-		for w := range NumWindows {
-			if windowTier[w] == tier && step >= windowStart(w, now) {
-				soonest((step + windowSteps[w] + 1) * tierSeconds[tier])
+	leaves := func(tier cell.Tier, step int64) {
+		for w := range cell.NumWindows {
+			if w.Tier() == tier && step >= w.Start(now) {
+				soonest((step + w.Steps() + 1) * tier.Seconds())
 			}
 		}
-		soonest((step + tierKept[tier]) * tierSeconds[tier])
+		soonest((step + tier.Kept()) * tier.Seconds())
 	}
-	for tier := range numTiers {
+	for tier := range cell.NumTiers {
 		log := &r.logs[tier]
 		if due == now+1 {
 			return due // it cannot be sooner; so it is for every row in use
 		}
-		if e, ok := log.first(); ok {
-			soonest((int64(e.step) + tierKept[tier]) * tierSeconds[tier])
-			for w := range NumWindows {
-				if windowTier[w] != tier {
+		if e, ok := log.Oldest(); ok {
+			soonest((int64(e.Step) + tier.Kept()) * tier.Seconds())
+			for w := range cell.NumWindows {
+				if w.Tier() != tier {
 					continue
 				}
-				if o := log.seek(uint32(windowStart(w, now))); int(o) < len(log.buf) {
-					soonest((int64(log.at(o).step) + windowSteps[w] + 1) * tierSeconds[tier])
+				if o := log.Seek(uint32(w.Start(now))); log.Holds(o) {
+					soonest((int64(log.At(o).Step) + w.Steps() + 1) * tier.Seconds())
 				}
 			}
 		}
 	}
 	for _, l := range r.live {
-		leaves(int(l.tier), l.step)
+		leaves(l.tier, l.step)
 	}
 	return due
 }

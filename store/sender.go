@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
 
 // A sender is known for an hour after its last event and reporting for a minute.
@@ -153,7 +156,7 @@ func (p *profile) sender(name, region string, now int64) *sender {
 	p.mu.RLock()
 	s := p.senders[name]
 	if s == nil && len(p.senders) >= maxSenders {
-		s = p.senders[otherName]
+		s = p.senders[ids.Other]
 	}
 	p.mu.RUnlock()
 	if s == nil {
@@ -161,7 +164,7 @@ func (p *profile) sender(name, region string, now int64) *sender {
 		defer p.mu.Unlock()
 		if s = p.senders[name]; s == nil {
 			if len(p.senders) >= maxSenders {
-				name = otherName
+				name = ids.Other
 			}
 			s = &sender{name: strings.Clone(name), region: strings.Clone(region), lastSeen: now}
 			p.senders[s.name] = s
@@ -290,7 +293,7 @@ func (s *sender) seen() int64 {
 func (s *Store) Senders(f Filter) []Sender {
 	now := s.clock.now()
 	several := len(f[ProfileDim]) != 1
-	covered := s.covered(f[ProfileDim], Window1m, now)
+	covered := s.covered(f[ProfileDim], cell.Window1m, now)
 	runs := make(map[string]uint64) // that still report
 	for _, m := range s.Members() {
 		if m.State == "alive" {

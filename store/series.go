@@ -3,10 +3,13 @@ package store
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
 
 // maxKey is the longest that a key can be.
-const maxKey = keyDims*(MaxID+1) + keyTail
+const maxKey = keyDims*(ids.Max+1) + keyTail
 
 // A series is one combination of dimensions. Its rows, one an origin, and its
 // links are guarded by the mutex of its shard; key and ends never change.
@@ -47,7 +50,7 @@ func overflowKey(key []byte, level int) []byte {
 	for _, d := range keyOrder {
 		part := s.dim(d)
 		if level > dimensions[d].kept {
-			part = otherName
+			part = ids.Other
 		}
 		out = append(append(out, part...), 0)
 	}
@@ -91,9 +94,9 @@ func (s *series) tail(d Dim) byte { return s.key[len(s.key)-keyTail+dimensions[d
 
 // digest is the share of a row in its origin's digest: the same on every node,
 // whatever the clocks and whatever has aged out.
-func (s *series) digest(c *counts) uint64 {
+func (s *series) digest(c *cell.Sums) uint64 {
 	h := s.mark
-	for _, v := range c.list() {
+	for _, v := range c.Lifetime() {
 		h = mix(h^v, 0x9e3779b97f4a7c15)
 	}
 	return h

@@ -99,7 +99,7 @@ func (sh *shard) removeRow(r *row) {
 	}
 	if r.origin == sh.local() {
 		sh.rows.remove(s.hash, r)
-		r.lifetime.merge(&r.owed)
+		r.lifetime.Merge(&r.owed)
 		sh.retire(s, &r.lifetime)
 	}
 	if len(s.rows) > 0 {

@@ -19,7 +19,7 @@
 //
 // Everything counted is an integer: durations are whole microseconds, weights
 // whole numbers. Sums are the same in whatever order they were made. Latencies
-// are kept as counts in base-2 exponential buckets (see distribution.go), and
+// are kept as counts in base-2 exponential buckets (see package cell), and
 // percentiles are within 1.1 % of the exact ones.
 package store
 
@@ -31,6 +31,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // Options configure a store. The zero value of a field takes its default.
@@ -62,14 +64,14 @@ type Store struct {
 	began      int64 // ms
 	seed       maphash.Seed
 	secret     secret
-	categories *categories
+	categories *cell.Categories
 	chains     *Chains
 
 	revision atomic.Uint64
 	advanced atomic.Int64 // the second everything is settled up to
 	settling sync.Mutex   // held by who settles it
 	shards   [numShards]shard
-	lastRead [NumWindows]atomic.Int64 // second
+	lastRead [cell.NumWindows]atomic.Int64 // second
 
 	self         *origin
 	sequence     atomic.Uint64 // of the last tick
@@ -138,7 +140,7 @@ func New(o Options) (*Store, error) {
 		chains:     chains,
 		clock:      newClock(o.Now),
 		seed:       maphash.MakeSeed(),
-		categories: newCategories(),
+		categories: cell.NewCategories(),
 		profiles:   make(map[string]*profile),
 		origins:    make(map[OriginID]*origin),
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"slices"
 	"strings"
+
+	"remuda/store/cell"
 )
 
 // A Table is the result of one query. It remembers which series belong to which
@@ -30,11 +32,10 @@ type Table struct {
 	enrolled int  // series in members
 	stopped  bool // Grow said no
 
-	dirty   []*group  // to be summed
-	fresh   []*series // of a shard, see collect
-	key     []byte    // of a group, in the making
-	part    cell
-	percent [4]Micros
+	dirty []*group  // to be summed
+	fresh []*series // of a shard, see collect
+	key   []byte    // of a group, in the making
+	part  cell.Cell
 }
 
 // group is a row in the making.
@@ -533,26 +534,26 @@ func (t *Table) totalBefore(g *group) {
 				continue
 			}
 			seen := g.figures.LastSeenAt/1000 + r.origin.skew.Load()
-			r.eachCell(tier60s, stepAt(tier60s, seen)-1, func(_ int, e entry) {
+			r.eachCell(cell.Tier60s, cell.Tier60s.StepAt(seen)-1, func(_ cell.Tier, e cell.Entry) {
 				scratch := r.origin.scratch()
-				r.unpackInto(scratch, e.packed)
-				t.part.merge(scratch)
+				r.unpackInto(scratch, e.Packed)
+				t.part.Merge(scratch)
 				r.origin.release(scratch)
-			}, func(l *liveCell) { t.part.merge(l.flush()) })
+			}, func(l *liveCell) { t.part.Merge(l.Flush()) })
 		}
 		sh.mu.Unlock()
 	}
 	g.before = new(Figures)
-	t.store.figures(g.before, &t.part, t.percent[:])
+	t.store.figures(g.before, &t.part)
 	g.before.LastSeenAt = t.store.clock.shown(g.figures.LastSeenAt)
-	t.part.reset()
+	t.part.Reset()
 }
 
 // maxMethods is how many methods of a provider are listed.
 const maxMethods = 10
 
 // addMembers adds what series of a group counted in the window to a sum.
-func (t *Table) addMembers(sum *cell, g *group, members []*series) (lastSeen int64) {
+func (t *Table) addMembers(sum *cell.Cell, g *group, members []*series) (lastSeen int64) {
 	node := g.dims[NodeDim]
 	for _, m := range members {
 		sh := &t.store.shards[shardOf(m.hash)]
@@ -580,9 +581,9 @@ func (t *Table) split(g *group, d Dim) []Row {
 		row := Row{Key: value}
 		row.Dims[d] = value
 		lastSeen := t.addMembers(&t.part, g, members)
-		t.store.figures(&row.Figures, &t.part, t.percent[:])
+		t.store.figures(&row.Figures, &t.part)
 		row.LastSeenAt = t.store.clock.shown(lastSeen)
-		t.part.reset()
+		t.part.Reset()
 		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })

@@ -3,6 +3,8 @@ package store
 import (
 	"runtime"
 	"testing"
+
+	"remuda/store/cell"
 )
 
 // TestTableSize: what a table says it takes is about what it does, and one that is told to
@@ -26,7 +28,7 @@ func TestTableSize(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	for _, by := range [][]Dim{{ChainDim}, {ChainDim, ProviderDim, MethodDim, RegionDim, TransportDim, StrategyDim}} {
-		q := Query{By: by, Window: Window1m}
+		q := Query{By: by, Window: cell.Window1m}
 		s.NewTable(q).Refresh() // sums that rows keep are not the table's
 		before := heap()
 		table := s.NewTable(q)

@@ -1,5 +1,7 @@
 package store
 
+import "remuda/store/cell"
+
 // A sumQueue lists rows whose finer cells are to be summed into a coarser step,
 // by step. The sums are made after the step has closed, a share of them at each
 // tick, so that no tick and no delta swells.
@@ -33,16 +35,16 @@ var (
 	// sumAfter and sumWithin say, by the coarser tier, when after the end of a step
 	// its sums are begun and when the last is made, in ms. Minutes wait for the sums
 	// of their last ten seconds.
-	sumAfter  = [numTiers]int64{0, 0, 6_000}
-	sumWithin = [numTiers]int64{0, 4_000, 28_000}
+	sumAfter  = [cell.NumTiers]int64{0, 0, 6_000}
+	sumWithin = [cell.NumTiers]int64{0, 4_000, 28_000}
 )
 
 // sum makes the sums that are due at an instant (ms).
-func (o *originPart) sum(tier int, at int64) {
+func (o *originPart) sum(tier cell.Tier, at int64) {
 	q := &o.sums[tier]
 	for i := 0; i < len(q.lists); {
 		l := &q.lists[i]
-		age := at - (l.step+1)*tierSeconds[tier]*1000 - sumAfter[tier]
+		age := at - (l.step+1)*tier.Seconds()*1000 - sumAfter[tier]
 		if age < 0 {
 			i++
 			continue
@@ -68,9 +70,9 @@ func (o *originPart) sum(tier int, at int64) {
 }
 
 // sumStep sums the finer cells of a step unless that has been done.
-func (r *row) sumStep(tier int, step int64) {
+func (r *row) sumStep(tier cell.Tier, step int64) {
 	finer := tier - 1
-	if r.has(tier, step) || !r.hasAny(finer, step*tierRatio[tier], (step+1)*tierRatio[tier]) {
+	if r.has(tier, step) || !r.hasAny(finer, step*tier.Ratio(), (step+1)*tier.Ratio()) {
 		return
 	}
 	r.cell(tier, step)
@@ -78,12 +80,12 @@ func (r *row) sumStep(tier int, step int64) {
 }
 
 // queueSum asks for the sum of the coarser step that a new cell belongs to.
-func (r *row) queueSum(finer int, step int64) {
+func (r *row) queueSum(finer cell.Tier, step int64) {
 	tier := finer + 1
-	if tier >= numTiers {
+	if tier >= cell.NumTiers {
 		return
 	}
-	coarser := step / tierRatio[tier]
+	coarser := step / tier.Ratio()
 	if r.queued[tier] == coarser {
 		return
 	}
@@ -101,7 +103,7 @@ func (o *originPart) markDirty(r *row) {
 // tick closes a sequence: what changed since the last one is packed and stamped.
 // Open cells stay open until their step is over. It returns how many rows changed.
 func (o *originPart) tick(stamp uint32, at int64) (changed int) {
-	for tier := tier10s; tier < numTiers; tier++ {
+	for tier := cell.Tier10s; tier < cell.NumTiers; tier++ {
 		o.sum(tier, at)
 	}
 	kept := o.dirty[:0]
@@ -117,7 +119,7 @@ func (o *originPart) tick(stamp uint32, at int64) (changed int) {
 				r.pack(l, stamp)
 				packed = true
 			}
-			if l.step < stepAt(int(l.tier), o.now) {
+			if l.step < l.tier.StepAt(o.now) {
 				r.close(l)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
 )
 
 // A pair is two nodes on clocks of their own, of which the second is told what the
@@ -47,7 +49,7 @@ func (p *pair) tell() (err error) {
 	p.a.Tick()
 	p.a.Changed(p.id, p.sequence, AllTiers, func(s *RowState) bool {
 		if s.Even {
-			s.Lifetime = Lifetime{}
+			s.Lifetime = cell.Lifetime{}
 		}
 		err = errors.Join(err, p.b.Merge(p.id, s))
 		return true
@@ -63,7 +65,7 @@ func (p *pair) same(what string) {
 	}
 }
 
-func calls(s *Store, w Window) (sum uint64) {
+func calls(s *Store, w cell.Window) (sum uint64) {
 	table := s.NewTable(Query{By: []Dim{ProfileDim}, Window: w})
 	table.Refresh()
 	for _, r := range table.Rows() {
@@ -79,7 +81,7 @@ func TestSlowReaderOfChanges(t *testing.T) {
 		p.count(p.now[0], fmt.Sprint("c", i))
 	}
 	p.a.Tick()
-	if n := calls(p.a, Window10s); n != 200 {
+	if n := calls(p.a, cell.Window10s); n != 200 {
 		t.Fatalf("%d calls are counted", n)
 	}
 	slept := false
@@ -94,7 +96,7 @@ func TestSlowReaderOfChanges(t *testing.T) {
 		slept = true
 		return true
 	})
-	if n := calls(p.a, Window10s); n != 0 {
+	if n := calls(p.a, cell.Window10s); n != 0 {
 		t.Errorf("%d calls of 30 s ago are in the window of 10 s", n)
 	}
 }
@@ -195,7 +197,7 @@ func TestClockOfThisNodeSteps(t *testing.T) {
 		}
 		p.b.stepClock(step)
 		p.b.Tick()
-		if m, h := calls(p.b, Window1m), calls(p.b, Window1h); m != 1 || h != 1 {
+		if m, h := calls(p.b, cell.Window1m), calls(p.b, cell.Window1h); m != 1 || h != 1 {
 			t.Errorf("after a step by %d s: %d calls in 1m, %d in 1h, want 1 and 1", step/1000, m, h)
 		}
 		if skew := p.b.Skew(p.id).Milliseconds(); skew != -step {

@@ -3,6 +3,8 @@ package store
 import (
 	"slices"
 	"sync"
+
+	"remuda/store/cell"
 )
 
 // Fast path of summing groups; its slow twin is addMembers. What a row counted lies in
@@ -27,7 +29,7 @@ type summing struct {
 var summings = sync.Pool{New: func() any { return new(summing) }}
 
 type groupSum struct {
-	cell
+	cell.Cell
 	lastSeen int64
 	active   []bool // by place
 }
@@ -55,9 +57,9 @@ func (t *Table) total(dirty []*group) {
 		for i, g := range some {
 			t.pause()
 			sum := &s.sums[i]
-			t.store.figures(&g.figures, &sum.cell, t.percent[:])
+			t.store.figures(&g.figures, &sum.Cell)
 			g.figures.LastSeenAt = sum.lastSeen
-			sum.reset()
+			sum.Reset()
 			sum.lastSeen = 0
 			t.totalParts(g)
 		}
@@ -115,7 +117,7 @@ func (t *Table) sumRows(s *summing, groups []*group, tasks []sumTask) {
 		for _, task := range some {
 			sum, r := &s.sums[task.group], task.row
 			before := sum.Samples
-			r.addTo(&sum.cell, t.query.Window)
+			r.addTo(&sum.Cell, t.query.Window)
 			sum.lastSeen = max(sum.lastSeen, r.origin.local(r.lastSeen))
 			if sum.Samples > before {
 				sum.active[task.place] = true
@@ -127,7 +129,7 @@ func (t *Table) sumRows(s *summing, groups []*group, tasks []sumTask) {
 
 // ask loads what adding up some rows will read, one kind of memory after another,
 // and returns something that depends on it.
-func ask(rows []rowTask, w Window) (asked uint64) {
+func ask(rows []rowTask, w cell.Window) (asked uint64) {
 	var totals [rowsAtOnce]*windowTotal
 	var cells [rowsAtOnce]*liveCell
 	for i, task := range rows {
@@ -136,28 +138,19 @@ func ask(rows []rowTask, w Window) (asked uint64) {
 	}
 	for i := range rows {
 		if c := totals[i]; c != nil {
-			asked += c.Calls + uint64(len(c.successes.counts)+len(c.categories))
+			asked += c.Peek()
 		}
 		if l := cells[i]; l != nil {
-			asked += l.Calls + uint64(l.noted) + uint64(len(l.successes.counts))
+			asked += l.Peek()
 		}
 	}
 	for i := range rows {
 		if c := totals[i]; c != nil {
-			asked += askCounts(c.successes.counts)
+			asked += c.PeekBuckets()
 		}
 		if l := cells[i]; l != nil {
-			asked += askCounts(l.successes.counts)
+			asked += l.PeekBuckets()
 		}
 	}
 	return asked
-}
-
-// askCounts loads two cache lines at the front, from which the processor goes on by
-// itself, and one in the middle.
-func askCounts(counts []uint64) uint64 {
-	if len(counts) == 0 { // else 16 at least
-		return 0
-	}
-	return counts[0] + counts[8] + counts[len(counts)/2]
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"remuda/store/cell"
 )
 
 // TestTotalsOfManyGroups: summing many groups at once gives what summing each by
@@ -16,9 +18,9 @@ func TestTotalsOfManyGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, q := range []Query{
-		{By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: Window1m},
-		{By: []Dim{ChainDim, ProviderDim}, Window: Window5m, Providers: true, ExpandRegions: true},
-		{By: []Dim{RegionDim, NodeDim}, Window: Window10s},
+		{By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: cell.Window1m},
+		{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window5m, Providers: true, ExpandRegions: true},
+		{By: []Dim{RegionDim, NodeDim}, Window: cell.Window10s},
 	} {
 		table := s.NewTable(q)
 		for round := range 3 {
@@ -30,7 +32,7 @@ func TestTotalsOfManyGroups(t *testing.T) {
 				s.Tick()
 			}
 			table.Refresh()
-			if q.Window == Window1m && len(table.groups) <= 2*groupsAtOnce {
+			if q.Window == cell.Window1m && len(table.groups) <= 2*groupsAtOnce {
 				t.Fatalf("%d groups are no more than fit at once", len(table.groups))
 			}
 			for _, g := range table.groups {
@@ -38,17 +40,17 @@ func TestTotalsOfManyGroups(t *testing.T) {
 				var active []string
 				for _, m := range g.members {
 					members = append(members, m.series)
-					var one cell
+					var one cell.Cell
 					table.addMembers(&one, g, []*series{m.series})
-					if region := m.dim(RegionDim); !one.empty() && !slices.Contains(active, region) {
+					if region := m.dim(RegionDim); !one.Empty() && !slices.Contains(active, region) {
 						active = append(active, region)
 					}
 				}
 				slices.Sort(active)
-				var sum cell
+				var sum cell.Cell
 				var want Figures
 				lastSeen := table.addMembers(&sum, g, members)
-				s.figures(&want, &sum, make([]Micros, 4))
+				s.figures(&want, &sum)
 				want.LastSeenAt = lastSeen
 				if diff := cmp.Diff(want, g.figures); diff != "" {
 					t.Fatalf("%v, round %d, %s:\n%s", q.By, round, g.key, diff)
@@ -73,7 +75,7 @@ func BenchmarkTotal(b *testing.B) {
 			s.Apply(batch)
 		}
 		s.Tick()
-		t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: Window1m})
+		t := s.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1m})
 		t.Refresh()
 		var groups []*group
 		for _, g := range t.groups {
@@ -85,7 +87,7 @@ func BenchmarkTotal(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprintf("series=%d/each", n), func(b *testing.B) {
-			var sum cell
+			var sum cell.Cell
 			for b.Loop() {
 				for _, g := range groups {
 					members := make([]*series, 0, len(g.members))
@@ -93,8 +95,8 @@ func BenchmarkTotal(b *testing.B) {
 						members = append(members, m.series)
 					}
 					t.addMembers(&sum, g, members)
-					s.figures(&g.figures, &sum, t.percent[:])
-					sum.reset()
+					s.figures(&g.figures, &sum)
+					sum.Reset()
 				}
 			}
 		})

@@ -1,6 +1,10 @@
 package store
 
-import "slices"
+import (
+	"slices"
+
+	"remuda/store/cell"
+)
 
 // Usage says what the store holds and what it may hold.
 func (s *Store) Usage() Usage {
@@ -13,7 +17,7 @@ func (s *Store) Usage() Usage {
 		Profiles: profiles, MaxProfiles: maxProfiles,
 		LatestValues: int(s.latestCount.Load()), MaxLatestValues: s.options.MaxLatestValues,
 		Senders: int(s.senderCount.Load()), MaxSenders: maxSenders,
-		Categories: s.categories.len(), MaxCategories: maxCategories,
+		Categories: s.categories.Len(), MaxCategories: cell.MaxCategories,
 		OverflowCalls: s.overflow.Load(),
 		DedupBytes:    bytes, MaxDedupBytes: s.options.DedupBytes, DedupIdentities: identities, DedupPeriod: period,
 		TotalBytes: s.totalBytes.Load(), MaxTotalBytes: s.options.TotalBytes,

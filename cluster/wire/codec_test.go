@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // everything is a note of each kind, with every field set.
@@ -71,7 +72,7 @@ func testRows() []store.RowState {
 			{Tier: 0, Step: 1_800_000_020, Stamp: 88, Packed: []byte{4}},
 			{Tier: 1, Step: 180_000_003, Stamp: 89, Summed: true},
 		}},
-		{Key: "other" + key, Born: 60, Stamp: 90, Since: 87, Lifetime: store.Lifetime{1, 2, 3, 4, 5, 6, 7, 1 << 63, 9}, Cells: []store.CellState{
+		{Key: "other" + key, Born: 60, Stamp: 90, Since: 87, Lifetime: cell.Lifetime{1, 2, 3, 4, 5, 6, 7, 1 << 63, 9}, Cells: []store.CellState{
 			{Tier: 2, Step: 30_000_001, Stamp: 62, Packed: []byte{7}}, // its newest cells were dropped
 		}},
 	}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"remuda/store"
+	"remuda/store/ids"
 )
 
 // An entry is one thing that changed: a kind, and its fields. Deltas and the frames
@@ -359,8 +360,8 @@ func (r *reader) ids(to ...*string) {
 
 // id is a string that is judged as the ids of events are.
 func (r *reader) id() string {
-	s := string(r.bytes(store.MaxID))
-	if !store.ValidName(s) {
+	s := string(r.bytes(ids.Max))
+	if !ids.ValidName(s) {
 		r.fail()
 		return ""
 	}
@@ -369,8 +370,8 @@ func (r *reader) id() string {
 
 // category is an id, or nothing.
 func (r *reader) category() string {
-	s := string(r.bytes(store.MaxID))
-	if s != "" && !store.ValidName(s) {
+	s := string(r.bytes(ids.Max))
+	if s != "" && !ids.ValidName(s) {
 		r.fail()
 		return ""
 	}

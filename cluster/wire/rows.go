@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // What is added to entryRow for a row that comes with its key, and for one whose
@@ -97,7 +98,7 @@ func appendCell(b []byte, c *store.CellState, builds bool, h *Head) []byte {
 	if c.Stamp == h.Sequence {
 		first |= cellNow
 	}
-	back := h.Wall/1000/store.TierSeconds(c.Tier) - c.Step
+	back := h.Wall/1000/c.Tier.Seconds() - c.Step
 	near := back >= 0 && back < cellFar
 	if near {
 		b = append(b, first|byte(back)<<cellStepBits)
@@ -116,8 +117,8 @@ func appendCell(b []byte, c *store.CellState, builds bool, h *Head) []byte {
 
 func (r *reader) cell(h *Head) (c store.CellState) {
 	first := r.byte()
-	c.Tier = int(first & 3)
-	if c.Tier >= store.NumTiers {
+	c.Tier = cell.Tier(first & 3)
+	if c.Tier >= cell.NumTiers {
 		r.fail()
 		return c
 	}
@@ -126,7 +127,7 @@ func (r *reader) cell(h *Head) (c store.CellState) {
 	if back == cellFar {
 		back = r.int()
 	}
-	c.Step = h.Wall/1000/store.TierSeconds(c.Tier) - back
+	c.Step = h.Wall/1000/c.Tier.Seconds() - back
 	c.Stamp = h.Sequence
 	if first&cellNow == 0 {
 		c.Stamp -= uint64(r.int())

@@ -20,6 +20,7 @@ import (
 	"remuda/ingest"
 	"remuda/ingest/request"
 	"remuda/store"
+	"remuda/store/ids"
 	"remuda/ui"
 )
 
@@ -55,7 +56,7 @@ func (f *nodeFlags) validate() error {
 		f.Node = hostName()
 	}
 	for flag, id := range map[string]string{"--node": f.Node, "--region": f.Region} {
-		if !store.ValidID(id) {
+		if !ids.Valid(id) {
 			return usagef("%s %q: letters, digits and ._:@#=+~- only, at most 128, and not __ at the front", flag, id)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"remuda/httpapi/ask"
 	"remuda/httpapi/problem"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // resources are some that differ in what can be asked of them.
@@ -75,7 +76,7 @@ func TestParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Parts) != 2 || p.Parts[0].Params.Window != store.Window5m || p.Parts[1].Res != resource("/chains") || len(p.Topics) != 2 {
+	if len(p.Parts) != 2 || p.Parts[0].Params.Window != cell.Window5m || p.Parts[1].Res != resource("/chains") || len(p.Topics) != 2 {
 		t.Errorf("%+v", p)
 	}
 	for query, want := range map[string]string{

@@ -8,6 +8,7 @@ import (
 
 	"remuda/httpapi/problem"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // parameter is one that queries may have. How it is read and how the canonical form
@@ -115,7 +116,7 @@ var (
 		return names
 	}()
 	windowNames = func() (names []string) {
-		for w := range store.NumWindows {
+		for w := range cell.NumWindows {
 			names = append(names, w.String())
 		}
 		return names
@@ -156,7 +157,7 @@ func readWindow(p *Params, _ *Resource, value string) error {
 	if i < 0 {
 		return unknownValue("window", value, windowNames)
 	}
-	p.Window = store.Window(i)
+	p.Window = cell.Window(i)
 	return nil
 }
 
@@ -326,8 +327,8 @@ func readErrorCategory(p *Params, _ *Resource, value string) error {
 
 func readMinDuration(p *Params, _ *Resource, value string) error {
 	f, ok := number(value)
-	if !ok || f < 0 || f*1000 > store.MaxMicros {
-		return problem.OfParameter("invalid_parameter", "min_duration_ms", "min_duration_ms must be from 0 to "+strconv.Itoa(store.MaxMicros/1000))
+	if !ok || f < 0 || f*1000 > cell.MaxMicros {
+		return problem.OfParameter("invalid_parameter", "min_duration_ms", "min_duration_ms must be from 0 to "+strconv.Itoa(cell.MaxMicros/1000))
 	}
 	p.MinDuration = uint64(f * 1000)
 	return nil

@@ -11,13 +11,14 @@ import (
 
 	"remuda/httpapi/problem"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // Params is a request's query string, read strictly: a name or a word that is
 // not known is refused with the nearest one that is.
 type Params struct {
 	Filter    store.Filter
-	Window    store.Window
+	Window    cell.Window
 	By        []store.Dim
 	Sort      string // a column, "" for the order that rows have of their own
 	Descend   bool
@@ -62,7 +63,7 @@ const (
 
 // defaults are the parameters of a resource of which nothing is said.
 func (res *Resource) defaults() *Params {
-	p := &Params{Window: store.Window1m, Limit: defaultLimit, Interval: defaultInterval, By: res.By}
+	p := &Params{Window: cell.Window1m, Limit: defaultLimit, Interval: defaultInterval, By: res.By}
 	if res.Limit > 0 {
 		p.Limit = res.Limit
 	}

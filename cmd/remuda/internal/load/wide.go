@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"remuda/store"
+	"remuda/store/cell"
 )
 
 // Wide readers are readers that ask for as much as they can: half of them for one answer of
@@ -105,7 +105,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 var wideWindows = func() (names []string) {
-	for w := range store.NumWindows {
+	for w := range cell.NumWindows {
 		names = append(names, w.String())
 	}
 	return names

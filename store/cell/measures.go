@@ -1,10 +1,10 @@
-package store
+package cell
 
 import "math/bits"
 
 // Counts are the counted figures: what calls add up to, by weight but for Samples, which
 // counts the calls themselves. Another figure is a field here, what a call adds to it in
-// counts.add, its line in Measures, and its place in the packed form.
+// Sums.add, its line in Measures, and its place in the packed form.
 type Counts struct {
 	Calls          uint64
 	Errors         uint64
@@ -59,52 +59,57 @@ func (c *Counts) Subtract(o *Counts) {
 	c.Samples -= o.Samples
 }
 
-// counts is everything counted but the latencies' shape. All of it adds, so
-// totals are the same in whatever order they were summed.
-type counts struct {
+// Sums are everything counted but the shape of the latencies. All of it adds, so
+// they are the same in whatever order they were made. The zero value is empty.
+type Sums struct {
 	Counts
 	sum uint128 // of the latencies of successes, µs
 }
 
 // add counts a call.
-func (c *counts) add(k *call) {
-	weight := uint64(k.weight)
+func (c *Sums) add(k *Call) {
+	weight := uint64(k.Weight)
 	c.Calls += weight
 	c.Samples++
-	if k.final {
+	if k.Final {
 		c.Requests += weight
-		c.Failovers += uint64(k.failovers) * weight
+		c.Failovers += uint64(k.Failovers) * weight
 	}
-	if k.failed {
+	if k.Failed {
 		c.Errors += weight
-		if k.providerFault {
+		if k.ProviderFault {
 			c.ProviderErrors += weight
 		}
-		if k.final {
+		if k.Final {
 			c.RequestErrors += weight
 		}
 		return
 	}
-	high, low := bits.Mul64(k.micros, weight)
+	high, low := bits.Mul64(k.Micros, weight)
 	c.sum.add(uint128{high, low})
 }
 
-func (c *counts) merge(o *counts) {
-	c.Merge(&o.Counts)
+// Merge adds what others counted.
+func (c *Sums) Merge(o *Sums) {
+	c.Counts.Merge(&o.Counts)
 	c.sum.add(o.sum)
 }
 
-func (c *counts) subtract(o *counts) {
-	c.Subtract(&o.Counts)
+// Subtract takes away what was merged before.
+func (c *Sums) Subtract(o *Sums) {
+	c.Counts.Subtract(&o.Counts)
 	c.sum.subtract(o.sum)
 }
+
+// LatencySum is the sum of the latencies of successes, µs.
+func (c *Sums) LatencySum() float64 { return c.sum.float() }
 
 // Lifetime is everything ever counted in a row, as nodes tell it each other: Measures,
 // then the low and the high half of the sum of latencies in µs.
 type Lifetime [len(Measures) + 2]uint64
 
-// list is the counts as a Lifetime.
-func (c *counts) list() (l Lifetime) {
+// Lifetime is the sums as other nodes are told them.
+func (c *Sums) Lifetime() (l Lifetime) {
 	for i := range Measures {
 		l[i] = Measures[i].Of(&c.Counts)
 	}
@@ -112,8 +117,8 @@ func (c *counts) list() (l Lifetime) {
 	return l
 }
 
-// set is the reverse of list.
-func (c *counts) set(l Lifetime) {
+// SetLifetime is the reverse of Lifetime.
+func (c *Sums) SetLifetime(l Lifetime) {
 	for i := range Measures {
 		*Measures[i].of(&c.Counts) = l[i]
 	}

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/store/cell"
+	"remuda/store/ids"
 )
 
-// TestNamesOfMembers: what another node calls a series or a category is judged as the
-// names in events are.
+// TestNamesOfMembers: what another node calls a series is judged as the names in events are.
 func TestNamesOfMembers(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	s, err := New(Options{Node: "a", DedupBytes: 1 << 20, Now: func() time.Time { return now }})
@@ -16,7 +18,7 @@ func TestNamesOfMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, ok := range map[string]bool{
-		"base": true, "eip155:1.x_y@z#=+~-": true, otherName: true, strings.Repeat("a", 128): true,
+		"base": true, "eip155:1.x_y@z#=+~-": true, ids.Other: true, strings.Repeat("a", 128): true,
 		"": false, "__x": false, "a b": false, "a/b": false, "a,b": false, "a\nb": false, "a\x7f": false, "\x1b[2J": false,
 		"é": false, "\xff": false, "<script>": false, strings.Repeat("a", 129): false,
 	} {
@@ -24,24 +26,14 @@ func TestNamesOfMembers(t *testing.T) {
 			dims := []string{"default", "base", "p", "m", "s", "r"}
 			dims[at] = name
 			key := strings.Join(dims, "\x00") + "\x00\x00\x00"
-			state := RowState{Key: key, Born: 1, Stamp: 1, Lifetime: Lifetime{1}}
+			state := RowState{Key: key, Born: 1, Stamp: 1, Lifetime: cell.Lifetime{1}}
 			if err := s.Merge(OriginID{"b", 1}, &state); (err == nil) != ok || !ok && !errors.Is(err, ErrDamaged) {
 				t.Errorf("%q as dimension %d: %v", name, at, err)
 			}
 		}
-		if name == "" {
-			continue // of a category: none
-		}
-		var l liveCell
-		names := newCategories()
-		l.add(&call{micros: 1, bucket: uint16(bucketOf(1)), weight: 1, failed: true, category: names.id(name)})
-		var c cell
-		if err := c.unpack(l.flush().appendPacked(nil, names), newCategories()); (err == nil) != ok {
-			t.Errorf("%q as category: %v", name, err)
-		}
 	}
 	for _, p := range s.Profiles() {
-		if !ValidName(p) {
+		if !ids.ValidName(p) {
 			t.Errorf("there is a profile %q", p)
 		}
 	}

@@ -1,15 +1,15 @@
-package store
+package cell
 
 import "encoding/binary"
 
-// A cellLog holds the packed cells of one tier of a row, oldest first, one after
+// A Log holds the packed cells of one tier of a row, oldest first, one after
 // another in one slice: however many cells a row keeps, the collector sees one
 // pointer. New cells go to the end, old ones leave at the front; only a late
 // event or a peer's repair moves bytes in the middle.
 //
 // An entry is step (4 bytes), stamp (4), length of the packed cell and a bit that
 // says whether it is the sum of finer cells (2), packed cell.
-type cellLog struct {
+type Log struct {
 	buf  []byte
 	head int32 // offset of the oldest entry
 	last int32 // offset of the newest; meaningless when empty
@@ -29,60 +29,69 @@ const (
 	maxPacked   = sumBit - 1 // bytes of a packed cell; the largest made here has some 30 KB
 )
 
-// entry is one packed cell in a log. Its bytes are valid until the log changes.
-type entry struct {
-	step   uint32
-	stamp  uint32
-	summed bool // of the finer cells of its step, as they were at the stamp
-	packed []byte
-	end    int32 // offset of the next entry
+// An Entry is one packed cell in a log. Its bytes are valid until the log changes.
+type Entry struct {
+	Step   uint32
+	Stamp  uint32
+	Summed bool // of the finer cells of its step, as they were at the stamp
+	Packed []byte
+	Next   int32 // offset of the next entry
 }
 
-func (l *cellLog) empty() bool { return int(l.head) == len(l.buf) }
+// Empty reports whether the log has no entry.
+func (l *Log) Empty() bool { return int(l.head) == len(l.buf) }
 
-func (l *cellLog) at(offset int32) entry {
+// Begin is the offset of the oldest entry. From there, or from what Seek gives, a walk
+// goes from each entry to its Next for as long as Holds says that there is one.
+func (l *Log) Begin() int32 { return l.head }
+
+// Holds reports whether an offset is not the end.
+func (l *Log) Holds(offset int32) bool { return int(offset) < len(l.buf) }
+
+// At is the entry at an offset.
+func (l *Log) At(offset int32) Entry {
 	b := l.buf[offset:]
 	length := binary.LittleEndian.Uint16(b[8:])
 	size := int32(length &^ sumBit)
-	return entry{
-		summed: length&sumBit != 0,
-		step:   binary.LittleEndian.Uint32(b),
-		stamp:  binary.LittleEndian.Uint32(b[4:]),
-		packed: b[entryHeader : entryHeader+size],
-		end:    offset + entryHeader + size,
+	return Entry{
+		Summed: length&sumBit != 0,
+		Step:   binary.LittleEndian.Uint32(b),
+		Stamp:  binary.LittleEndian.Uint32(b[4:]),
+		Packed: b[entryHeader : entryHeader+size],
+		Next:   offset + entryHeader + size,
 	}
 }
 
-// first returns the oldest entry.
-func (l *cellLog) first() (entry, bool) {
-	if l.empty() {
-		return entry{}, false
+// Oldest returns the oldest entry.
+func (l *Log) Oldest() (Entry, bool) {
+	if l.Empty() {
+		return Entry{}, false
 	}
-	return l.at(l.head), true
+	return l.At(l.head), true
 }
 
-// seek returns the offset of the oldest entry whose step is not below step; the
+// Seek returns the offset of the oldest entry whose step is not below step; the
 // end of the log when there is none.
-func (l *cellLog) seek(step uint32) int32 {
-	if l.empty() {
+func (l *Log) Seek(step uint32) int32 {
+	if l.Empty() {
 		return l.head
 	}
-	if last := l.at(l.last); step >= last.step {
-		if step == last.step {
+	if last := l.At(l.last); step >= last.Step {
+		if step == last.Step {
 			return l.last
 		}
-		return last.end
+		return last.Next
 	}
 	offset, used := l.head, -1
 	for i, hint := range l.hints {
-		if hint > offset && l.at(hint).step <= step {
+		if hint > offset && l.At(hint).Step <= step {
 			offset, used = hint, i
 		}
 	}
 	for passed := 0; ; passed++ {
-		e := l.at(offset)
-		if e.step < step {
-			offset = e.end
+		e := l.At(offset)
+		if e.Step < step {
+			offset = e.Next
 			continue
 		}
 		switch {
@@ -97,47 +106,49 @@ func (l *cellLog) seek(step uint32) int32 {
 	}
 }
 
-// seekFrom is seek for a step that is not below that of the entry at offset.
-func (l *cellLog) seekFrom(offset int32, step uint32) int32 {
+// SeekFrom is seek for a step that is not below that of the entry at offset.
+func (l *Log) SeekFrom(offset int32, step uint32) int32 {
 	for int(offset) < len(l.buf) {
-		e := l.at(offset)
-		if e.step >= step {
+		e := l.At(offset)
+		if e.Step >= step {
 			break
 		}
-		offset = e.end
+		offset = e.Next
 	}
 	return offset
 }
 
-// stepAt is the step of the entry at offset, -1 at the end.
-func (l *cellLog) stepAt(offset int32) int64 {
+// StepAt is the step of the entry at offset, -1 at the end.
+func (l *Log) StepAt(offset int32) int64 {
 	if int(offset) == len(l.buf) {
 		return -1
 	}
 	return int64(binary.LittleEndian.Uint32(l.buf[offset:]))
 }
 
-func (l *cellLog) find(step uint32) (entry, bool) {
-	offset := l.seek(step)
+// Find returns the entry of a step.
+func (l *Log) Find(step uint32) (Entry, bool) {
+	offset := l.Seek(step)
 	if int(offset) == len(l.buf) {
-		return entry{}, false
+		return Entry{}, false
 	}
-	e := l.at(offset)
-	return e, e.step == step
+	e := l.At(offset)
+	return e, e.Step == step
 }
 
-func (l *cellLog) has(step uint32) bool {
-	_, ok := l.find(step)
+// Has reports whether there is an entry of a step.
+func (l *Log) Has(step uint32) bool {
+	_, ok := l.Find(step)
 	return ok
 }
 
-// put adds or replaces the cell of a step.
-func (l *cellLog) put(step, stamp uint32, summed bool, packed []byte) {
-	offset := l.seek(step)
+// Put adds or replaces the cell of a step.
+func (l *Log) Put(step, stamp uint32, summed bool, packed []byte) {
+	offset := l.Seek(step)
 	old := int32(0) // bytes that make room
 	if int(offset) < len(l.buf) {
-		if e := l.at(offset); e.step == step {
-			old = e.end - offset
+		if e := l.At(offset); e.Step == step {
+			old = e.Next - offset
 		}
 	}
 	size := int32(entryHeader + len(packed))
@@ -166,15 +177,15 @@ func (l *cellLog) put(step, stamp uint32, summed bool, packed []byte) {
 	}
 }
 
-// dropBefore removes the cells of steps below step.
-func (l *cellLog) dropBefore(step uint32) {
-	l.head = l.seek(step)
+// DropBefore removes the cells of steps below step.
+func (l *Log) DropBefore(step uint32) {
+	l.head = l.Seek(step)
 	for i := range l.hints {
 		if l.hints[i] <= l.head {
 			l.hints[i] = 0
 		}
 	}
-	if l.empty() {
+	if l.Empty() {
 		l.hints = [2]int32{}
 		l.head = 0
 		l.buf = l.buf[:0]
@@ -184,7 +195,7 @@ func (l *cellLog) dropBefore(step uint32) {
 // makeRoom makes the capacity hold n more bytes and returns by how much the
 // entries moved to the front. Spare room is kept small, an eighth at most: there
 // are very many logs.
-func (l *cellLog) makeRoom(n int) (moved int32) {
+func (l *Log) makeRoom(n int) (moved int32) {
 	if n <= 0 || len(l.buf)+n <= cap(l.buf) {
 		return 0
 	}

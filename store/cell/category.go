@@ -1,14 +1,16 @@
-package store
+package cell
 
 import (
 	"sync"
 	"sync/atomic"
+
+	"remuda/store/ids"
 )
 
-// categoryID names a category of error inside this process. IDs below
+// A CategoryID names a category of error inside this process. IDs below
 // len(knownCategories) are the same everywhere and go into packed cells as they
 // are; others are packed by name.
-type categoryID uint16
+type CategoryID uint16
 
 // knownCategories are the categories that gateways are known to send. Their
 // order is part of the packed form: append only.
@@ -18,20 +20,19 @@ var knownCategories = [...]string{
 	"block_not_available", "requires_archival", "method_not_found", "method_error", "capability_violation",
 	"internal_error", "chain_error", "invalid_request", "invalid_params", "parse_error", "user_error",
 	"client_error", "execution_revert",
-	otherName, // beyond maxCategories
+	ids.Other, // beyond MaxCategories
 }
 
 const (
-	unknownCategory   categoryID = 0
-	rateLimitCategory categoryID = 1
-	otherCategory                = categoryID(len(knownCategories) - 1)
+	unknownCategory   CategoryID = 0
+	rateLimitCategory CategoryID = 1
+	otherCategory                = CategoryID(len(knownCategories) - 1)
+)
 
-	// These two keep the largest possible packed cell below maxPacked.
-	maxCategories   = 250
+// These two keep the largest possible packed cell below maxPacked.
+const (
+	MaxCategories   = 250     // of all
 	maxCategoryText = 8 << 10 // bytes of all names that are not known
-
-	// otherName stands for what is no longer told apart once a cap is reached.
-	otherName = "__other__"
 )
 
 // blameless are the categories that say nothing against the provider: the
@@ -41,11 +42,11 @@ var blameless = map[string]bool{
 	"user_error": true, "client_error": true, "method_not_found": true, "rate_limit": true,
 }
 
-// categories maps names to ids and back. Safe for concurrent use; reads of
+// Categories map names to ids and back. Safe for concurrent use; reads of
 // known names take no lock that a writer holds for long.
-type categories struct {
+type Categories struct {
 	mu     sync.RWMutex
-	byName map[string]categoryID
+	byName map[string]CategoryID
 	text   int                        // bytes of the names that are not known
 	list   atomic.Pointer[[]category] // by id; replaced, never changed
 }
@@ -55,19 +56,20 @@ type category struct {
 	blameless bool
 }
 
-func newCategories() *categories {
-	c := &categories{byName: make(map[string]categoryID)}
+// NewCategories returns those that are known.
+func NewCategories() *Categories {
+	c := &Categories{byName: make(map[string]CategoryID)}
 	list := make([]category, len(knownCategories))
 	for i, name := range knownCategories {
-		c.byName[name] = categoryID(i)
+		c.byName[name] = CategoryID(i)
 		list[i] = category{name, blameless[name]}
 	}
 	c.list.Store(&list)
 	return c
 }
 
-// id returns the id of a name, a new one while there is room.
-func (c *categories) id(name string) categoryID {
+// ID returns the id of a name, a new one while there is room.
+func (c *Categories) ID(name string) CategoryID {
 	if name == "" {
 		return unknownCategory
 	}
@@ -83,18 +85,23 @@ func (c *categories) id(name string) categoryID {
 		return id
 	}
 	old := *c.list.Load()
-	if len(old) >= maxCategories || c.text+len(name) > maxCategoryText {
+	if len(old) >= MaxCategories || c.text+len(name) > maxCategoryText {
 		return otherCategory
 	}
 	c.text += len(name)
 	name = string(append([]byte(nil), name...))
-	id = categoryID(len(old))
+	id = CategoryID(len(old))
 	list := append(old[:len(old):len(old)], category{name: name})
 	c.byName[name] = id
 	c.list.Store(&list)
 	return id
 }
 
-func (c *categories) get(id categoryID) category { return (*c.list.Load())[id] }
+// Name is the name of a category.
+func (c *Categories) Name(id CategoryID) string { return (*c.list.Load())[id].name }
 
-func (c *categories) len() int { return len(*c.list.Load()) }
+// Blameless reports whether errors of a category say nothing against the provider.
+func (c *Categories) Blameless(id CategoryID) bool { return (*c.list.Load())[id].blameless }
+
+// Len is how many categories there are.
+func (c *Categories) Len() int { return len(*c.list.Load()) }

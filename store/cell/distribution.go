@@ -1,4 +1,4 @@
-package store
+package cell
 
 import (
 	"math"
@@ -12,9 +12,11 @@ import (
 // wide, and the upper bound belongs to the bucket. Bucket b holds latencies in
 // (2^((b-1)/32), 2^(b/32)] µs; bucket 0 takes 0 and 1 µs.
 const (
+	MaxMicros = 24 * 60 * 60 * 1_000_000 // the longest duration
+
 	scaleBits    = 5
 	perOctave    = 1 << scaleBits
-	numBuckets   = 1164 // bucketOf(MaxMicros) + 1
+	numBuckets   = 1164 // BucketOf(MaxMicros) + 1
 	roomInCounts = 16   // counts grow by this many buckets at a time
 )
 
@@ -56,8 +58,8 @@ func init() {
 	}
 }
 
-// bucketOf returns the bucket of a latency. Anything above MaxMicros goes into the last one.
-func bucketOf(micros uint64) int {
+// BucketOf returns the bucket of a latency. Anything above MaxMicros goes into the last one.
+func BucketOf(micros uint64) int {
 	if micros <= 1 {
 		return 0
 	}
@@ -212,7 +214,7 @@ func nearestRank(total, part uint64) uint64 {
 
 // above counts the latencies in buckets that begin at or above one of micros.
 func (d *distribution) above(micros uint64) (n uint64) {
-	for i := max(bucketOf(micros)+1-int(d.first), 0); i < len(d.counts); i++ {
+	for i := max(BucketOf(micros)+1-int(d.first), 0); i < len(d.counts); i++ {
 		n += d.counts[i]
 	}
 	return n

@@ -1,9 +1,11 @@
-package store
+package cell
 
 import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+
+	"remuda/store/ids"
 )
 
 // The packed form of a cell is what rests in memory once nobody writes the cell
@@ -38,7 +40,8 @@ const (
 
 var errDamagedCell = errors.New("damaged cell")
 
-func (c *cell) appendPacked(dst []byte, names *categories) []byte {
+// AppendPacked appends the packed form of a cell that is not empty.
+func (c *Cell) AppendPacked(dst []byte, names *Categories) []byte {
 	var flags byte
 	if c.Errors > 0 {
 		flags |= packErrors
@@ -52,7 +55,7 @@ func (c *cell) appendPacked(dst []byte, names *categories) []byte {
 	if c.Failovers > 0 {
 		flags |= packFailovers
 	}
-	if c.hasSuccess() {
+	if c.HasSuccess() {
 		flags |= packSuccesses
 	}
 	if c.sum.high > 0 {
@@ -94,7 +97,7 @@ func (c *cell) appendPacked(dst []byte, names *categories) []byte {
 
 // appendPackedCategories writes known categories by id and then the others by
 // name, so that the bytes do not depend on the order in which this process met them.
-func appendPackedCategories(dst []byte, list []categoryCount, names *categories) []byte {
+func appendPackedCategories(dst []byte, list []categoryCount, names *Categories) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	i := 0
 	for ; i < len(list) && int(list[i].id) < len(knownCategories); i++ {
@@ -107,7 +110,7 @@ func appendPackedCategories(dst []byte, list []categoryCount, names *categories)
 		next := categoryCount{}
 		nextName := ""
 		for _, k := range list[i:] {
-			name := names.get(k.id).name
+			name := names.Name(k.id)
 			if name > last && (nextName == "" || name < nextName) {
 				next, nextName = k, name
 			}
@@ -194,9 +197,9 @@ func (u *unpacker) uvarint() uint64 {
 	return v
 }
 
-// unpack reads a packed cell into c, which must be empty. Bytes from peers go
+// Unpack reads a packed cell into c, which must be empty. Bytes from peers go
 // through here too: whatever they are, the answer is a valid cell or an error.
-func (c *cell) unpack(packed []byte, names *categories) error {
+func (c *Cell) Unpack(packed []byte, names *Categories) error {
 	u := unpacker{rest: packed}
 	if len(packed) == 0 || len(packed) > maxPacked {
 		return errDamagedCell
@@ -233,44 +236,44 @@ func (c *cell) unpack(packed []byte, names *categories) error {
 		u.distribution(&c.failures, c.Errors)
 	}
 	if u.bad || len(u.rest) > 0 || !c.plausible(flags) {
-		c.reset()
+		c.Reset()
 		return errDamagedCell
 	}
 	return nil
 }
 
 // plausible holds for every cell that was packed from counted calls.
-func (c *cell) plausible(flags byte) bool {
+func (c *Cell) plausible(flags byte) bool {
 	return flags>>6 == 0 && c.Samples > 0 && c.Calls >= c.Samples && c.Errors <= c.Calls && c.ProviderErrors <= c.Errors &&
 		c.Requests <= c.Calls && c.RequestErrors <= c.Requests && c.RequestErrors <= c.Errors &&
-		c.min <= c.max && c.max <= MaxMicros && c.failedMin <= c.failedMax && c.failedMax <= MaxMicros && (flags&packSuccesses != 0) == c.hasSuccess() &&
+		c.min <= c.max && c.max <= MaxMicros && c.failedMin <= c.failedMax && c.failedMax <= MaxMicros && (flags&packSuccesses != 0) == c.HasSuccess() &&
 		(flags&packErrors != 0) == (c.Errors > 0) && c.sum.high < c.Calls
 }
 
-func (u *unpacker) categories(c *cell, names *categories) {
+func (u *unpacker) categories(c *Cell, names *Categories) {
 	n := u.uvarint()
 	var sum, carry uint64
 	for range n {
 		if u.bad {
 			return
 		}
-		var id categoryID
+		var id CategoryID
 		switch k := u.uvarint(); {
 		case k == 0:
 			size := u.uvarint()
-			if size == 0 || size > MaxID || size > uint64(len(u.rest)) {
+			if size == 0 || size > ids.Max || size > uint64(len(u.rest)) {
 				u.bad = true
 				return
 			}
 			name := string(u.rest[:size])
-			if !ValidName(name) {
+			if !ids.ValidName(name) {
 				u.bad = true
 				return
 			}
-			id = names.id(name)
+			id = names.ID(name)
 			u.rest = u.rest[size:]
 		case k <= uint64(len(knownCategories)):
-			id = categoryID(k - 1)
+			id = CategoryID(k - 1)
 		default:
 			u.bad = true
 			return
@@ -357,9 +360,9 @@ func (u *unpacker) dense(d *distribution, n uint64) (sum uint64) {
 	return sum
 }
 
-// packedRanges reads only the least and the greatest latencies of a cell that was packed
+// readRanges reads only the least and the greatest latencies of a cell that was packed
 // here into an empty one, together with how many calls and errors they are of.
-func (c *cell) packedRanges(packed []byte) {
+func (c *Cell) readRanges(packed []byte) {
 	flags := packed[0]
 	u := unpacker{rest: packed[1:]}
 	c.Calls = u.uvarint()
