@@ -26,6 +26,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/disk"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -46,7 +47,7 @@ type Options struct {
 	Logger       *slog.Logger  // default slog.Default()
 
 	// Begin, if there is one, is told the number of this run before any member is. Its
-	// error ends Join. See [Dir.Begin].
+	// error ends Join. See [disk.Dir.Begin].
 	Begin func(incarnation uint64) error
 
 	// For tests: what wraps the transport, and what looks names of seeds up.
@@ -215,7 +216,7 @@ func (c *Cluster) Incarnation() uint64 { return c.incarnation }
 func (c *Cluster) since() time.Duration { return time.Since(c.began) }
 
 // start begins the protocol with a store, and with what a checkpoint remembers.
-func (c *Cluster) start(st *store.Store, remembered Remembered) {
+func (c *Cluster) start(st *store.Store, remembered disk.Remembered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.store = st
@@ -235,8 +236,8 @@ func (c *Cluster) refreshLocked() {
 }
 
 // Run keeps the store in step with the cluster until the context ends. It is the
-// one who ticks the store. remembered is what [Dir.Restore] returned.
-func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered Remembered) error {
+// one who ticks the store. remembered is what [disk.Dir.Restore] returned.
+func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered disk.Remembered) error {
 	c.start(st, remembered)
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()

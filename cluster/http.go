@@ -156,7 +156,7 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) 
 	}
 	defer c.turns.giveBack(who)
 	id := store.OriginID{Node: q.Get("origin"), Incarnation: incarnation}
-	if _, ok := c.status(id); !ok {
+	if _, ok := c.Status(id); !ok {
 		return errors.New("nothing is known of this origin")
 	}
 	w := wire.StateWriter{Source: c.store, Emit: out.Write}
@@ -164,12 +164,13 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) 
 		w.Name, w.Builds = c.publisher.numbers.answerName, q.Get("builds") == "1" && after > 0
 	}
 	return w.Write(id, after, c.store.Now()+c.store.Skew(id).Milliseconds(), func() wire.Status {
-		s, _ := c.status(id)
+		s, _ := c.Status(id)
 		return s
 	})
 }
 
-func (c *Cluster) status(id store.OriginID) (s wire.Status, ok bool) {
+// Status says how much is here of an origin; false when nothing may be told of it.
+func (c *Cluster) Status(id store.OriginID) (s wire.Status, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.protocol == nil {
@@ -180,7 +181,7 @@ func (c *Cluster) status(id store.OriginID) (s wire.Status, ok bool) {
 
 // answerDecisions sends this node's own decisions of a request.
 func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *wire.FrameWriter) error {
-	own, ok := c.status(store.OriginID{Node: c.options.Node, Incarnation: c.incarnation})
+	own, ok := c.Status(store.OriginID{Node: c.options.Node, Incarnation: c.incarnation})
 	if !ok {
 		return errStarting
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"remuda/cluster/disk"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -366,12 +367,12 @@ func (p *protocol) alive(o *origin) bool {
 }
 
 // remember begins with what a checkpoint brought back.
-func (p *protocol) remember(now time.Duration, r Remembered) {
-	for _, s := range r.list {
+func (p *protocol) remember(now time.Duration, r disk.Remembered) {
+	for _, s := range r.List {
 		if s.ID == p.self {
 			continue
 		}
-		if o := p.origin(s.ID, now-r.age); o != nil {
+		if o := p.origin(s.ID, now-r.Age); o != nil {
 			o.mark, o.ahead, o.unverified = s.Mark, s.Ahead, !s.Verified
 		}
 	}

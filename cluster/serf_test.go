@@ -29,6 +29,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"go.uber.org/goleak"
 
+	"remuda/cluster/disk"
 	"remuda/cluster/wire"
 	"remuda/store"
 	"remuda/store/cell"
@@ -175,7 +176,7 @@ func newTestNode(t testing.TB, o testOptions) *testNode {
 	n.stop = stop
 	go func() {
 		defer close(n.ran)
-		n.ended <- n.Run(ctx, n.store, Remembered{})
+		n.ended <- n.Run(ctx, n.store, disk.Remembered{})
 	}()
 	t.Cleanup(n.kill)
 	return n

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/disk"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -221,10 +222,10 @@ func (s *simulation) start(n *simNode) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var found Remembered
+	var found disk.Remembered
 	if n.checkpoint != nil {
-		if found, err = restore(n.store, n.checkpoint); err != nil {
-			found = Remembered{}
+		if found, err = disk.Read(n.store, n.checkpoint); err != nil {
+			found = disk.Remembered{}
 		}
 	}
 	n.protocol = newProtocol(n.store, func(int) time.Duration { return 500 * time.Millisecond }, n.rng.Uint64())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"remuda/cluster/disk"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -99,7 +100,7 @@ func (s *simulation) kill(n *simNode) {
 	s.kills++
 	if s.rng.IntN(2) == 0 {
 		var b bytes.Buffer
-		if err := writeCheckpoint(&b, n.store, func(id store.OriginID) wire.Status {
+		if err := disk.Write(&b, n.store, func(id store.OriginID) wire.Status {
 			if id == n.protocol.self {
 				return n.protocol.own
 			}

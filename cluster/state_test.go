@@ -71,14 +71,4 @@ func TestWideRow(t *testing.T) {
 		}
 	}
 	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
-
-	var saved bytes.Buffer
-	if err := writeCheckpoint(&saved, a.store, func(store.OriginID) wire.Status { return own }); err != nil {
-		t.Fatal(err)
-	}
-	again := w.newStore("a", 2)
-	if _, err := restore(again, saved.Bytes()); err != nil {
-		t.Fatalf("a checkpoint of %d bytes: %v", saved.Len(), err)
-	}
-	w.want("digest of the checkpoint", again.Digest(a.id), a.store.Digest(a.id))
 }

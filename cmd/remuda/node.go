@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"remuda/cluster"
+	"remuda/cluster/disk"
+	"remuda/cluster/wire"
 	"remuda/httpapi"
 	"remuda/ingest"
 	"remuda/ingest/request"
@@ -39,9 +41,9 @@ type node struct {
 	store    *store.Store
 	cluster  *cluster.Cluster // nil for a node alone
 	ran      chan struct{}    // closed when the cluster's loop has ended
-	dir      *cluster.Dir     // nil without --data-dir
+	dir      *disk.Dir        // nil without --data-dir
 	saving   sync.Mutex       // held while dir is written to
-	found    cluster.Remembered
+	found    disk.Remembered
 	api      *httpapi.API
 	listener net.Listener
 	front    net.Listener // what the server accepts from
@@ -209,10 +211,15 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags, totalBytes int64) (e
 	least := uint64(0)
 	begin := func(uint64) error { return nil }
 	if f.DataDir != "" {
-		if n.dir, err = cluster.OpenDir(f.DataDir, n.log); err != nil {
-			return err
+		if n.dir, err = disk.Open(f.DataDir, n.log); err != nil {
+			return fmt.Errorf("--data-dir: %w", err)
 		}
-		least, begin = n.dir.NextIncarnation(), n.dir.Begin
+		least, begin = n.dir.NextIncarnation(), func(incarnation uint64) error {
+			if err := n.dir.Begin(incarnation); err != nil {
+				return fmt.Errorf("--data-dir: %w", err)
+			}
+			return nil
+		}
 	}
 	incarnation := max(least, uint64(wallClock().UnixMilli()))
 	if f.clustered() {
@@ -241,9 +248,11 @@ func (n *node) makeStore(ctx context.Context, f *nodeFlags, totalBytes int64) (e
 		return usageError{err} // of its options
 	}
 	if n.dir != nil {
-		n.found, err = n.dir.Restore(n.store)
+		if n.found, err = n.dir.Restore(n.store); err != nil {
+			return fmt.Errorf("--data-dir: %w", err)
+		}
 	}
-	return err
+	return nil
 }
 
 // close frees what newNode made, as far as it came.
@@ -331,7 +340,7 @@ func (n *node) ticks(ctx context.Context) error {
 // checkpoints writes one every minute. That one cannot be written is no reason to
 // stop counting.
 func (n *node) checkpoints(ctx context.Context) error {
-	ticker := time.NewTicker(cluster.CheckpointEvery)
+	ticker := time.NewTicker(disk.CheckpointEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -349,7 +358,11 @@ func (n *node) checkpoints(ctx context.Context) error {
 func (n *node) checkpoint() error {
 	n.saving.Lock()
 	defer n.saving.Unlock()
-	err := n.dir.Save(n.store, n.cluster)
+	var known func(store.OriginID) (wire.Status, bool)
+	if n.cluster != nil {
+		known = n.cluster.Status
+	}
+	err := n.dir.Save(n.store, known)
 	reason := ""
 	if err != nil {
 		reason = err.Error()
