@@ -1,13 +1,13 @@
 package store
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
 
 	"remuda/store/cell"
+	"remuda/store/dedup"
 )
 
 // batch is the scratch memory of one Apply. The calls of a batch are sorted by
@@ -18,12 +18,11 @@ type batch struct {
 	acquired   []*profile // to be released
 	keys       []byte
 	rest       []byte // of an identity
-	identities []identity
+	identities dedup.Batch
 	touches    []touch
-	byShard    []identity // the identities, by shard
-	order      []int32    // the touches to count, by shard
-	overflown  []int32    // touches whose series has no room
-	reports    bool       // an event is not a decision
+	order      []int32 // the touches to count, by shard
+	overflown  []int32 // touches whose series has no room
+	reports    bool    // an event is not a decision
 	gates      []batchGate
 	lastGate   int
 	offers     []offer // decisions for the feed, unless they are duplicates
@@ -41,11 +40,6 @@ type touch struct {
 	event int32
 	run   int32
 	size  uint16
-}
-
-type identity struct {
-	hash  uint64
-	event int32
 }
 
 // run is a stretch of events of one sender and profile.
@@ -95,12 +89,12 @@ func (s *Store) ApplyPart(events []Event, body *Body) Receipt {
 	var receipt Receipt
 
 	s.prepare(b, events, now, &receipt)
-	if receipt.Duplicates = s.deduplicate(b, now); receipt.Duplicates > 0 {
+	receipt.Duplicates = s.dedup.See(&b.identities, now, func(event int32) { b.verdicts[event] = duplicate })
+	switch {
+	case receipt.Duplicates > 0:
 		receipt.Duplicates = s.repeats(b, events, body, now)
-	} else if body != nil {
-		for i := range b.identities {
-			body.hashes = append(body.hashes, b.identities[i].hash)
-		}
+	case body != nil:
+		body.equal.Note(&b.identities)
 	}
 	s.count(b, now/1000)
 	s.report(b, events, now, s.numbered(body))
@@ -135,7 +129,8 @@ func (s *Store) toOwnClock(events []Event, now int64) {
 // computes identities and makes the touches.
 func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 	b.verdicts, b.runs, b.acquired = b.verdicts[:0], b.runs[:0], b.acquired[:0]
-	b.keys, b.identities, b.touches = b.keys[:0], b.identities[:0], b.touches[:0]
+	b.keys, b.touches = b.keys[:0], b.touches[:0]
+	b.identities.Reset()
 	b.reports = false
 	b.gates, b.lastGate, b.offers = b.gates[:0], -1, b.offers[:0]
 	var r *run
@@ -157,7 +152,7 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 		b.keys = appendKey(b.keys, e, e.ProviderID, e.Transport)
 		hash := maphash.Bytes(s.seed, b.keys[begin:])
 		if e.EventID != "" || e.RequestID != "" {
-			b.identities = append(b.identities, identity{s.identity(b, e, r, hash), int32(i)})
+			b.identities.Add(s.identity(b, e, r, hash), int32(i))
 		}
 		if e.Kind != Decision {
 			b.keys = b.keys[:begin]
@@ -254,122 +249,6 @@ func (s *Store) refuse(index int, e *Event, r *run, now int64, receipt *Receipt)
 		detail = fmt.Sprintf("this node holds %d profiles, as many as it may", maxProfiles)
 	}
 	receipt.Refusals = append(receipt.Refusals, Refusal{Index: index, Code: "too_many_series", Detail: detail, Sender: strings.Clone(e.SourceNode)})
-}
-
-// deduplicate marks the events whose identity was seen before, in this body or
-// another one.
-func (s *Store) deduplicate(b *batch, now int64) (duplicates int) {
-	var at [dedupShards + 1]int32 // where the identities of a shard end in sorted
-	for i := range b.identities {
-		at[dedupShardOf(b.identities[i].hash)+1]++
-	}
-	for n := range dedupShards {
-		at[n+1] += at[n]
-	}
-	b.byShard = slices.Grow(b.byShard[:0], len(b.identities))[:len(b.identities)]
-	for _, id := range b.identities {
-		next := &at[dedupShardOf(id.hash)]
-		b.byShard[*next] = id
-		*next++
-	}
-	from := int32(0)
-	for n, end := range at[:dedupShards] {
-		identities := b.byShard[from:end]
-		from = end
-		if len(identities) == 0 {
-			continue
-		}
-		sh := &s.dedup.shards[n]
-		sh.mu.Lock()
-		sh.prepare(now)
-		sh.fetch(identities)
-		for _, id := range identities {
-			if sh.seen(id.hash, s.dedup.maxLines, now) {
-				b.verdicts[id.event] = duplicate
-				duplicates++
-			}
-		}
-		sh.mu.Unlock()
-	}
-	return duplicates
-}
-
-// repeats looks at a batch once more in which something was seen before: decisions
-// that only follow equal ones of their body have identities of their own. It returns
-// how many duplicates are left. Reports of equal values and events with equal ids
-// stay what they are.
-func (s *Store) repeats(b *batch, events []Event, body *Body, now int64) (duplicates int) {
-	if body == nil {
-		body = &b.body
-		body.Reset()
-	}
-	for _, id := range b.identities {
-		n := body.nth(id.hash)
-		if b.verdicts[id.event] != duplicate {
-			continue
-		}
-		if e := &events[id.event]; n > 0 && e.EventID == "" && e.Kind == Decision {
-			id.hash = s.secret.fold(id.hash, n)
-			sh := &s.dedup.shards[dedupShardOf(id.hash)]
-			sh.mu.Lock()
-			sh.prepare(now)
-			if !sh.seen(id.hash, s.dedup.maxLines, now) {
-				b.verdicts[id.event] = accepted
-			}
-			sh.mu.Unlock()
-		}
-		if b.verdicts[id.event] == duplicate {
-			duplicates++
-		}
-	}
-	return duplicates
-}
-
-// identity returns the hash of what makes an event itself: its event_id among those
-// of its kind and sender, or else all fields as the sender gave them. key is the hash
-// of the event's series, which stands for its dimensions.
-func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
-	if e.EventID != "" {
-		scope := s.secret.fold(maphash.String(s.seed, e.Profile)^uint64(e.Kind), r.node^uint64(e.Sent&FieldSourceNode))
-		return s.secret.fold(maphash.String(s.seed, e.EventID), scope)
-	}
-	h := s.secret.fold(key, r.node)
-	h = s.secret.fold(h^uint64(e.SentTS)^uint64(e.SentNanos)<<44, e.DurationMicros)
-	h = s.secret.fold(h^e.UpstreamMicros, e.Other)
-	h = s.secret.fold(h^uint64(e.Sent)<<32^uint64(e.Weight), uint64(e.FailoverCount)<<8|uint64(e.Kind))
-	h = s.secret.fold(h, maphash.String(s.seed, e.RequestID))
-	// Fast path: a success without failed tries has nothing else.
-	if !e.Failed && e.Kind == Decision && len(e.Attempts) == 0 {
-		return h
-	}
-	b.rest = appendRest(b.rest[:0], e)
-	return s.secret.fold(h, maphash.Bytes(s.seed, b.rest))
-}
-
-// appendRest appends what only few events have.
-func appendRest(dst []byte, e *Event) []byte {
-	if e.Failed {
-		dst = append(append(dst, 1), e.ErrorCategory...)
-		dst = append(append(dst, 0), e.ErrorCode...)
-	}
-	if e.Kind != Decision {
-		dst = append(append(dst, 0), e.Reason...)
-		dst = append(dst, 0, byte(e.From), byte(e.To), byte(e.Status), byte(e.HeightSource))
-		dst = binary.LittleEndian.AppendUint64(dst, e.Height)
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.SinceAt))
-		dst = binary.LittleEndian.AppendUint64(dst, e.LatencyMicros)
-		dst = binary.LittleEndian.AppendUint32(dst, e.ConsecutiveFailures)
-		dst = binary.LittleEndian.AppendUint32(dst, e.ConsecutiveSuccesses)
-	}
-	for i := range e.Attempts {
-		a := &e.Attempts[i]
-		dst = append(append(dst, 0), a.ProviderID...)
-		dst = append(append(dst, 0), a.ErrorCategory...)
-		dst = append(append(dst, 0), a.ErrorCode...)
-		dst = append(dst, byte(a.Transport))
-		dst = binary.LittleEndian.AppendUint64(dst, a.DurationMicros)
-	}
-	return dst
 }
 
 // count adds the calls of accepted decisions to their series.

@@ -13,11 +13,13 @@ import (
 func TestArrows(t *testing.T) {
 	below := []string{ // what lies below the store; who uses it may use that
 		"remuda/store/cell",
+		"remuda/store/dedup",
 		"remuda/store/ids",
 	}
 	allowed := map[string][]string{
 		"remuda/store":           below,
 		"remuda/store/cell":      {"remuda/store/ids"},
+		"remuda/store/dedup":     nil,
 		"remuda/store/ids":       nil,
 		"remuda/ingest":          {"remuda/store"},
 		"remuda/ingest/request":  {"remuda/ingest", "remuda/store"},

@@ -3,34 +3,12 @@ package store
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
 
 	"remuda/store/cell"
 	"remuda/store/ids"
 )
-
-// TestDedupPeriod: a repeat is found for 120 s, and forgotten after 240 s.
-func TestDedupPeriod(t *testing.T) {
-	for offset := int64(0); offset < 120_000; offset += 7_000 {
-		for age, want := range map[int64]bool{1: true, 60_000: true, 119_999: true, 240_001: false, 900_000: false} {
-			d := newDedup(64<<20, 0)
-			sh := &d.shards[0]
-			see := func(identity uint64, now int64) bool {
-				sh.prepare(now)
-				return sh.seen(identity, d.maxLines, now)
-			}
-			see(42<<8, offset)
-			for now := offset; now < offset+age; now += 5000 {
-				see(uint64(now)<<10, now) // other traffic turns the generations
-			}
-			if got := see(42<<8, offset+age); got != want {
-				t.Errorf("seen at %d ms, again after %d ms: %v", offset, age, got)
-			}
-		}
-	}
-}
 
 // TestNamesAndIdentities: whatever names an event has, another is another.
 func TestNamesAndIdentities(t *testing.T) {
@@ -62,35 +40,6 @@ func TestNamesAndIdentities(t *testing.T) {
 	}
 	if r := s.Apply(events); r.Duplicates != len(events) {
 		t.Errorf("again: %+v of %d", r, len(events))
-	}
-}
-
-// TestDedupUnderItsCap: memory stays below the cap, the newest identities are
-// found, and the period that is left is told.
-func TestDedupUnderItsCap(t *testing.T) {
-	const memory = 1 << 20
-	d := newDedup(memory, 0)
-	rng := rand.New(rand.NewPCG(1, 1))
-	var recent []uint64
-	for i := range 400_000 {
-		now := int64(i) // a thousand a second
-		identity := rng.Uint64()
-		sh := &d.shards[dedupShardOf(identity)]
-		sh.prepare(now)
-		if sh.seen(identity, d.maxLines, now) {
-			t.Fatal("seen, but it is new")
-		}
-		recent = append(recent, identity)
-		if len(recent) > 10_000 {
-			old := recent[len(recent)-10_000]
-			if sh := &d.shards[dedupShardOf(old)]; !sh.seen(old, d.maxLines, now) {
-				t.Fatalf("after %d: one of the last 10,000 is not found", i)
-			}
-		}
-	}
-	bytes, identities, period := d.usage()
-	if bytes > memory || identities < 15_000 || period < 10*time.Second || period >= dedupPeriod {
-		t.Errorf("%d bytes, %d identities, period %v", bytes, identities, period)
 	}
 }
 

@@ -119,14 +119,3 @@ func mix(a, b uint64) uint64 {
 	high, low := bits.Mul64(a^0x2d358dccaa6c78a5, b)
 	return high ^ low ^ a
 }
-
-// secret are the random numbers behind the hashes of identities. They are the hashes
-// of nothing: a number that is equal to one would cancel out what it is folded with.
-type secret struct{ a, b uint64 }
-
-// fold mixes two numbers into one that cannot be told in advance. What it gives
-// depends on their order.
-func (k *secret) fold(x, y uint64) uint64 {
-	high, low := bits.Mul64(x^k.a, y^k.b)
-	return high ^ low
-}

@@ -26,13 +26,13 @@ package store
 import (
 	"errors"
 	"hash/maphash"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"remuda/store/cell"
+	"remuda/store/dedup"
 )
 
 // Options configure a store. The zero value of a field takes its default.
@@ -63,7 +63,6 @@ type Store struct {
 	clock      *clock
 	began      int64 // ms
 	seed       maphash.Seed
-	secret     secret
 	categories *cell.Categories
 	chains     *Chains
 
@@ -77,7 +76,7 @@ type Store struct {
 	sequence     atomic.Uint64 // of the last tick
 	urgent       chan struct{}
 	members      atomic.Pointer[members]
-	dedup        *dedup
+	dedup        *dedup.Set
 	accepted     atomic.Uint64 // events
 	duplicates   atomic.Uint64
 	bodies       atomic.Uint64
@@ -145,7 +144,6 @@ func New(o Options) (*Store, error) {
 		origins:    make(map[OriginID]*origin),
 	}
 	s.retired = retired{sums: make(counters), foldAt: maxRetired}
-	s.secret = secret{rand.Uint64(), rand.Uint64()}
 	s.began = s.clock.now()
 	s.urgent = make(chan struct{}, 1)
 	if s.options.Incarnation == 0 {
@@ -153,7 +151,7 @@ func New(o Options) (*Store, error) {
 	}
 	s.advanced.Store(s.began / 1000)
 	s.revision.Store(1)
-	s.dedup = newDedup(o.DedupBytes, s.began)
+	s.dedup = dedup.New(o.DedupBytes, s.began)
 	s.applyScratch.New = func() any { return new(batch) }
 	s.self = s.origin(OriginID{o.Node, s.options.Incarnation})
 	s.self.began = s.began

@@ -8,7 +8,7 @@ import (
 
 // Usage says what the store holds and what it may hold.
 func (s *Store) Usage() Usage {
-	bytes, identities, period := s.dedup.usage()
+	bytes, identities, period := s.dedup.Usage()
 	s.profilesMu.RLock()
 	profiles := len(s.profiles)
 	s.profilesMu.RUnlock()

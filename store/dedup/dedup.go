@@ -1,31 +1,63 @@
-package store
+// Package dedup remembers the identities of events, so that what is sent twice counts once.
+//
+// Identities are kept as seeded 64-bit hashes in two generations. A generation is written
+// for two minutes and then only read for as long again, so every repeat within two minutes
+// is found and an identity is forgotten after twice that. When the memory is full before
+// its time, the generations turn early and the period is shorter; [Set.Usage] says what it
+// is.
+package dedup
 
 import (
+	"math/bits"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Identities of events are kept as seeded 64-bit hashes in two generations. A
-// generation is written for dedupPeriod and then only read for as long again, so
-// every repeat within dedupPeriod is found and an identity is forgotten after
-// twice that. When the memory is full before its time, the generations turn
-// early and the period is shorter; Usage says what it is.
 const (
-	dedupPeriod = 120 * time.Second
-	dedupShards = 16 // few, so that a batch has many lines to fetch at once in each
-	minLines    = 16 // of a shard
+	fullPeriod = 120 * time.Second
+	numShards  = 16 // few, so that a batch has many lines to fetch at once in each
+	minLines   = 16 // of a shard
 )
 
-type dedup struct {
-	shards   [dedupShards]dedupShard
-	maxLines int // of a shard; a power of two
+// A Set holds identities. Safe for concurrent use: each of its shards has a lock, and none
+// is held while another is taken.
+type Set struct {
+	shards   [numShards]shard
+	maxLines int       // of a shard; a power of two
+	secret   [2]uint64 // what identities are mixed with
 }
 
-// dedupShard is a hash set whose buckets are cache lines: nearly every event
+// An Identity is the hash of what makes an event itself, and where the event is in its
+// batch.
+type Identity struct {
+	Hash  uint64
+	Event int32
+}
+
+// A Batch is the identities of some events, which are looked up together. The zero value
+// is empty. It belongs to one goroutine.
+type Batch struct {
+	list    []Identity
+	byShard []Identity // the same, see Set.See
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { b.list = b.list[:0] }
+
+// Add adds the identity of an event.
+func (b *Batch) Add(hash uint64, event int32) { b.list = append(b.list, Identity{hash, event}) }
+
+// Identities are those of the batch, in the order in which they were added. The slice is
+// valid until the next Reset.
+func (b *Batch) Identities() []Identity { return b.list }
+
+// shard is a hash set whose buckets are cache lines: nearly every event
 // costs one line from memory, whichever generation its identity would be in.
 // A turn of the generations only counts them; a line forgets what is too old when
 // it is next looked at.
-type dedupShard struct {
+type shard struct {
 	mu         sync.Mutex
 	lines      []line // a power of two of them
 	generation uint64 // that is being written
@@ -62,45 +94,102 @@ func (l *line) has(identity uint64) bool {
 	return nearest == 0
 }
 
-func newDedup(maxBytes, now int64) *dedup {
-	d := &dedup{maxLines: minLines}
-	for int64(d.maxLines)*2*64*dedupShards <= maxBytes {
-		d.maxLines *= 2
+// New returns an empty set that takes so many bytes at most, as of now (ms).
+func New(maxBytes, now int64) *Set {
+	s := &Set{maxLines: minLines, secret: [2]uint64{rand.Uint64(), rand.Uint64()}}
+	for int64(s.maxLines)*2*64*numShards <= maxBytes {
+		s.maxLines *= 2
 	}
-	for i := range d.shards {
-		d.shards[i].began = now
-		d.shards[i].lines = make([]line, minLines)
+	for i := range s.shards {
+		s.shards[i].began = now
+		s.shards[i].lines = make([]line, minLines)
 	}
-	return d
+	return s
 }
 
-func dedupShardOf(identity uint64) int { return int(identity >> 60) }
+// Fold mixes two numbers into one that cannot be told in advance, as identities are made.
+// What it gives depends on their order. What the numbers are folded with are the hashes of
+// nothing: a number that is equal to one would cancel it out.
+func (s *Set) Fold(x, y uint64) uint64 {
+	high, low := bits.Mul64(x^s.secret[0], y^s.secret[1])
+	return high ^ low
+}
 
-func (sh *dedupShard) lineOf(identity uint64) int {
+// See looks the identities of a batch up and remembers them. It calls repeated for each
+// event whose identity was there before, in this batch or an earlier one, and returns how
+// many those are. Each lock is taken once at most, and repeated is called under it.
+func (s *Set) See(b *Batch, now int64, repeated func(event int32)) (repeats int) {
+	var at [numShards + 1]int32 // where the identities of a shard end in byShard
+	for i := range b.list {
+		at[shardOf(b.list[i].Hash)+1]++
+	}
+	for n := range numShards {
+		at[n+1] += at[n]
+	}
+	b.byShard = slices.Grow(b.byShard[:0], len(b.list))[:len(b.list)]
+	for _, id := range b.list {
+		next := &at[shardOf(id.Hash)]
+		b.byShard[*next] = id
+		*next++
+	}
+	from := int32(0)
+	for n, end := range at[:numShards] {
+		identities := b.byShard[from:end]
+		from = end
+		if len(identities) == 0 {
+			continue
+		}
+		sh := &s.shards[n]
+		sh.mu.Lock()
+		sh.prepare(now)
+		sh.fetch(identities)
+		for _, id := range identities {
+			if sh.seen(id.Hash, s.maxLines, now) {
+				repeated(id.Event)
+				repeats++
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return repeats
+}
+
+// SeeOne looks one identity up and remembers it. It reports whether it was there before.
+func (s *Set) SeeOne(hash uint64, now int64) bool {
+	sh := &s.shards[shardOf(hash)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.prepare(now)
+	return sh.seen(hash, s.maxLines, now)
+}
+
+func shardOf(hash uint64) int { return int(hash >> 60) }
+
+func (sh *shard) lineOf(identity uint64) int {
 	return int(identity >> 2 & uint64(len(sh.lines)-1))
 }
 
 // fetch begins to bring the lines of identities into the cache, all before the
 // first is looked at, so that the waits overlap.
-func (sh *dedupShard) fetch(identities []identity) {
+func (sh *shard) fetch(identities []Identity) {
 	lines := sh.lines
 	mask := uint64(len(lines) - 1)
 	ahead := uint64(0)
 	for i := range identities {
-		ahead ^= lines[identities[i].hash>>2&mask][lastWord]
+		ahead ^= lines[identities[i].Hash>>2&mask][lastWord]
 	}
 	sh.ahead = ahead
 }
 
 // prepare turns the generations when the current one has had its time. The
 // caller holds the shard's mutex.
-func (sh *dedupShard) prepare(now int64) {
+func (sh *shard) prepare(now int64) {
 	age := now - sh.began
-	if age < dedupPeriod.Milliseconds() {
+	if age < fullPeriod.Milliseconds() {
 		return
 	}
 	sh.turn(now)
-	if age >= 2*dedupPeriod.Milliseconds() { // the one just closed is too old as well
+	if age >= 2*fullPeriod.Milliseconds() { // the one just closed is too old as well
 		sh.turn(now)
 		sh.lastPeriod = 0
 	}
@@ -110,7 +199,7 @@ func (sh *dedupShard) prepare(now int64) {
 }
 
 // turn begins a new generation, in which the older of the two before it is forgotten.
-func (sh *dedupShard) turn(now int64) {
+func (sh *shard) turn(now int64) {
 	sh.lastPeriod = max(now-sh.began, 1)
 	sh.began = now
 	sh.generation++
@@ -118,7 +207,7 @@ func (sh *dedupShard) turn(now int64) {
 }
 
 // line returns a line without what is forgotten.
-func (sh *dedupShard) line(i int) *line {
+func (sh *shard) line(i int) *line {
 	l := &sh.lines[i]
 	if l[lastWord]>>stateBits != sh.generation {
 		l.forget(sh.generation)
@@ -147,7 +236,7 @@ func (l *line) forget(generation uint64) {
 
 // seen reports whether an identity was seen before and remembers it. The caller
 // holds the shard's mutex and has called prepare.
-func (sh *dedupShard) seen(identity uint64, maxLines int, now int64) bool {
+func (sh *shard) seen(identity uint64, maxLines int, now int64) bool {
 	// Half full is as much as lines take without many going on to the next one.
 	room := len(sh.lines) * slotsInLine / 2
 	switch {
@@ -163,7 +252,7 @@ func (sh *dedupShard) seen(identity uint64, maxLines int, now int64) bool {
 
 // insert reports whether the identity was there, in either generation, and puts
 // it into that of the given parity if not.
-func (sh *dedupShard) insert(identity, parity uint64) bool {
+func (sh *shard) insert(identity, parity uint64) bool {
 	home := sh.lineOf(identity)
 	l := sh.line(home)
 	if l.has(identity) {
@@ -202,7 +291,7 @@ func (sh *dedupShard) insert(identity, parity uint64) bool {
 	return false
 }
 
-func (sh *dedupShard) resize(lines int) {
+func (sh *shard) resize(lines int) {
 	before := sh.lines
 	sh.lines = make([]line, lines)
 	sh.used = [2]int{}
@@ -217,12 +306,12 @@ func (sh *dedupShard) resize(lines int) {
 	}
 }
 
-// usage adds up what is held. The period is the shortest of the shards': for
+// Usage adds up what is held. The period is the shortest of the shards': for
 // that long every repeat is found.
-func (d *dedup) usage() (bytes, identities int64, period time.Duration) {
-	period = dedupPeriod
-	for i := range d.shards {
-		sh := &d.shards[i]
+func (s *Set) Usage() (bytes, identities int64, period time.Duration) {
+	period = fullPeriod
+	for i := range s.shards {
+		sh := &s.shards[i]
 		sh.mu.Lock()
 		bytes += int64(len(sh.lines)) * 64
 		identities += int64(sh.used[0] + sh.used[1])
