@@ -20,7 +20,10 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"remuda/httpapi/answer"
 	"remuda/httpapi/ask"
+	"remuda/httpapi/headers"
+	"remuda/httpapi/memory"
 	"remuda/httpapi/problem"
 	"remuda/store"
 )
@@ -81,9 +84,8 @@ type API struct {
 	log      *slog.Logger
 	router   *chi.Mux
 	direct   map[string]http.HandlerFunc // GETs of paths without parameters, which need no router
-	queries  queries
-	bodies   *bodyCache
-	reads    *reads
+	memory   *memory.Pool
+	answers  *answer.Answers
 	streams  *streams
 	posts    *posts
 	front    *front                   // nil: connections stay with the server
@@ -112,14 +114,13 @@ func New(o Options) (*API, error) {
 	defaultTo(&o.MaxExposed, 2500)
 	defaultTo(&o.CacheBytes, 32<<20)
 	defaultTo(&o.ReadMemory, 256<<20)
-	bodies, err := newBodyCache(o.CacheBytes)
-	if err != nil {
+	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, memory: memory.New(o.ReadMemory, max(runtime.GOMAXPROCS(0)/2, 1)), posts: newPosts(), exposed: newExposed(o.MaxExposed)}
+	var err error
+	if a.answers, err = answer.New(answer.Options{Store: o.Store, Memory: a.memory, Cache: o.CacheBytes, Own: a.resources()}); err != nil {
 		return nil, err
 	}
-	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, bodies: bodies, reads: newReads(o.ReadMemory, max(runtime.GOMAXPROCS(0)/2, 1)), posts: newPosts(), exposed: newExposed(o.MaxExposed)}
-	a.queries.chains = o.Store.Chains()
 	if a.streams, err = newStreams(a); err != nil {
-		bodies.close()
+		a.answers.Close()
 		return nil, err
 	}
 	a.metrics = newMetrics(a)
@@ -154,7 +155,7 @@ func (a *API) Close() {
 		a.front.running.Wait()
 	}
 	a.streams.close()
-	a.bodies.close()
+	a.answers.Close()
 }
 
 // routes is the table of contents of the API.
@@ -162,7 +163,7 @@ func (a *API) routes() *chi.Mux {
 	r := chi.NewRouter()
 	r.Post("/api/v1/events", a.postEvents)
 	a.direct = make(map[string]http.HandlerFunc)
-	for _, res := range resources {
+	for _, res := range a.answers.Resources() {
 		handler := a.read(res)
 		if !res.Named() {
 			a.direct["/api/v1"+res.Path] = handler
@@ -184,31 +185,13 @@ func (a *API) routes() *chi.Mux {
 	return r
 }
 
-// Values of headers that answers share. Nobody may change them.
-var (
-	noSniff       = []string{"nosniff"}
-	ownOrigin     = []string{"same-origin"}
-	varyAccept    = []string{"Accept, Accept-Encoding"}
-	cacheAskFirst = []string{"no-cache"}
-)
-
-// guard sets the headers of all answers: browsers neither guess what they are nor hand
-// them to pages of other origins.
-func guard(h http.Header) {
-	h["X-Content-Type-Options"] = noSniff
-	h["Cross-Origin-Resource-Policy"] = ownOrigin
-}
-
-// guardLines are the same on the wire.
-const guardLines = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n"
-
 // anyHost are the paths that machines ask, who may know the node by any name or, with
 // HTTP/1.0, by none. There is nothing there that a page of another site is after.
 var anyHost = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	guard(w.Header())
+	headers.Guard(w.Header())
 	if r.Context().Value(spareKey{}) != nil {
 		w.Header().Set("Connection", "close")
 		if !anyHost[r.URL.Path] {
@@ -268,9 +251,9 @@ func pathParam(r *http.Request, name string) string {
 }
 
 // read is the handler of a collection in all its faces.
-func (a *API) read(res *resource) http.HandlerFunc {
+func (a *API) read(res *answer.Resource) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, err := a.asked(res, r.URL.RawQuery)
+		q, err := a.answers.Ask(res, r.URL.RawQuery)
 		if err != nil {
 			a.fail(w, r, err)
 			return
@@ -284,27 +267,17 @@ func (a *API) read(res *resource) http.HandlerFunc {
 			a.fail(w, r, err)
 			return
 		}
-		if res == decisionResource && a.options.Cluster != nil && !a.decisionKnown(p) {
+		if p.RequestID != "" && a.options.Cluster != nil && !a.answers.Decided(p) {
 			a.options.Cluster.Find(r.Context(), p.RequestID)
 		}
 		if format == "sse" || format == "ndjson" && p.Watch {
 			a.stream(w, r, res, p, format)
 			return
 		}
-		a.document(w, r, res, q, format)
+		if err := a.answers.Document(w, r, res, q, format); err != nil {
+			a.fail(w, r, err)
+		}
 	}
-}
-
-// asked reads a query string. Of those that are long, many topics mostly, many may come
-// at once: they are read in pieces.
-func (a *API) asked(res *resource, raw string) (*asked, error) {
-	if len(raw) > longestQuery {
-		work := pieces{work: a.reads.work}
-		work.begin()
-		defer work.end()
-		defer work.rest()
-	}
-	return a.queries.parse(res, raw)
 }
 
 // fail answers with a problem; clients that asked for a table get one plain line.

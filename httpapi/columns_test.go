@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"remuda/httpapi/answer"
 	"remuda/store"
-	"remuda/store/cell"
 )
 
 // TestColumns: rows have the columns that their resource lists, all of them and no
@@ -27,7 +27,7 @@ func TestColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stream.Body.Close()
-	get := func(res *resource, query url.Values) []byte {
+	get := func(res *answer.Resource, query url.Values) []byte {
 		t.Helper()
 		path := strings.NewReplacer("{provider_id}", "p", "{request_id}", "r").Replace(res.Path)
 		answer, err := http.Get(server.URL + "/api/v1" + path + "?" + query.Encode())
@@ -49,7 +49,7 @@ func TestColumns(t *testing.T) {
 		}
 		return append(document.Rows, document.Members...)
 	}
-	for _, res := range resources {
+	for _, res := range a.answers.Resources() {
 		if !res.Tabular() {
 			continue
 		}
@@ -116,7 +116,7 @@ func TestColumns(t *testing.T) {
 					t.Fatalf("%s as CSV has no %s: %v", res.Path, name, lines[0])
 				}
 				want := strings.TrimSuffix(strings.Trim(string(value), `"`), "null")
-				if got := strings.TrimPrefix(lines[i][at], "'"); got != want && !res.fleeting { // a run-time value may have moved
+				if got := strings.TrimPrefix(lines[i][at], "'"); got != want && !res.Fleeting { // a run-time value may have moved
 					t.Errorf("%s as CSV: %s is %q and not %s", res.Path, name, got, value)
 				}
 			}
@@ -129,32 +129,9 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestFiguresAreMetrics: a point of a series has each figure as a row has it.
-func TestFiguresAreMetrics(t *testing.T) {
-	p := store.Point{At: 1000, Known: true, CoveredMillis: 1500, Figures: store.Figures{
-		Counts:     cell.Counts{Calls: 400, Errors: 101, ProviderErrors: 90, Requests: 307, RequestErrors: 13, Failovers: 17, Samples: 211},
-		Latencies:  cell.Latencies{Avg: 1001, P50: 1002, P90: 1003, P95: 1004, P99: 1005, Max: 1006, FailureP95: 1007},
-		ScopeCalls: 809, LastSeenAt: 1,
-	}}
-	var r record
-	r.reset("k")
-	r.figures(&p.Figures, p.CoveredMillis)
-	seen := make(map[string]string)
-	var names []string
-	for _, m := range r.members[1:] {
-		names = append(names, m.name)
+func dimensionNames() (names []string) {
+	for d := range store.NumDims {
+		names = append(names, d.String())
 	}
-	if !slices.Equal(names, figureColumns) {
-		t.Errorf("rows have %v, the columns are %v", names, figureColumns)
-	}
-	for _, metric := range seriesMetrics {
-		got, want := string(appendMetric(nil, metric, &p)), string(r.find(metric))
-		if got != want || got == "null" {
-			t.Errorf("%s is %s in a series and %s in a row", metric, got, want)
-		}
-		if same := seen[got]; same != "" {
-			t.Errorf("%s and %s are the same", metric, same)
-		}
-		seen[got] = metric
-	}
+	return names
 }

@@ -11,6 +11,7 @@ import (
 
 	"remuda/httpapi/ask"
 	"remuda/httpapi/problem"
+	"remuda/httpapi/value"
 	"remuda/store"
 )
 
@@ -149,10 +150,10 @@ func appendReceipt(dst []byte, r *store.Receipt) []byte {
 		if f.Field == "" {
 			dst = append(dst, "null"...)
 		} else {
-			dst = appendString(dst, f.Field)
+			dst = value.AppendString(dst, f.Field)
 		}
-		dst = appendString(append(dst, `,"code":`...), f.Code)
-		dst = appendString(append(dst, `,"detail":`...), f.Detail)
+		dst = value.AppendString(append(dst, `,"code":`...), f.Code)
+		dst = value.AppendString(append(dst, `,"detail":`...), f.Detail)
 		dst = append(dst, '}')
 	}
 	return append(dst, "]}\n"...)

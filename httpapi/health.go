@@ -8,11 +8,14 @@ import (
 	"strconv"
 	"strings"
 
+	"remuda/httpapi/answer"
 	"remuda/httpapi/headers"
 )
 
 //go:embed openapi.json
 var openAPIDocument []byte
+
+var openAPIBody = answer.NewBody(openAPIDocument)
 
 // openAPITag is the same on all nodes of a version.
 var openAPITag = fmt.Sprintf(`W/"%.12x"`, sha256.Sum256(openAPIDocument))
@@ -20,14 +23,15 @@ var openAPITag = fmt.Sprintf(`W/"%.12x"`, sha256.Sum256(openAPIDocument))
 func (a *API) openAPI(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h["Cache-Control"] = cacheAskFirst
+	h["Cache-Control"] = headers.AskFirst
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", openAPITag)
 	if headers.Matches(r.Header, openAPITag) || headers.MatchesAny(r.Header) {
-		notModified(w)
+		h.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	a.write(w, r, &body{plain: openAPIDocument, rows: -1})
+	openAPIBody.Write(w, r)
 }
 
 // healthz says that the process answers.

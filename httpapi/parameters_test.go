@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/httpapi/answer"
 	"remuda/httpapi/ask"
 	"remuda/ingest"
 	"remuda/ingest/request"
@@ -122,7 +123,7 @@ func toldAPI(t *testing.T) *API {
 // answer delivered in another way, have the same.
 func TestParametersTell(t *testing.T) {
 	a := toldAPI(t)
-	get := func(res *resource, query url.Values) (etag string, content []byte) {
+	get := func(res *answer.Resource, query url.Values) (etag string, content []byte) {
 		t.Helper()
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/v1"+strings.ReplaceAll(res.Path, "{provider_id}", "p")+"?"+query.Encode(), nil))
@@ -132,7 +133,7 @@ func TestParametersTell(t *testing.T) {
 		_, content, _ = bytes.Cut(w.Body.Bytes(), []byte(`"truncated":`)) // what is before is about the answer
 		return w.Header().Get("ETag"), content
 	}
-	for _, res := range resources {
+	for _, res := range a.answers.Resources() {
 		base := make(url.Values)
 		for _, name := range res.Required {
 			base.Set(name, meanings[name].values[0][0])
@@ -165,7 +166,7 @@ func TestParametersTell(t *testing.T) {
 						}
 						query.Del(name)
 					}
-					asked, err := a.queries.parse(res, query.Encode())
+					asked, err := a.answers.Ask(res, query.Encode())
 					if err != nil {
 						t.Fatalf("%s?%s: %v", res.Path, query.Encode(), err)
 					}
@@ -175,14 +176,14 @@ func TestParametersTell(t *testing.T) {
 					if asked.Canonical != canonical {
 						t.Errorf("%s: %s=%s is %s, and with %q %s", res.Path, name, value, asked.Canonical, spellings[0], canonical)
 					}
-					if res == streamResource || res == decisionResource || len(about.values) == 1 {
+					if res.Topics != nil || res.Path == "/decisions/{request_id}" || len(about.values) == 1 {
 						continue
 					}
 					gotTag, got := get(res, query)
 					if j == 0 {
 						tag, content = gotTag, got
 					}
-					if !res.fleeting && (gotTag != tag || !bytes.Equal(got, content)) {
+					if !res.Fleeting && (gotTag != tag || !bytes.Equal(got, content)) {
 						t.Errorf("%s: another answer with %s=%s than with %q", res.Path, name, value, spellings[0])
 					}
 				}
@@ -199,7 +200,10 @@ func TestParametersTell(t *testing.T) {
 			}
 		}
 	}
-	for _, res := range []*resource{providerResource, decisionResource} { // the path is part of what is asked
+	for _, res := range a.answers.Resources() {
+		if !res.Named() { // the path is part of what is asked
+			continue
+		}
 		one, another := &ask.Params{}, &ask.Params{}
 		one.SetPath(&res.Resource, "x")
 		another.SetPath(&res.Resource, "y")
@@ -208,7 +212,7 @@ func TestParametersTell(t *testing.T) {
 		}
 	}
 	for name, about := range meanings {
-		i := slices.IndexFunc(resources, func(res *resource) bool {
+		i := slices.IndexFunc(a.answers.Resources(), func(res *answer.Resource) bool {
 			return slices.Contains(res.ParameterNames(), name) && (about.at == "" || slices.Contains(strings.Fields(about.at), res.Path))
 		})
 		if i < 0 {

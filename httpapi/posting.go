@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"remuda/httpapi/headers"
 	"remuda/httpapi/problem"
 	"remuda/store"
 )
@@ -264,7 +265,7 @@ func (p *poster) readAway() {
 // answer answers a post that was counted.
 func (p *poster) answer(r *store.Receipt) bool {
 	p.text = appendReceipt(p.text[:0], r)
-	p.out = append(p.out[:0], "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"+guardLines+"Date: "...)
+	p.out = append(p.out[:0], "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"+headers.GuardLines+"Date: "...)
 	p.out = time.Now().UTC().AppendFormat(p.out, http.TimeFormat)
 	p.out = append(p.out, "\r\nContent-Length: "...)
 	p.out = append(strconv.AppendInt(p.out, int64(len(p.text)), 10), "\r\n\r\n"...)

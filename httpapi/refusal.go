@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"remuda/httpapi/ask"
+	"remuda/httpapi/headers"
 	"remuda/httpapi/problem"
 )
 
@@ -49,7 +50,7 @@ func (a *API) refusalBody(r *http.Request, err error, closes bool) (status int, 
 	answer := &wholeAnswer{header: make(http.Header)}
 	a.fail(answer, r, err)
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "%sContent-Length: %d\r\n", guardLines, answer.body.Len())
+	fmt.Fprintf(&text, "%sContent-Length: %d\r\n", headers.GuardLines, answer.body.Len())
 	if closes {
 		text.WriteString("Connection: close\r\n")
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"remuda/httpapi/value"
+
 	"github.com/r3labs/sse/v2"
 )
 
@@ -99,7 +101,7 @@ func (s *sseSink) hello(lastCursor string) error {
 // helloData is what a node says of itself when a stream begins.
 func (a *API) helloData(interval time.Duration) []byte {
 	return fmt.Appendf(nil, `{"api":"v1","node":%s,"incarnation":%d,"interval_ms":%d,"heartbeat_ms":%d,"server_at":%d}`,
-		appendString(nil, a.store.Node()), a.store.Incarnation(), interval.Milliseconds(), a.options.Heartbeat.Milliseconds(), a.store.Now())
+		value.AppendString(nil, a.store.Node()), a.store.Incarnation(), interval.Milliseconds(), a.options.Heartbeat.Milliseconds(), a.store.Now())
 }
 
 // retryMillis is when a reader whose connection breaks may come back: not all at

@@ -14,8 +14,10 @@ import (
 
 	"github.com/r3labs/sse/v2"
 
+	"remuda/httpapi/answer"
 	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
+	"remuda/httpapi/memory"
 	"remuda/httpapi/problem"
 )
 
@@ -109,7 +111,7 @@ func (s *streams) list() []*subscriber {
 }
 
 // enter registers a subscriber and returns the view it reads.
-func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l *lease) source) (*view, error) {
+func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l *memory.Lease) source) (*view, error) {
 	retry := func(code, detail string) error { return problem.ToRetry(code, detail, 5*time.Second) }
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +119,7 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l 
 	switch {
 	case v == nil || v.refused.Load() == 0:
 	case time.Since(time.Unix(0, v.refused.Load())) < refusedFor:
-		return nil, overloadedReads(tooMuch, refusedFor)
+		return nil, memory.TooMuch(refusedFor)
 	default:
 		v = nil // those who read it are told
 	}
@@ -130,9 +132,9 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l 
 		return nil, retry("too_many_views", "this node streams as many different queries as it may")
 	}
 	if v == nil {
-		l := s.api.reads.lease()
+		l := s.api.memory.Lease()
 		v = &view{
-			lease: l, frames: share{lease: l}, key: key, path: sub.path, query: sub.query, interval: sub.interval,
+			lease: l, frames: memory.Share{Lease: l}, key: key, path: sub.path, query: sub.query, interval: sub.interval,
 			instance: rand.Uint64() >> 1, computed: &s.computed, turn: turn{slots: s.turns},
 		}
 		v.source = build(v.pause, l)
@@ -176,7 +178,7 @@ func (s *streams) drop(v *view) {
 	if s.views[v.key] == v {
 		delete(s.views, v.key)
 	}
-	v.lease.end()
+	v.lease.End()
 }
 
 // shutdown tells every stream to say bye and waits for them.
@@ -245,17 +247,17 @@ type greeter interface {
 // streamHead sets the headers of a stream: it is not kept, changed or held back by
 // anybody on the way.
 func streamHead(h http.Header, format string, zip bool) {
-	h["Content-Type"] = contentTypes[format]
+	h["Content-Type"] = headers.ContentTypes[format]
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
-	h["Vary"] = varyAccept
+	h["Vary"] = headers.VaryAccept
 	if zip {
 		h.Set("Content-Encoding", "gzip")
 	}
 }
 
 // stream answers a read with a live stream.
-func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *ask.Params, format string) {
+func (a *API) stream(w http.ResponseWriter, r *http.Request, res *answer.Resource, p *ask.Params, format string) {
 	zip := headers.TakesGzip(r.Header)
 	if r.Method == http.MethodHead {
 		streamHead(w.Header(), format, zip)
@@ -266,8 +268,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, res *resource, p *a
 	}
 	key := res.Path + p.Canonical + " " + p.Interval.String()
 	sub.acks.attach(r, a.options.WriteTimeout)
-	v, err := a.streams.enter(sub, key, func(pause func(), l *lease) source {
-		return a.newLeased(res, p, pause, l)
+	v, err := a.streams.enter(sub, key, func(pause func(), l *memory.Lease) source {
+		return a.answers.Content(res, p, pause, l)
 	})
 	if err != nil {
 		a.fail(w, r, err)

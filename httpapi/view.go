@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"remuda/httpapi/memory"
 )
 
 // A view is one canonical query at one interval, shared by all who ask the same.
@@ -26,8 +28,8 @@ type view struct {
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
 	source   source
-	lease    *lease // of all that is below
-	frames   share
+	lease    *memory.Lease // of all that is below
+	frames   memory.Share
 	refused  atomic.Int64 // when it was found that there is no memory for it, ns since the epoch
 	instance uint64
 	slot     int64    // the multiple of the interval that the newest frame belongs to
@@ -39,6 +41,15 @@ type view struct {
 	readers  int
 	idle     *time.Timer // drops the view when it fires
 	begun    bool
+}
+
+// A source is the live content of a query. It belongs to one goroutine at a time. When
+// there is no memory for it, the lease has the error.
+type source interface {
+	Refresh()
+	AppendMeta(dst []byte) []byte     // "meta":{…}
+	AppendSnapshot(dst []byte) []byte // members that follow it, with everything
+	AppendDelta(dst []byte) []byte    // members that follow it, with what differs between the last two refreshes
 }
 
 // frame is one state of a view, or the way to it from the one before. What it says is
@@ -126,7 +137,7 @@ func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnat
 	if slot := now.UnixNano() / int64(v.interval); slot > v.slot || !v.begun {
 		v.compute(slot, incarnation)
 	}
-	if v.lease.err != nil {
+	if v.lease.Err != nil {
 		return nil, nil, v.giveUp()
 	}
 	newest := v.deltas[len(v.deltas)-1].sequence
@@ -136,7 +147,7 @@ func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnat
 			return append(dst, due...), nil, nil
 		}
 	}
-	if v.makeSnapshot(); v.lease.err != nil {
+	if v.makeSnapshot(); v.lease.Err != nil {
 		return nil, nil, v.giveUp()
 	}
 	return dst, v.snapshot, nil
@@ -147,7 +158,7 @@ func (v *view) makeSnapshot() {
 	if v.snapshot == nil {
 		newest := v.deltas[len(v.deltas)-1].sequence
 		v.snapshot = newFrame("snapshot", newest, v.deltas[len(v.deltas)-1].cursor, v.whole+1024, func(dst []byte) []byte {
-			return append(v.source.appendSnapshot(v.appendMeta(dst)), '}')
+			return append(v.source.AppendSnapshot(v.appendMeta(dst)), '}')
 		})
 		v.whole = max(v.whole, len(v.snapshot.data))
 		v.account()
@@ -160,13 +171,13 @@ func (v *view) prepare(now time.Time, incarnation uint64) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.begun {
-		defer v.lease.trim() // also when it panics: others wait for its turn
+		defer v.lease.Trim() // also when it panics: others wait for its turn
 		v.compute(now.UnixNano()/int64(v.interval), incarnation)
-		if v.lease.err == nil {
+		if v.lease.Err == nil {
 			v.makeSnapshot()
 		}
 	}
-	if v.lease.err != nil {
+	if v.lease.Err != nil {
 		return v.giveUp()
 	}
 	return nil
@@ -176,8 +187,8 @@ func (v *view) prepare(now time.Time, incarnation uint64) error {
 func (v *view) giveUp() error {
 	v.refused.CompareAndSwap(0, time.Now().UnixNano())
 	v.source, v.deltas, v.snapshot = nil, nil, nil
-	v.lease.end()
-	return v.lease.err
+	v.lease.End()
+	return v.lease.Err
 }
 
 // account says what the frames that are kept take.
@@ -186,9 +197,9 @@ func (v *view) account() {
 	if v.snapshot != nil {
 		bytes += len(v.snapshot.data)
 	}
-	v.frames.is(int64(bytes) * 5 / 4) // with what they are once compressed
-	if v.lease.settled {
-		v.lease.trim()
+	v.frames.Need(int64(bytes) * 5 / 4) // with what they are once compressed
+	if v.lease.Settled {
+		v.lease.Trim()
 	}
 }
 
@@ -202,7 +213,7 @@ func (v *view) sum(list []*frame) (bytes int) {
 // pause is called between pieces of the computation: of the first frame, for which the
 // lease has a turn if it is wide, or of another.
 func (v *view) pause() {
-	v.lease.pause()
+	v.lease.Pause()
 	v.turn.pause()
 }
 
@@ -219,11 +230,11 @@ func (v *view) compute(slot int64, incarnation uint64) {
 	}
 	v.begun = true
 	v.snapshot = nil
-	m := v.source.refresh()
-	if v.lease.err != nil {
+	v.source.Refresh()
+	if v.lease.Err != nil {
 		return
 	}
-	v.meta = appendMeta(nil, &m)
+	v.meta = v.source.AppendMeta(nil)
 	sequence, room := uint64(1), 1024
 	if n := len(v.deltas); n > 0 {
 		sequence = v.deltas[n-1].sequence + 1
@@ -234,7 +245,7 @@ func (v *view) compute(slot int64, incarnation uint64) {
 		return
 	}
 	f := newFrame("delta", sequence, cursorOf(incarnation, v.instance, sequence), room, func(dst []byte) []byte {
-		return append(v.source.appendDelta(v.appendMeta(dst)), '}')
+		return append(v.source.AppendDelta(v.appendMeta(dst)), '}')
 	})
 	v.keep(f)
 	v.account()

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -28,34 +27,5 @@ func TestDeltasKept(t *testing.T) {
 		if len(v.deltas) != c.kept || held != v.held || v.deltas[len(v.deltas)-1].sequence != 2*framesKept-1 {
 			t.Errorf("%+v: %d deltas are kept, %d bytes (%d by its own account)", c, len(v.deltas), held, v.held)
 		}
-	}
-}
-
-// TestQueriesKept: a query is parsed once, a wrong one and one that the path is part
-// of every time, and what is kept is bounded.
-func TestQueriesKept(t *testing.T) {
-	var q queries
-	parse := func(res *resource, raw string) *asked {
-		a, err := q.parse(res, raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
-	}
-	a := parse(providersResource, "window=5m")
-	if b := parse(providersResource, "window=5m"); a != b || b.Canonical == parse(providersResource, "window=1h").Canonical {
-		t.Error("the same query was parsed again, or another was not")
-	}
-	if one, another := parse(providerResource, "window=5m"), parse(providerResource, "window=5m"); one == another {
-		t.Error("a query is shared by two providers")
-	}
-	if _, err := q.parse(providersResource, "window=5h"); err == nil || len(q.known) != 2 {
-		t.Errorf("%v, %d queries are kept", err, len(q.known))
-	}
-	for i := range 2 * queriesKept {
-		parse(providersResource, fmt.Sprint("limit=", i+1))
-	}
-	if len(q.known) > queriesKept {
-		t.Errorf("%d queries are kept", len(q.known))
 	}
 }

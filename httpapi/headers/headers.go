@@ -1,5 +1,7 @@
-// Package headers reads the header fields of requests that are lists. A list may be
-// spread over several fields of one name; each part may have a weight.
+// Package headers has what several packages read of header fields, and write to them.
+//
+// Fields of requests may be lists. A list may be spread over several fields of one name;
+// each part may have a weight.
 package headers
 
 import (
@@ -76,3 +78,28 @@ func Matches(h http.Header, etag string) bool {
 
 // MatchesAny reports whether If-None-Match is a star: any state of what there is.
 func MatchesAny(h http.Header) bool { return strings.TrimSpace(List(h, "If-None-Match")) == "*" }
+
+// Values of header fields that answers share. Nobody may change them.
+var (
+	ContentTypes = map[string][]string{ // by format
+		"sse":    {"text/event-stream; charset=utf-8"},
+		"json":   {"application/json"},
+		"ndjson": {"application/x-ndjson"},
+		"csv":    {"text/csv; charset=utf-8"},
+		"table":  {"text/plain; charset=utf-8"},
+	}
+	VaryAccept = []string{"Accept, Accept-Encoding"}
+	AskFirst   = []string{"no-cache"} // Cache-Control
+	noSniff    = []string{"nosniff"}
+	ownOrigin  = []string{"same-origin"}
+)
+
+// Guard sets the headers of all answers: browsers neither guess what they are nor hand
+// them to pages of other origins.
+func Guard(h http.Header) {
+	h["X-Content-Type-Options"] = noSniff
+	h["Cross-Origin-Resource-Policy"] = ownOrigin
+}
+
+// GuardLines are the same on the wire.
+const GuardLines = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n"

@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"bytes"
@@ -12,13 +12,8 @@ import (
 	"remuda/httpapi/ask"
 )
 
-// contentTypes are values of the header, which nobody may change.
-var contentTypes = map[string][]string{
-	"sse": {"text/event-stream; charset=utf-8"}, "json": {"application/json"}, "ndjson": {"application/x-ndjson"}, "csv": {"text/csv; charset=utf-8"}, "table": {"text/plain; charset=utf-8"},
-}
-
 // render makes the body of an answer.
-func render(res *resource, p *ask.Params, src source, m *meta, format string) []byte {
+func render(res *Resource, p *ask.Params, src source, m *meta, format string) []byte {
 	var body []byte
 	switch format {
 	case "ndjson":
@@ -45,7 +40,7 @@ func render(res *resource, p *ask.Params, src source, m *meta, format string) []
 }
 
 // columnsOf are the scalar columns of a resource as asked for, circuit in two.
-func columnsOf(res *resource, p *ask.Params) []string {
+func columnsOf(res *Resource, p *ask.Params) []string {
 	list := res.Columns
 	if res.Path == "/stats" {
 		list = tableColumns(p.By)
@@ -71,7 +66,7 @@ func columnsOf(res *resource, p *ask.Params) []string {
 }
 
 // cellText is a value as text: strings without quotes, null as nothing.
-func cellText(r *record, column string) string {
+func cellText(r *Record, column string) string {
 	value := r.find(column)
 	if transport, ok := strings.CutPrefix(column, "circuit_"); ok {
 		var circuit map[string]string
@@ -91,7 +86,7 @@ func cellText(r *record, column string) string {
 	return string(value)
 }
 
-func renderCSV(res *resource, p *ask.Params, rows []*record) []byte {
+func renderCSV(res *Resource, p *ask.Params, rows []*Record) []byte {
 	var b bytes.Buffer // takes everything
 	writeCSV(&b, res, p, slices.Values(rows))
 	return b.Bytes()
@@ -162,7 +157,7 @@ var tableFaces = map[string][][2]string{
 }
 
 // renderTable aligns rows for eyes: — is no data, 0 is zero.
-func renderTable(res *resource, p *ask.Params, rows []*record, m *meta) []byte {
+func renderTable(res *Resource, p *ask.Params, rows []*Record, m *meta) []byte {
 	var faces [][2]string
 	switch {
 	case len(p.Fields) == 0 && tableFaces[res.Path] != nil:
@@ -231,7 +226,7 @@ func renderTable(res *resource, p *ask.Params, rows []*record, m *meta) []byte {
 	return b.Bytes()
 }
 
-func tableCell(r *record, column string, now int64) string {
+func tableCell(r *Record, column string, now int64) string {
 	text := cellText(r, column)
 	if text == "" {
 		return "—"

@@ -1,11 +1,15 @@
-package httpapi
+package answer
 
-import "remuda/httpapi/ask"
+import (
+	"remuda/httpapi/ask"
+	"remuda/httpapi/memory"
+	"remuda/httpapi/value"
+)
 
 // topicSource joins several sources into one, so that a frame shows all of them
 // as of one moment.
 type topicSource struct {
-	size  share
+	size  memory.Share
 	round int
 	names []string
 	parts []source
@@ -15,20 +19,20 @@ type topicSource struct {
 }
 
 // newTopicSource is the content of /stream.
-func newTopicSource(a *API, p *ask.Params, pause func()) source {
+func newTopicSource(a *Answers, p *ask.Params, pause func()) source {
 	t := &topicSource{}
 	for _, name := range p.Topics {
-		t.add(name, newPart(a, p, resourceOfTopic(name), pause), nil)
+		t.add(name, newPart(a, p, name, pause), nil)
 	}
 	for _, part := range p.Parts {
-		t.add(part.Name, resourceOf(part.Res).source(a, part.Params, pause), new(meta))
+		t.add(part.Name, a.resource(func(res *Resource) bool { return &res.Resource == part.Res }).source(a, part.Params, pause), new(meta))
 	}
 	return t
 }
 
 // lease accounts for the parts. Those with the same rows get one table.
-func (t *topicSource) lease(l *lease) {
-	t.size.lease = l
+func (t *topicSource) lease(l *memory.Lease) {
+	t.size.Lease = l
 	tables := make(map[string]*sharedTable)
 	for _, part := range t.parts {
 		if s, ok := part.(*tableSource); ok {
@@ -39,7 +43,7 @@ func (t *topicSource) lease(l *lease) {
 			}
 			s.table = tables[id]
 		}
-		if s, ok := part.(leased); ok {
+		if s, ok := part.(interface{ lease(l *memory.Lease) }); ok {
 			s.lease(l)
 		}
 	}
@@ -49,8 +53,9 @@ func (t *topicSource) add(name string, s source, m *meta) {
 	t.names, t.parts, t.metas = append(t.names, name), append(t.parts, s), append(t.metas, m)
 }
 
-// newPart makes the source of one resource inside of a larger answer.
-func newPart(a *API, p *ask.Params, res *resource, pause func()) source {
+// newPart makes the source of one topic inside of a larger answer.
+func newPart(a *Answers, p *ask.Params, topic string, pause func()) source {
+	res := a.resource(func(res *Resource) bool { return res.Topic == topic })
 	return res.source(a, p.Of(&res.Resource), pause)
 }
 
@@ -59,7 +64,7 @@ func (t *topicSource) refresh() meta {
 	t.round++
 	for i, part := range t.parts {
 		of := part.refresh()
-		if t.size.lease != nil && t.size.lease.err != nil {
+		if t.size.Lease != nil && t.size.Lease.Err != nil {
 			return m
 		}
 		if t.metas[i] != nil {
@@ -91,16 +96,16 @@ func (t *topicSource) append(dst []byte, content func(s source, dst []byte) []by
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, t.names[i]), ':', '{')
+		dst = append(value.AppendString(dst, t.names[i]), ':', '{')
 		if m := t.metas[i]; m != nil {
 			dst = append(appendMeta(dst, m), ',')
 		}
 		dst = append(content(part, dst), '}')
-		if !t.size.is(2 * int64(len(dst))) { // it grows by doubling
+		if !t.size.Need(2 * int64(len(dst))) { // it grows by doubling
 			break
 		}
 	}
-	t.size.is(0) // it is a frame's from now on
+	t.size.Need(0) // it is a frame's from now on
 	return append(dst, '}')
 }
 
@@ -108,10 +113,10 @@ func (t *topicSource) append(dst []byte, content func(s source, dst []byte) []by
 // without the word rows. Its deltas are those of topics.
 type snapshotSource struct{ topicSource }
 
-func newSnapshotSource(a *API, p *ask.Params, pause func()) source {
+func newSnapshotSource(a *Answers, p *ask.Params, pause func()) source {
 	s := &snapshotSource{}
 	for _, name := range []string{"providers", "chains", "circuits", "blocks", "provider_health", "decisions", "cluster"} {
-		s.add(name, newPart(a, p, resourceOfTopic(name), pause), nil)
+		s.add(name, newPart(a, p, name, pause), nil)
 	}
 	return s
 }
@@ -125,7 +130,7 @@ func (s *snapshotSource) appendSnapshot(dst []byte) []byte {
 		if name == "cluster" {
 			name = "members"
 		}
-		dst = append(appendString(dst, name), ':')
+		dst = append(value.AppendString(dst, name), ':')
 		dst = append(dst, '[')
 		for j, r := range part.(recorder).records() {
 			if j > 0 {
@@ -141,5 +146,5 @@ func (s *snapshotSource) appendSnapshot(dst []byte) []byte {
 // recorder is a source whose content is rows, which CSV and tables can show.
 type recorder interface {
 	source
-	records() []*record
+	records() []*Record
 }

@@ -1,19 +1,19 @@
-package httpapi
+package answer
 
 import "remuda/httpapi/ask"
 
 // newAttentionSource lists what is wrong, worst first.
-func newAttentionSource(a *API, p *ask.Params, pause func()) source {
+func newAttentionSource(a *Answers, p *ask.Params, pause func()) source {
 	attention := a.store.NewAttention(p.Filter, p.Window)
-	c := listed(p, func(c *collection) meta {
+	c := listed(p, func(c *Collection) meta {
 		at, alarms := attention.Refresh()
 		for i := range alarms {
 			alarm := &alarms[i]
-			r := c.add(alarm.Key)
-			r.text("severity", alarm.Severity.String())
-			r.text("rule", alarm.Rule)
-			r.integer("rank", int64(alarm.Rank))
-			r.text("subject", alarm.Subject)
+			r := c.Add(alarm.Key)
+			r.Text("severity", alarm.Severity.String())
+			r.Text("rule", alarm.Rule)
+			r.Integer("rank", int64(alarm.Rank))
+			r.Text("subject", alarm.Subject)
 			if p.Several() {
 				r.textOrNull("profile", alarm.Profile)
 			}
@@ -21,18 +21,18 @@ func newAttentionSource(a *API, p *ask.Params, pause func()) source {
 			r.textOrNull("provider_id", alarm.Provider)
 			r.textOrNull("sender", alarm.Sender)
 			r.textOrNull("node", alarm.Node)
-			r.text("detail", alarm.Detail)
-			r.instant("since_at", alarm.SinceAt)
+			r.Text("detail", alarm.Detail)
+			r.Instant("since_at", alarm.SinceAt)
 			if alarm.HasCalls {
-				r.count("total_calls", alarm.Calls)
+				r.Count("total_calls", alarm.Calls)
 			} else {
-				r.null("total_calls")
+				r.Null("total_calls")
 			}
 		}
 		judged := attention.Judged()
 		return meta{Meta: at, judged: &judged}
 	})
-	attention.Within(pause, c.tables.is)
+	attention.Within(pause, c.tables.Need)
 	c.ordered = true
 	return c
 }

@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"hash/maphash"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"remuda/httpapi/ask"
+	"remuda/httpapi/memory"
+	"remuda/httpapi/value"
 	"remuda/store"
 )
 
@@ -19,7 +21,7 @@ const maxSeriesPoints = 200_000
 // of points by key, encoded one by one, so that a delta can replace those that
 // changed.
 type chartSource struct {
-	size     share
+	size     memory.Share
 	params   *ask.Params
 	member   string // of the document: series or histograms
 	list     func(c *chartSource) meta
@@ -98,11 +100,11 @@ func (c *chartSource) refresh() meta {
 	for i := range c.groups {
 		points += len(c.groups[i].points)
 	}
-	c.size.is(int64(points)*pointSize + int64(len(c.snapshot)+len(c.upsert)))
+	c.size.Need(int64(points)*pointSize + int64(len(c.snapshot)+len(c.upsert)))
 	return m
 }
 
-func (c *chartSource) lease(l *lease) { c.size.lease = l }
+func (c *chartSource) lease(l *memory.Lease) { c.size.Lease = l }
 
 // pointSize is what a point takes besides its text, twice: in memory and in frames, bytes.
 const pointSize = 120
@@ -135,18 +137,18 @@ func (c *chartSource) appendSnapshot(dst []byte) []byte {
 
 func (c *chartSource) appendDelta(dst []byte) []byte {
 	dst = append(append(dst, `"upsert":[`...), c.upsert...)
-	return appendStrings(append(dst, `],"remove":`...), c.removed)
+	return value.AppendStrings(append(dst, `],"remove":`...), c.removed)
 }
 
 // chartHead encodes the members of a group before its points.
 func chartHead(p *ask.Params, key, metric string, dims *[store.NumDims]string) []byte {
-	b := appendString([]byte(`{"key":`), key)
+	b := value.AppendString([]byte(`{"key":`), key)
 	if metric != "" {
-		b = appendString(append(b, `,"metric":`...), metric)
+		b = value.AppendString(append(b, `,"metric":`...), metric)
 	}
 	for _, d := range p.By {
 		b = append(append(append(b, `,"`...), d.String()...), '"', ':')
-		b = appendString(b, dims[d])
+		b = value.AppendString(b, dims[d])
 	}
 	return b
 }
@@ -164,27 +166,27 @@ func withStep(m meta, step time.Duration) meta {
 	return m
 }
 
-func newSeriesSource(a *API, p *ask.Params, pause func()) source {
+func newSeriesSource(a *Answers, p *ask.Params, pause func()) source {
 	q := chartQuery(p, pause)
 	return &chartSource{params: p, member: "series", list: func(c *chartSource) meta {
 		m := plainMeta(a, p)
-		q.Grow = c.size.is
+		q.Grow = c.size.Need
 		groups, step := a.store.Series(q, p.Step)
-		kept := c.size.size
+		kept := c.size.Size
 		points := 0
 		for i := range groups {
 			g := &groups[i]
-			if points += len(g.Points) * len(p.Metrics); points > maxSeriesPoints || i >= p.Limit || !c.size.is(kept+int64(points)*pointSize) {
+			if points += len(g.Points) * len(p.Metrics); points > maxSeriesPoints || i >= p.Limit || !c.size.Need(kept+int64(points)*pointSize) {
 				m.truncated = true
 				break
 			}
 			for _, metric := range p.Metrics {
+				figure := figureOf(metric)
 				line := chartGroup{id: g.Key + "\x00" + metric, key: g.Key, head: chartHead(p, g.Key, metric, &g.Dims)}
 				for j := range g.Points {
 					at := &g.Points[j]
-					b := strconv.AppendInt([]byte{'['}, at.At, 10)
 					line.at = append(line.at, at.At)
-					line.points = append(line.points, append(appendMetric(append(b, ','), metric, at), ']'))
+					line.points = append(line.points, appendPoint(nil, figure, at))
 				}
 				c.groups = append(c.groups, line)
 			}
@@ -193,60 +195,13 @@ func newSeriesSource(a *API, p *ask.Params, pause func()) source {
 	}}
 }
 
-// appendMetric appends one figure of a point.
-func appendMetric(dst []byte, metric string, p *store.Point) []byte {
-	if !p.Known {
-		return append(dst, "null"...)
-	}
-	f := &p.Figures
-	switch metric {
-	case "total_calls":
-		return appendUint(dst, f.Calls)
-	case "error_count":
-		return appendUint(dst, f.Errors)
-	case "provider_error_count":
-		return appendUint(dst, f.ProviderErrors)
-	case "samples":
-		return appendUint(dst, f.Samples)
-	case "requests":
-		return appendUint(dst, f.Requests)
-	case "request_errors":
-		return appendUint(dst, f.RequestErrors)
-	case "failover_count":
-		return appendUint(dst, f.Failovers)
-	case "success_rate_pct":
-		return appendPercent(dst, f.Calls-f.Errors, f.Calls)
-	case "availability_pct":
-		return appendPercent(dst, f.Calls-f.ProviderErrors, f.Calls)
-	case "traffic_pct":
-		return appendPercent(dst, f.Calls, f.ScopeCalls)
-	case "calls_per_second":
-		return appendRate(dst, f.Calls, p.CoveredMillis)
-	case "avg_latency_ms":
-		return appendMillis(dst, f.Avg)
-	case "p50_latency_ms":
-		return appendMillis(dst, f.P50)
-	case "p90_latency_ms":
-		return appendMillis(dst, f.P90)
-	case "p95_latency_ms":
-		return appendMillis(dst, f.P95)
-	case "p99_latency_ms":
-		return appendMillis(dst, f.P99)
-	case "max_latency_ms":
-		return appendMillis(dst, f.Max)
-	case "failure_p95_latency_ms":
-		return appendMillis(dst, f.FailureP95)
-	}
-	return append(dst, "null"...)
-}
-
-func newHistogramSource(a *API, p *ask.Params, pause func()) source {
+func newHistogramSource(a *Answers, p *ask.Params, pause func()) source {
 	q := chartQuery(p, pause)
 	return &chartSource{params: p, member: "histograms", list: func(c *chartSource) meta {
 		m := plainMeta(a, p)
-		q.Grow = c.size.is
+		q.Grow = c.size.Need
 		groups, step := a.store.Histogram(q, p.Step)
-		kept := c.size.size
+		kept := c.size.Size
 		buckets := 0
 		for i := range groups {
 			g := &groups[i]
@@ -259,14 +214,14 @@ func newHistogramSource(a *API, p *ask.Params, pause func()) source {
 					if k > 0 {
 						b = append(b, ',')
 					}
-					b = appendRounded(append(b, '['), bucket.LowerMicros/1000, 1e6)
-					b = appendRounded(append(b, ','), bucket.UpperMicros/1000, 1e6)
-					b = append(appendUint(append(b, ','), bucket.Count), ']')
+					b = value.AppendRounded(append(b, '['), bucket.LowerMicros/1000, 1e6)
+					b = value.AppendRounded(append(b, ','), bucket.UpperMicros/1000, 1e6)
+					b = append(value.AppendUint(append(b, ','), bucket.Count), ']')
 				}
 				line.at = append(line.at, at.At)
 				line.points = append(line.points, append(b, ']', ']'))
 			}
-			if buckets > maxSeriesPoints || i >= p.Limit || !c.size.is(kept+int64(buckets)*pointSize) {
+			if buckets > maxSeriesPoints || i >= p.Limit || !c.size.Need(kept+int64(buckets)*pointSize) {
 				m.truncated = true
 				break
 			}

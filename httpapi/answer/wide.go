@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 
 	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
+	"remuda/httpapi/memory"
 	"remuda/store"
 )
 
@@ -19,7 +20,7 @@ import (
 type wide struct {
 	rows    []*store.Row
 	from    *tableSource // of which only what makes a record of a row is left
-	lease   *lease
+	lease   *memory.Lease
 	readers atomic.Int32 // that have not written it yet
 }
 
@@ -32,36 +33,36 @@ const (
 // pieceWriter writes what is worked out in pieces: whoever takes it slowly holds nobody up.
 type pieceWriter struct {
 	out  io.Writer
-	work *pieces
+	work *memory.Pieces
 }
 
 func (w pieceWriter) Write(b []byte) (int, error) {
-	w.work.end()
-	defer w.work.begin()
+	w.work.End()
+	defer w.work.Begin()
 	return w.out.Write(b)
 }
 
 // newWide lets go of what an answer does not need any more.
-func newWide(t *tableSource, rows []*store.Row, l *lease) *wide {
-	t.table.size.is(int64(len(rows)) * rowSize)
-	l.trim()
+func newWide(t *tableSource, rows []*store.Row, l *memory.Lease) *wide {
+	t.table.size.Need(int64(len(rows)) * rowSize)
+	l.Trim()
 	return &wide{rows: rows, from: &tableSource{params: t.params, by: t.by, meta: t.meta}, lease: l}
 }
 
 // release notes that a reader has it.
 func (b *wide) release() {
 	if b.readers.Add(-1) == 0 {
-		b.lease.end()
+		b.lease.End()
 	}
 }
 
 // each calls yield with each row as a record, which is valid until the next, and makes
 // them in pieces.
-func (b *wide) each(work *pieces, yield func(*record) bool) {
-	var r record
+func (b *wide) each(work *memory.Pieces, yield func(*Record) bool) {
+	var r Record
 	for i, row := range b.rows {
 		if i&63 == 63 {
-			work.pause()
+			work.Pause()
 		}
 		if b.from.fill(&r, row); !yield(&r) {
 			return
@@ -70,7 +71,7 @@ func (b *wide) each(work *pieces, yield func(*record) bool) {
 }
 
 // writeWide writes such an answer.
-func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b *wide, format string) {
+func (a *Answers) writeWide(w http.ResponseWriter, r *http.Request, res *Resource, b *wide, format string) {
 	zip := headers.TakesGzip(r.Header)
 	if zip {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -79,10 +80,10 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 	if r.Method == http.MethodHead {
 		return
 	}
-	work := &pieces{work: a.reads.work}
-	work.begin()
-	defer work.end()
-	var out io.Writer = pieceWriter{w, work}
+	work := a.memory.Pieces()
+	work.Begin()
+	defer work.End()
+	var out io.Writer = pieceWriter{w, &work}
 	if zip {
 		z, _ := gzip.NewWriterLevel(out, gzip.BestSpeed) // the level is valid
 		defer func() { _ = z.Close() }()                 // an error here is the client's going away, as below
@@ -91,7 +92,7 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 	buffered := bufio.NewWriterSize(out, written)
 	defer func() { _ = buffered.Flush() }()
 	p := b.from.params
-	rows := func(yield func(*record) bool) { b.each(work, yield) }
+	rows := func(yield func(*Record) bool) { b.each(&work, yield) }
 	switch format {
 	case "csv":
 		writeCSV(buffered, res, p, rows)
@@ -119,7 +120,7 @@ func (a *API) writeWide(w http.ResponseWriter, r *http.Request, res *resource, b
 }
 
 // writeCSV writes rows as CSV, and ends when nobody takes it.
-func writeCSV(out io.Writer, res *resource, p *ask.Params, rows func(yield func(*record) bool)) {
+func writeCSV(out io.Writer, res *Resource, p *ask.Params, rows func(yield func(*Record) bool)) {
 	w := csv.NewWriter(out)
 	w.UseCRLF = true // RFC 4180
 	columns := columnsOf(res, p)

@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"remuda/httpapi/ask"
+	"remuda/httpapi/memory"
+	"remuda/httpapi/value"
 	"remuda/store"
 	"remuda/store/cell"
 )
@@ -18,14 +20,14 @@ import (
 // refresh costs what changed; otherwise all rows are encoded to see which stay.
 type tableSource struct {
 	table   *sharedTable
-	size    share
+	size    memory.Share
 	params  *ask.Params
 	pause   func() // nil: it is not called
 	by      []store.Dim
 	meta    meta
-	rows    []*record
-	spare   []*record
-	upsert  []*record
+	rows    []*Record
+	spare   []*Record
+	upsert  []*Record
 	removed []string
 	hashes  map[string]uint64 // of the rows that subscribers have
 	encoded bool              // rows are all rows as of the last refresh
@@ -36,9 +38,9 @@ type tableSource struct {
 	stable  []byte
 }
 
-func newTableSource(a *API, p *ask.Params, pause func()) source { return newTables(a, p, pause) }
+func newTableSource(a *Answers, p *ask.Params, pause func()) source { return newTables(a, p, pause) }
 
-func newTables(a *API, p *ask.Params, pause func()) *tableSource {
+func newTables(a *Answers, p *ask.Params, pause func()) *tableSource {
 	q := store.Query{Filter: p.Filter, By: p.By, Window: p.Window, Compare: p.Compare, Pause: pause}
 	if slices.Equal(p.By, byProvider) {
 		q.Providers, q.ExpandRegions, q.ExpandMethods = true, p.Regions, p.Methods
@@ -47,15 +49,15 @@ func newTables(a *API, p *ask.Params, pause func()) *tableSource {
 	return t
 }
 
-func (t *tableSource) lease(l *lease) {
-	t.size.lease, t.table.size.lease = l, l
+func (t *tableSource) lease(l *memory.Lease) {
+	t.size.Lease, t.table.size.Lease = l, l
 }
 
 // sharedTable is a table, which topics that differ only in what they make of its rows share.
 type sharedTable struct {
 	*store.Table
 	query   store.Query
-	size    share
+	size    memory.Share
 	round   *int // of whoever has several topics; nil: every refresh is one
 	done    int  // the newest
 	changed []*store.Row
@@ -64,7 +66,7 @@ type sharedTable struct {
 
 func newSharedTable(s *store.Store, q store.Query) *sharedTable {
 	t := &sharedTable{query: q}
-	q.Grow = func(bytes int64) bool { return t.size.is(bytes) }
+	q.Grow = func(bytes int64) bool { return t.size.Need(bytes) }
 	t.Table = s.NewTable(q)
 	return t
 }
@@ -73,7 +75,7 @@ func newSharedTable(s *store.Store, q store.Query) *sharedTable {
 func (t *sharedTable) refresh() (changed []*store.Row, removed []string) {
 	if t.round == nil || *t.round != t.done {
 		t.changed, t.removed = t.Refresh()
-		t.size.is(t.Size())
+		t.size.Need(t.Size())
 	}
 	if t.round != nil {
 		t.done = *t.round
@@ -154,7 +156,7 @@ func divisorOf(covered int64, w cell.Window) int {
 }
 
 // differs reports whether a row is not what subscribers have, and notes it.
-func (t *tableSource) differs(r *record) bool {
+func (t *tableSource) differs(r *Record) bool {
 	t.stable = r.appendStable(t.stable[:0], t.params.Fields)
 	t.stable = append(t.stable, byte(t.divisor))
 	h := maphash.Bytes(rowSeed, t.stable)
@@ -184,7 +186,7 @@ func (t *tableSource) encode() {
 
 // hold says that so many rows are encoded, and reports whether they may be.
 func (t *tableSource) hold(rows int) bool {
-	return rows*recordSize <= int(t.size.size) || t.size.is(int64(max(rows, len(t.spare)))*recordSize)
+	return rows*recordSize <= int(t.size.Size) || t.size.Need(int64(max(rows, len(t.spare)))*recordSize)
 }
 
 // arranged returns the rows sorted as asked and cut to the limit.
@@ -207,7 +209,7 @@ func (t *tableSource) sorted(rows []*store.Row) []*store.Row {
 		sortValue
 	}
 	list := make([]valued, len(rows))
-	var r record
+	var r Record
 	for i, row := range rows {
 		if i&255 == 255 && t.pause != nil {
 			t.pause()
@@ -225,7 +227,7 @@ func (t *tableSource) sorted(rows []*store.Row) []*store.Row {
 	return sorted
 }
 
-func (t *tableSource) records() []*record {
+func (t *tableSource) records() []*Record {
 	t.encode()
 	return t.rows
 }
@@ -239,22 +241,22 @@ func (t *tableSource) appendDelta(dst []byte) []byte {
 }
 
 // record encodes a row.
-func (t *tableSource) record(row *store.Row) *record {
-	var r *record
+func (t *tableSource) record(row *store.Row) *Record {
+	var r *Record
 	if n := len(t.spare); n > 0 {
 		r, t.spare = t.spare[n-1], t.spare[:n-1]
 	} else {
-		r = new(record)
+		r = new(Record)
 	}
 	t.fill(r, row)
 	return r
 }
 
 // fill makes a record the one of a row.
-func (t *tableSource) fill(r *record, row *store.Row) {
+func (t *tableSource) fill(r *Record, row *store.Row) {
 	r.reset(row.Key)
 	for _, d := range t.by {
-		r.text(d.String(), row.Dims[d])
+		r.Text(d.String(), row.Dims[d])
 	}
 	r.figures(&row.Figures, t.meta.CoveredMillis)
 	if t.params.Compare {
@@ -273,107 +275,47 @@ func (t *tableSource) fill(r *record, row *store.Row) {
 	}
 }
 
-// figures adds what a group of calls adds up to.
-func (r *record) figures(f *store.Figures, covered int64) {
-	r.count("total_calls", f.Calls)
-	r.count("error_count", f.Errors)
-	r.percent("success_rate_pct", f.Calls-f.Errors, f.Calls)
-	r.count("provider_error_count", f.ProviderErrors)
-	r.percent("availability_pct", f.Calls-f.ProviderErrors, f.Calls)
-	r.value("errors_by_category", func(dst []byte) []byte { return appendCategories(dst, f.Categories) })
-	r.count("samples", f.Samples)
-	r.value("calls_per_second", func(dst []byte) []byte { return appendRate(dst, f.Calls, covered) })
-	r.moving()
-	r.percent("traffic_pct", f.Calls, f.ScopeCalls)
-	r.count("requests", f.Requests)
-	r.count("request_errors", f.RequestErrors)
-	r.count("failover_count", f.Failovers)
-	r.millis("avg_latency_ms", f.Avg)
-	r.millis("p50_latency_ms", f.P50)
-	r.millis("p90_latency_ms", f.P90)
-	r.millis("p95_latency_ms", f.P95)
-	r.millis("p99_latency_ms", f.P99)
-	r.millis("max_latency_ms", f.Max)
-	r.millis("failure_p95_latency_ms", f.FailureP95)
-	r.instant("last_seen_at", f.LastSeenAt)
-}
-
-// previous adds the same figures of the time before the window, null when they
-// are not known. It is as long as the window, so rates go by that.
-func (r *record) previous(f *store.Figures, w cell.Window) {
-	if f == nil {
-		r.null("previous")
-		return
-	}
-	r.value("previous", func(dst []byte) []byte {
-		var before record
-		before.figures(f, w.Length().Milliseconds())
-		before.drop("last_seen_at")
-		return before.appendJSON(dst, nil)
-	})
-}
-
-// appendRate appends calls per covered second.
-func appendRate(dst []byte, calls uint64, covered int64) []byte {
-	if covered <= 0 {
-		return append(dst, "null"...)
-	}
-	return appendRounded(dst, float64(calls)*1000/float64(covered), 1000)
-}
-
-func appendCategories(dst []byte, list []cell.CategoryCount) []byte {
-	dst = append(dst, '{')
-	for i, c := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(appendString(dst, c.Category), ':')
-		dst = appendUint(dst, c.Count)
-	}
-	return append(dst, '}')
-}
-
 // provider adds what latest values say about a provider.
-func (r *record) provider(p *store.ProviderState) {
+func (r *Record) provider(p *store.ProviderState) {
 	r.value("circuit", func(dst []byte) []byte { return appendCircuit(dst, p) })
-	r.integer("circuits_open", int64(p.CircuitsOpen))
-	r.integer("circuits_known", int64(p.CircuitsKnown))
+	r.Integer("circuits_open", int64(p.CircuitsOpen))
+	r.Integer("circuits_known", int64(p.CircuitsKnown))
 	if p.HasHeight {
-		r.count("block_height", p.Height)
+		r.Count("block_height", p.Height)
 	} else {
-		r.null("block_height")
+		r.Null("block_height")
 	}
 	if p.HasLag {
-		r.integer("block_lag_blocks", p.LagBlocks)
+		r.Integer("block_lag_blocks", p.LagBlocks)
 	} else {
-		r.null("block_lag_blocks")
+		r.Null("block_lag_blocks")
 	}
 	if p.HasHealth {
-		r.count("consecutive_failures", uint64(p.Failures))
+		r.Count("consecutive_failures", uint64(p.Failures))
 	} else {
-		r.null("consecutive_failures")
+		r.Null("consecutive_failures")
 	}
-	r.integer("regions_reporting", int64(p.RegionsReporting))
-	r.text("status", p.Status.String())
-	r.value("status_reasons", func(dst []byte) []byte { return appendStrings(dst, p.StatusReasons) })
+	r.Integer("regions_reporting", int64(p.RegionsReporting))
+	r.Text("status", p.Status.String())
+	r.value("status_reasons", func(dst []byte) []byte { return value.AppendStrings(dst, p.StatusReasons) })
 }
 
 func appendCircuit(dst []byte, p *store.ProviderState) []byte {
-	dst = appendString(append(dst, `{"http":`...), p.Circuit[store.HTTP].String())
-	dst = appendString(append(dst, `,"ws":`...), p.Circuit[store.WS].String())
+	dst = value.AppendString(append(dst, `{"http":`...), p.Circuit[store.HTTP].String())
+	dst = value.AppendString(append(dst, `,"ws":`...), p.Circuit[store.WS].String())
 	return append(dst, '}')
 }
 
 // appendParts appends the rows inside of a row.
 func appendParts(dst []byte, rows []store.Row, name string, d store.Dim, covered int64) []byte {
-	var r record
+	var r Record
 	dst = append(dst, '[')
 	for i := range rows {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		r.reset(rows[i].Key)
-		r.text(name, rows[i].Dims[d])
+		r.Text(name, rows[i].Dims[d])
 		r.figures(&rows[i].Figures, covered)
 		dst = r.appendJSON(dst, nil)
 	}
@@ -387,11 +329,11 @@ func appendMethods(dst []byte, rows []store.Row) []byte {
 			dst = append(dst, ',')
 		}
 		f := &rows[i].Figures
-		dst = appendString(append(dst, `{"method":`...), rows[i].Dims[store.MethodDim])
-		dst = appendUint(append(dst, `,"total_calls":`...), f.Calls)
-		dst = appendPercent(append(dst, `,"success_rate_pct":`...), f.Calls-f.Errors, f.Calls)
-		dst = appendMillis(append(dst, `,"avg_latency_ms":`...), f.Avg)
-		dst = appendMillis(append(dst, `,"p95_latency_ms":`...), f.P95)
+		dst = value.AppendString(append(dst, `{"method":`...), rows[i].Dims[store.MethodDim])
+		dst = value.AppendUint(append(dst, `,"total_calls":`...), f.Calls)
+		dst = value.AppendPercent(append(dst, `,"success_rate_pct":`...), f.Calls-f.Errors, f.Calls)
+		dst = value.AppendMillis(append(dst, `,"avg_latency_ms":`...), f.Avg)
+		dst = value.AppendMillis(append(dst, `,"p95_latency_ms":`...), f.P95)
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')

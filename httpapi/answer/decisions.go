@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"cmp"
@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"remuda/httpapi/ask"
+	"remuda/httpapi/memory"
+	"remuda/httpapi/value"
 	"remuda/store"
 	"remuda/store/cell"
 )
@@ -19,10 +21,10 @@ const maxAppended = 50
 // decisionSource is the feed of decisions. It only ever adds: a delta has what
 // came since the one before, the newest 50 of it, and how many there were.
 type decisionSource struct {
-	api    *API
+	api    *Answers
 	params *ask.Params
-	page   collection // the newest decisions, as of the first refresh or the last snapshot
-	fresh  collection // what the last refresh found
+	page   Collection // the newest decisions, as of the first refresh or the last snapshot
+	fresh  Collection // what the last refresh found
 	begun  bool
 	stale  bool   // page is older than the last refresh
 	last   uint64 // sequence of the newest decision known
@@ -30,11 +32,11 @@ type decisionSource struct {
 	news   uint64 // what the last refresh added to seen
 }
 
-func newDecisionSource(a *API, p *ask.Params, _ func()) source {
-	return &decisionSource{api: a, params: p, page: collection{params: p}, fresh: collection{params: p}}
+func newDecisionSource(a *Answers, p *ask.Params, _ func()) source {
+	return &decisionSource{api: a, params: p, page: Collection{params: p}, fresh: Collection{params: p}}
 }
 
-func (d *decisionSource) lease(l *lease) {
+func (d *decisionSource) lease(l *memory.Lease) {
 	d.page.lease(l)
 	d.fresh.lease(l)
 }
@@ -47,8 +49,8 @@ func (d *decisionSource) query() store.DecisionQuery {
 	}
 }
 
-// decisionKnown reports whether the store has a decision of a request.
-func (a *API) decisionKnown(p *ask.Params) bool {
+// Decided reports whether the store has a decision of a request.
+func (a *Answers) Decided(p *ask.Params) bool {
 	return len(a.store.Decisions(store.DecisionQuery{Filter: p.Filter, RequestID: p.RequestID, Limit: 1}).Rows) > 0
 }
 
@@ -91,7 +93,7 @@ func (d *decisionSource) list() (store.Decisions, []byte) {
 	return page, fmt.Appendf(nil, `"%d.%d"`, last.TS, last.Seq)
 }
 
-func (d *decisionSource) records() []*record {
+func (d *decisionSource) records() []*Record {
 	if d.stale {
 		d.list()
 		d.stale = false
@@ -105,8 +107,8 @@ func (d *decisionSource) appendSnapshot(dst []byte) []byte {
 
 func (d *decisionSource) appendDelta(dst []byte) []byte {
 	dst = appendRows(dst, `"append":`, d.fresh.rows, d.params.Fields)
-	dst = appendUint(append(dst, `,"seen":`...), d.news)
-	return appendUint(append(dst, `,"shown":`...), uint64(len(d.fresh.rows)))
+	dst = value.AppendUint(append(dst, `,"seen":`...), d.news)
+	return value.AppendUint(append(dst, `,"shown":`...), uint64(len(d.fresh.rows)))
 }
 
 func (m meta) withFeed(page *store.Decisions, next []byte) meta {
@@ -138,55 +140,55 @@ func appendTally(dst []byte, n map[string]int) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendUint(append(appendString(dst, name), ':'), uint64(n[name]))
+		dst = value.AppendUint(append(value.AppendString(dst, name), ':'), uint64(n[name]))
 	}
 	if rest > 0 {
-		dst = appendUint(append(dst, `,"__other__":`...), uint64(rest))
+		dst = value.AppendUint(append(dst, `,"__other__":`...), uint64(rest))
 	}
 	return append(dst, '}')
 }
 
 // decision adds the record of a decision.
-func (c *collection) decision(d *store.DecisionRecord, p *ask.Params) {
-	r := c.add(d.Key)
+func (c *Collection) decision(d *store.DecisionRecord, p *ask.Params) {
+	r := c.Add(d.Key)
 	r.eventText("type", "decision")
-	r.instant("ts", d.TS)
+	r.Instant("ts", d.TS)
 	r.textOrNull("request_id", d.RequestID)
 	r.textOrNull("event_id", d.EventID)
-	r.text("profile", d.Profile)
-	r.text("node", d.Node)
-	r.text("source_node", d.SourceNode)
-	r.text("region", d.Region)
+	r.Text("profile", d.Profile)
+	r.Text("node", d.Node)
+	r.Text("source_node", d.SourceNode)
+	r.Text("region", d.Region)
 	r.alias("source_region")
-	r.text("chain", d.Chain)
-	r.text("method", d.Method)
-	r.text("strategy", d.Strategy)
-	r.text("provider_id", d.ProviderID)
-	r.text("transport", d.Transport.String())
-	r.text("request_origin", d.RequestOrigin.String())
-	r.text("result", ask.ResultOf(d.Failed))
+	r.Text("chain", d.Chain)
+	r.Text("method", d.Method)
+	r.Text("strategy", d.Strategy)
+	r.Text("provider_id", d.ProviderID)
+	r.Text("transport", d.Transport.String())
+	r.Text("request_origin", d.RequestOrigin.String())
+	r.Text("result", ask.ResultOf(d.Failed))
 	r.textOrNull("error_category", d.ErrorCategory)
 	r.textOrNull("error_code", d.ErrorCode)
 	r.millis("duration_ms", cell.Micros(d.DurationMicros))
 	if d.HasUpstream {
 		r.millis("upstream_ms", cell.Micros(d.UpstreamMicros))
 	} else {
-		r.null("upstream_ms")
+		r.Null("upstream_ms")
 	}
-	r.count("failover_count", uint64(d.FailoverCount))
-	r.count("weight", uint64(d.Weight))
+	r.Count("failover_count", uint64(d.FailoverCount))
+	r.Count("weight", uint64(d.Weight))
 	r.value("attempts", func(dst []byte) []byte { return appendAttempts(dst, d.Attempts) })
 	if len(p.Filter[store.ProviderDim]) > 0 {
 		by := "provider_id"
 		if d.ByAttempt {
 			by = "attempts"
 		}
-		r.text("found_by", by)
+		r.Text("found_by", by)
 	}
 }
 
 func appendAttempts(dst []byte, attempts []store.Attempt) []byte {
-	var r record
+	var r Record
 	dst = append(dst, '[')
 	for i := range attempts {
 		a := &attempts[i]
@@ -194,15 +196,13 @@ func appendAttempts(dst []byte, attempts []store.Attempt) []byte {
 			dst = append(dst, ',')
 		}
 		r.buf, r.members = r.buf[:0], r.members[:0]
-		r.text("provider_id", a.ProviderID)
-		r.text("transport", a.Transport.String())
+		r.Text("provider_id", a.ProviderID)
+		r.Text("transport", a.Transport.String())
 		r.millis("duration_ms", cell.Micros(a.DurationMicros))
-		r.text("result", "error")
+		r.Text("result", "error")
 		r.textOrNull("error_category", a.ErrorCategory)
 		r.textOrNull("error_code", a.ErrorCode)
 		dst = r.appendJSON(dst, nil)
 	}
 	return append(dst, ']')
 }
-
-func appendUint(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n, 10) }

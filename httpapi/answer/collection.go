@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"bytes"
@@ -9,38 +9,43 @@ import (
 	"strings"
 
 	"remuda/httpapi/ask"
+	"remuda/httpapi/memory"
+	"remuda/httpapi/value"
 	"remuda/store"
 )
 
-// collection is a source of rows that are listed anew at every refresh. It tells
+// A Collection is a source of rows that are listed anew at every refresh. It tells
 // what changed by the hash of each row's stable members.
-type collection struct {
-	list   func(c *collection) meta // fills rows
+type Collection struct {
+	list   func(c *Collection) meta // fills rows
 	params *ask.Params
-	size   share
-	tables share // of the store, that rows are made of
+	size   memory.Share
+	tables memory.Share // of the store, that rows are made of
 
-	rows    []*record // as of the last refresh, sorted and cut
-	spare   []*record
+	rows    []*Record // as of the last refresh, sorted and cut
+	spare   []*Record
 	hashes  map[string]uint64
-	upsert  []*record
+	upsert  []*Record
 	removed []string
 	stable  []byte
 	ordered bool // rows come in the order they are to be kept in
 }
 
+// recordSize is what a row takes as a record and in the text, bytes.
+const recordSize = 2 << 10
+
 var rowSeed = maphash.MakeSeed()
 
-// add returns an empty record that will be part of the rows.
-func (c *collection) add(key string) *record {
-	var r *record
+// Add returns an empty record that will be part of the rows.
+func (c *Collection) Add(key string) *Record {
+	var r *Record
 	if n := len(c.spare); n > 0 {
 		r, c.spare = c.spare[n-1], c.spare[:n-1]
 	} else {
-		r = new(record)
+		r = new(Record)
 	}
 	r.reset(key)
-	if n := len(c.rows) + 1; n*recordSize > int(c.size.size) && !c.size.is(int64(n)*recordSize) {
+	if n := len(c.rows) + 1; n*recordSize > int(c.size.Size) && !c.size.Need(int64(n)*recordSize) {
 		c.spare = append(c.spare, r) // filled, and not used
 		return r
 	}
@@ -48,15 +53,15 @@ func (c *collection) add(key string) *record {
 	return r
 }
 
-func (c *collection) lease(l *lease) { c.size.lease, c.tables.lease = l, l }
+func (c *Collection) lease(l *memory.Lease) { c.size.Lease, c.tables.Lease = l, l }
 
 // clear empties the rows and keeps their memory.
-func (c *collection) clear() {
+func (c *Collection) clear() {
 	c.spare = append(c.spare, c.rows...)
 	c.rows = c.rows[:0]
 }
 
-func (c *collection) refresh() meta {
+func (c *Collection) refresh() meta {
 	c.clear()
 	m := c.list(c)
 	if arrange(&c.rows, &c.spare, c.params, c.ordered) {
@@ -81,17 +86,17 @@ func (c *collection) refresh() meta {
 	return m
 }
 
-func (c *collection) records() []*record { return c.rows }
+func (c *Collection) records() []*Record { return c.rows }
 
-func (c *collection) appendSnapshot(dst []byte) []byte {
+func (c *Collection) appendSnapshot(dst []byte) []byte {
 	return appendRows(dst, `"rows":`, c.rows, c.params.Fields)
 }
 
-func (c *collection) appendDelta(dst []byte) []byte {
+func (c *Collection) appendDelta(dst []byte) []byte {
 	return appendChange(dst, c.upsert, c.removed, c.params.Fields)
 }
 
-func appendRows(dst []byte, name string, rows []*record, fields []string) []byte {
+func appendRows(dst []byte, name string, rows []*Record, fields []string) []byte {
 	dst = append(append(dst, name...), '[')
 	for i, r := range rows {
 		if i > 0 {
@@ -102,18 +107,18 @@ func appendRows(dst []byte, name string, rows []*record, fields []string) []byte
 	return append(dst, ']')
 }
 
-func appendChange(dst []byte, upsert []*record, removed []string, fields []string) []byte {
+func appendChange(dst []byte, upsert []*Record, removed []string, fields []string) []byte {
 	dst = appendRows(dst, `"upsert":`, upsert, fields)
-	return appendStrings(append(dst, `,"remove":`...), removed)
+	return value.AppendStrings(append(dst, `,"remove":`...), removed)
 }
 
 // arrange sorts rows as asked, by key unless they come in an order of their own,
 // and keeps the first limit. It reports whether any were cut.
-func arrange(rows, spare *[]*record, p *ask.Params, ordered bool) (cut bool) {
+func arrange(rows, spare *[]*Record, p *ask.Params, ordered bool) (cut bool) {
 	if p.Sort != "" {
 		sortBy(*rows, p.Sort, p.Descend)
 	} else if !ordered {
-		slices.SortFunc(*rows, func(a, b *record) int { return strings.Compare(a.key, b.key) })
+		slices.SortFunc(*rows, func(a, b *Record) int { return strings.Compare(a.key, b.key) })
 	}
 	if len(*rows) <= p.Limit {
 		return false
@@ -124,9 +129,9 @@ func arrange(rows, spare *[]*record, p *ask.Params, ordered bool) (cut bool) {
 }
 
 // sortBy sorts rows by a column, and what is equal by key.
-func sortBy(rows []*record, column string, descend bool) {
+func sortBy(rows []*Record, column string, descend bool) {
 	type valued struct {
-		row *record
+		row *Record
 		sortValue
 	}
 	list := make([]valued, len(rows))
@@ -182,6 +187,6 @@ func (s *sortValue) compare(o *sortValue, descend bool) (order int) {
 func absent(v []byte) bool { return len(v) == 0 || string(v) == "null" }
 
 // plainMeta is the metadata of an answer that no table computes.
-func plainMeta(a *API, p *ask.Params) meta {
+func plainMeta(a *Answers, p *ask.Params) meta {
 	return meta{Meta: a.store.Meta(p.Filter[store.ProfileDim], p.Window)}
 }

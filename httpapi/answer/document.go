@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"bytes"
@@ -19,12 +19,12 @@ import (
 // bodyCache keeps rendered answers. It may forget any of them at any time: what
 // is lost is only work.
 type bodyCache struct {
-	cache   *ristretto.Cache[string, *body]
+	cache   *ristretto.Cache[string, *Body]
 	flights flights
 }
 
-// body is a rendered answer. It is never changed.
-type body struct {
+// A Body is a rendered answer. It is never changed.
+type Body struct {
 	plain   []byte
 	length  []string // of plain, as the header has it
 	zipOnce sync.Once
@@ -35,8 +35,13 @@ type body struct {
 	err     error    // why there is none
 }
 
+// NewBody returns a body of what is never changed.
+func NewBody(plain []byte) *Body {
+	return &Body{plain: plain, length: []string{strconv.Itoa(len(plain))}, rows: -1}
+}
+
 func newBodyCache(size int64) (*bodyCache, error) {
-	cache, err := ristretto.NewCache(&ristretto.Config[string, *body]{
+	cache, err := ristretto.NewCache(&ristretto.Config[string, *Body]{
 		NumCounters: max(size/4096*10, 1000), MaxCost: size, BufferItems: 64, IgnoreInternalCost: true,
 	})
 	if err != nil {
@@ -49,36 +54,36 @@ func (c *bodyCache) close() { c.cache.Close() }
 
 var etagSeed = maphash.MakeSeed()
 
-// document answers a read with a body.
-func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q *asked, format string) {
+// Document answers a read with a document in a format. Of an error nothing has been
+// answered yet.
+func (a *Answers) Document(w http.ResponseWriter, r *http.Request, res *Resource, q *Asked, format string) error {
 	p, h := q.Params, w.Header()
-	h["Content-Type"] = contentTypes[format]
-	h["Vary"] = varyAccept
-	h["Cache-Control"] = cacheAskFirst
-	if res.fleeting {
+	h["Content-Type"] = headers.ContentTypes[format]
+	h["Vary"] = headers.VaryAccept
+	h["Cache-Control"] = headers.AskFirst
+	if res.Fleeting {
 		b := a.rendered(res, p, format)
 		if b.err != nil {
-			a.fail(w, r, b.err)
-			return
+			return b.err
 		}
 		h["Etag"] = b.etag
 		if headers.Matches(r.Header, b.etag[0]) || headers.MatchesAny(r.Header) {
 			notModified(w)
-			return
+			return nil
 		}
-		a.write(w, r, b)
-		return
+		b.Write(w, r)
+		return nil
 	}
 	tag := a.tagOf(q, res, format)
 	h["Etag"] = tag.etag
 	star := headers.MatchesAny(r.Header)
 	if headers.Matches(r.Header, tag.etag[0]) || star && !res.Named() {
 		notModified(w)
-		return
+		return nil
 	}
 	b, ok := a.bodies.cache.Get(tag.key)
 	if !ok {
-		b = a.bodies.flights.do(tag.flight, func() *body {
+		b = a.bodies.flights.do(tag.flight, func() *Body {
 			b := a.rendered(res, p, format)
 			if b.wide == nil && b.err == nil {
 				a.bodies.cache.Set(tag.key, b, int64(len(b.plain)+len(tag.key)))
@@ -89,24 +94,19 @@ func (a *API) document(w http.ResponseWriter, r *http.Request, res *resource, q 
 	if b.wide != nil {
 		defer b.wide.release()
 	}
-	if b.err != nil {
-		a.fail(w, r, b.err)
-		return
-	}
-	if b.rows == 0 && (res == providerResource && !a.providerKnown(p) || res == decisionResource) {
-		h.Del("ETag")
-		a.fail(w, r, problem.New("not_found", "this node knows of no such "+res.Name()))
-		return
-	}
-	if star {
+	switch {
+	case b.err != nil:
+		return b.err
+	case b.rows == 0 && (res == providerResource && !a.providerKnown(p) || res == decisionResource):
+		return problem.New("not_found", "this node knows of no such "+res.Name())
+	case star:
 		notModified(w)
-		return
-	}
-	if b.wide != nil {
+	case b.wide != nil:
 		a.writeWide(w, r, res, b.wide, format)
-		return
+	default:
+		b.Write(w, r)
 	}
-	a.write(w, r, b)
+	return nil
 }
 
 func notModified(w http.ResponseWriter) {
@@ -115,7 +115,7 @@ func notModified(w http.ResponseWriter) {
 }
 
 // providerKnown reports whether any filter let a provider through.
-func (a *API) providerKnown(p *ask.Params) bool {
+func (a *Answers) providerKnown(p *ask.Params) bool {
 	q := *p
 	q.Filter = store.Filter{store.ProfileDim: p.Filter[store.ProfileDim], store.ProviderDim: p.Filter[store.ProviderDim]}
 	t := a.store.NewTable(store.Query{Filter: q.Filter, By: byProvider, Window: p.Window, Providers: true})
@@ -124,32 +124,32 @@ func (a *API) providerKnown(p *ask.Params) bool {
 }
 
 // rendered computes an answer now.
-func (a *API) rendered(res *resource, p *ask.Params, format string) (b *body) {
-	l := a.reads.lease()
+func (a *Answers) rendered(res *Resource, p *ask.Params, format string) (b *Body) {
+	l := a.memory.Lease()
 	defer func() {
 		if b == nil || b.wide == nil { // also when it panics: others wait for what the lease has
-			l.end()
+			l.End()
 		}
 	}()
-	src := a.newLeased(res, p, l.pause, l)
+	src := a.leased(res, p, l.Pause, l)
 	if t, ok := src.(*tableSource); ok {
 		t.once = true
 	}
 	m := src.refresh()
-	out := &body{rows: -1}
-	if t, ok := src.(*tableSource); ok && l.err == nil && format != "table" {
+	out := &Body{rows: -1}
+	if t, ok := src.(*tableSource); ok && l.Err == nil && format != "table" {
 		if rows := t.arranged(); len(rows) > wideRows {
 			out.rows, out.wide = len(rows), newWide(t, rows, l)
 			out.wide.readers.Store(1)
 			return out
 		}
 	}
-	if l.err != nil {
-		return &body{err: l.err}
+	if l.Err != nil {
+		return &Body{err: l.Err}
 	}
 	if rows, ok := src.(recorder); ok {
 		out.rows = len(rows.records())
-		if res.fleeting {
+		if res.Fleeting {
 			out.etag = a.contentTag(p, res, format, &m, rows.records())
 		}
 	}
@@ -157,8 +157,8 @@ func (a *API) rendered(res *resource, p *ask.Params, format string) (b *body) {
 		t.encode()
 		m.truncated = t.meta.truncated
 	}
-	if l.err != nil {
-		return &body{err: l.err}
+	if l.Err != nil {
+		return &Body{err: l.Err}
 	}
 	out.plain = render(res, p, src, &m, format)
 	out.length = []string{strconv.Itoa(len(out.plain))}
@@ -168,7 +168,8 @@ func (a *API) rendered(res *resource, p *ask.Params, format string) (b *body) {
 // zipFrom is the size from which a body is worth compressing.
 const zipFrom = 1400
 
-func (a *API) write(w http.ResponseWriter, r *http.Request, b *body) {
+// Write answers with it, compressed for those who take that.
+func (b *Body) Write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	content, length := b.plain, b.length
 	if len(content) >= zipFrom && headers.TakesGzip(r.Header) {
@@ -203,11 +204,11 @@ type flight struct {
 
 type computation struct {
 	done    chan struct{}
-	body    *body
+	body    *Body
 	waiting int32 // who waits for it besides the one that computes
 }
 
-func (f *flights) do(key string, compute func() *body) *body {
+func (f *flights) do(key string, compute func() *Body) *Body {
 	f.mu.Lock()
 	fl := f.byKey[key]
 	if fl == nil {
@@ -242,7 +243,7 @@ func (f *flights) do(key string, compute func() *body) *body {
 
 // run computes and then clears the way. Should compute panic, those who wait
 // compute for themselves.
-func (f *flights) run(key string, fl *flight, own *computation, compute func() *body) *body {
+func (f *flights) run(key string, fl *flight, own *computation, compute func() *Body) *Body {
 	defer func() {
 		f.mu.Lock()
 		if fl.next == nil && f.byKey[key] == fl {

@@ -1,4 +1,4 @@
-package httpapi
+package answer
 
 import (
 	"hash/maphash"
@@ -15,9 +15,9 @@ import (
 // store has not changed. Slow path: resource.parse and asked.newTag, which it keeps the
 // results of.
 
-// asked is a query of a resource. It is not changed but for its tag, so that requests
-// share it.
-type asked struct {
+// Asked is a query of a resource. It is not changed but for its tag, so that requests
+// share it, unless the path is part of it.
+type Asked struct {
 	*ask.Params
 	tag atomic.Pointer[tag] // of the request before
 }
@@ -36,11 +36,11 @@ type queries struct {
 	chains *store.Chains
 
 	mu    sync.RWMutex
-	known map[queryKey]*asked
+	known map[queryKey]*Asked
 }
 
 type queryKey struct {
-	resource *resource
+	resource *Resource
 	raw      string
 }
 
@@ -51,7 +51,7 @@ const (
 )
 
 // parse reads a query string, or finds what was read of it before.
-func (q *queries) parse(res *resource, raw string) (*asked, error) {
+func (q *queries) parse(res *Resource, raw string) (*Asked, error) {
 	key := queryKey{res, raw}
 	q.mu.RLock()
 	a := q.known[key]
@@ -64,14 +64,14 @@ func (q *queries) parse(res *resource, raw string) (*asked, error) {
 		return nil, err
 	}
 	p.CallChains(q.chains)
-	a = &asked{Params: p}
+	a = &Asked{Params: p}
 	if res.Named() || len(raw) > longestQuery {
 		return a, nil // the path is part of it
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.known == nil || len(q.known) >= queriesKept {
-		q.known = make(map[queryKey]*asked)
+		q.known = make(map[queryKey]*Asked)
 	}
 	q.known[key] = a
 	return a, nil
@@ -79,7 +79,7 @@ func (q *queries) parse(res *resource, raw string) (*asked, error) {
 
 // tagOf names the answer to a query as of now. A body says when it was made, so it is
 // good for a second at most, even while the store does not change.
-func (a *API) tagOf(q *asked, res *resource, format string) *tag {
+func (a *Answers) tagOf(q *Asked, res *Resource, format string) *tag {
 	revision, second := a.store.Revision(), uint64(a.store.Now())/1000
 	if t := q.tag.Load(); t != nil && t.revision == revision && t.second == second && t.format == format {
 		return t
@@ -89,7 +89,7 @@ func (a *API) tagOf(q *asked, res *resource, format string) *tag {
 	return t
 }
 
-func (a *API) newTag(p *ask.Params, res *resource, format string, revision, second uint64) *tag {
+func (a *Answers) newTag(p *ask.Params, res *Resource, format string, revision, second uint64) *tag {
 	query := res.Path + p.Canonical
 	if p.Compare {
 		query += "\x00" + strconv.FormatUint(second/compareMoves, 10)
@@ -103,7 +103,7 @@ func (a *API) newTag(p *ask.Params, res *resource, format string, revision, seco
 }
 
 // contentTag names an answer by the rows that it has, ages aside.
-func (a *API) contentTag(p *ask.Params, res *resource, format string, m *meta, rows []*record) []string {
+func (a *Answers) contentTag(p *ask.Params, res *Resource, format string, m *meta, rows []*Record) []string {
 	text := []byte(res.Path + p.Canonical + "\x00" + format)
 	for _, r := range rows {
 		text = r.appendStable(append(text, 0), p.Fields)
@@ -112,6 +112,6 @@ func (a *API) contentTag(p *ask.Params, res *resource, format string, m *meta, r
 }
 
 // etag is a weak entity tag as the header has it.
-func (a *API) etag(revision, hash uint64) []string {
+func (a *Answers) etag(revision, hash uint64) []string {
 	return []string{`W/"` + strconv.FormatUint(a.store.Incarnation(), 36) + "-" + strconv.FormatUint(revision, 36) + "-" + strconv.FormatUint(hash, 36) + `"`}
 }
