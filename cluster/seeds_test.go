@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"remuda/store"
+	"remuda/store/attention"
 	"remuda/store/cell"
 )
 
@@ -90,7 +91,7 @@ func TestSeedOfManyAddresses(t *testing.T) {
 		nodes = append(nodes, newTestNode(t, o))
 		if i == 0 {
 			eventually(t, 5*time.Second, "the first says that it is alone", nodes[0].alone)
-			alarms := nodes[0].store.NewAttention(store.Filter{}, cell.Window1m)
+			alarms := attention.New(nodes[0].store, new(attention.Episodes), store.Filter{}, cell.Window1m)
 			if _, list := alarms.Refresh(); len(list) != 1 || list[0].Rule != "node_alone" {
 				t.Errorf("alarms %+v, want node_alone", list)
 			}

@@ -48,16 +48,3 @@ func (s *Store) Checkpoints() Checkpoints {
 	c.WrittenAt, c.FailingSince = s.clock.shown(c.WrittenAt), s.clock.shown(c.FailingSince)
 	return c
 }
-
-// checkpointAlarm tells of checkpoints that cannot be written.
-func (a *Attention) checkpointAlarm(list []Alarm) []Alarm {
-	c := a.store.Checkpoints()
-	name := a.store.Node()
-	if c.FailingSince == 0 || !matches(a.query.Filter[NodeDim], name) {
-		return list
-	}
-	return append(list, Alarm{
-		Key: "checkpoint/" + name, Rule: "checkpoint_failing", Subject: "node", Node: name, SinceAt: c.FailingSince,
-		Detail: "its checkpoints cannot be written: " + c.Reason + "; when it stops, what it has counted since is with other members only",
-	})
-}

@@ -172,7 +172,7 @@ func TestClockPutBack(t *testing.T) {
 			if d := s.Decisions(DecisionQuery{Filter: query, Limit: 1}).Rows; len(d) != 1 || d[0].TS != from {
 				t.Errorf("the newest decision at %d: %+v", from, d)
 			}
-			meta, alarms := s.NewAttention(query, cell.Window1m).Refresh()
+			meta, alarms := Watch(s)(query, cell.Window1m, nil)
 			if len(alarms) != 1 || alarms[0].Rule != "node_clock" || alarms[0].SinceAt > meta.At || meta.At-alarms[0].SinceAt > 35_000 {
 				t.Errorf("attention at %d: %+v", meta.At, alarms)
 			}
@@ -188,7 +188,7 @@ func TestClockPutBack(t *testing.T) {
 			want("when nothing comes", cell.Window1m, 0, 0)
 			idle(3700)
 			want("when nothing comes", cell.Window1h, 0, 0)
-			if _, alarms := s.NewAttention(query, cell.Window1m).Refresh(); len(alarms) != 0 && alarms[0].Rule == "node_clock" {
+			if _, alarms := Watch(s)(query, cell.Window1m, nil); len(alarms) != 0 && alarms[0].Rule == "node_clock" {
 				t.Errorf("after an hour attention has %+v", alarms)
 			}
 		}

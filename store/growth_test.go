@@ -84,6 +84,7 @@ type grown struct {
 	tb    testing.TB
 	store *Store
 	now   time.Time
+	watch func(f Filter, w cell.Window, pause func()) (Meta, []Alarm)
 }
 
 func newGrown(tb testing.TB) *grown {
@@ -119,7 +120,10 @@ func (g *grown) rows(q Query, want int) {
 }
 
 func (g *grown) alarms(atLeast int) {
-	if _, list := g.store.NewAttention(Filter{}, cell.Window1m).Refresh(); len(list) < atLeast {
+	if g.watch == nil {
+		g.watch = Watch(g.store)
+	}
+	if _, list := g.watch(Filter{}, cell.Window1m, nil); len(list) < atLeast {
 		g.tb.Fatalf("%d alarms of %d", len(list), atLeast)
 	}
 }

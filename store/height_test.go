@@ -85,20 +85,14 @@ func (r *reporters) lag(provider string) string {
 }
 
 func (r *reporters) rules() (rules []string) {
-	_, list := r.store.NewAttention(Filter{}, cell.Window1m).Refresh()
+	_, list := Watch(r.store)(Filter{}, cell.Window1m, nil)
 	for _, a := range list {
 		rules = append(rules, a.Rule)
 	}
 	return rules
 }
 
-func (r *reporters) rank() map[string]RankRow {
-	rows := make(map[string]RankRow)
-	for _, row := range r.store.Rank(RankQuery{Filter: Filter{ChainDim: {"base"}}, Window: cell.Window1m}) {
-		rows[row.ProviderID] = row
-	}
-	return rows
-}
+func (r *reporters) rank() map[string]RankedRow { return Ranked(r.store, "base") }
 
 // TestConsensus: how high a chain is takes two to say.
 func TestConsensus(t *testing.T) {
@@ -272,7 +266,7 @@ func TestSilenceIsUnknown(t *testing.T) {
 			p.StatusReasons[0] != reason+" when last heard of, 2027-01-15T08:00:00Z: "+strings.SplitN(p.StatusReasons[0], ": ", 2)[1] {
 			t.Errorf("%s: %+v", reason, p)
 		}
-		_, list := r.store.NewAttention(Filter{}, cell.Window1m).Refresh()
+		_, list := Watch(r.store)(Filter{}, cell.Window1m, nil)
 		i := slices.IndexFunc(list, func(a Alarm) bool { return a.Key == "provider/base/"+provider })
 		if i < 0 || list[i].Rule != "unknown" || list[i].SinceAt != at.UnixMilli() {
 			t.Errorf("%s: %+v", reason, list)
@@ -357,8 +351,8 @@ func TestChainStalls(t *testing.T) {
 		r.pass(most*8/10, time.Second, tell)
 		calm("for a while")
 		r.pass(most*4/10, time.Second, tell)
-		_, list := r.store.NewAttention(Filter{}, cell.Window1m).Refresh()
-		if len(list) != 1 || list[0].Rule != "chain_stalled" || list[0].Severity != Critical || list[0].SinceAt < last.Add(-step-time.Second).UnixMilli() || list[0].SinceAt > last.UnixMilli() {
+		_, list := Watch(r.store)(Filter{}, cell.Window1m, nil)
+		if len(list) != 1 || list[0].Rule != "chain_stalled" || list[0].Severity != "critical" || list[0].SinceAt < last.Add(-step-time.Second).UnixMilli() || list[0].SinceAt > last.UnixMilli() {
 			t.Errorf("%v: %+v", step, list)
 		}
 		moving = true

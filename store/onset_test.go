@@ -41,12 +41,12 @@ func TestOnset(t *testing.T) {
 			}
 		}
 	}
-	a := g.store.NewAttention(Filter{}, cell.Window1h)
-	a.Refresh()
+	table := g.store.NewTable(Query{By: []Dim{ChainDim, ProviderDim}, Window: cell.Window1h, Providers: true})
+	table.Refresh()
 	found := 0
 	for _, status := range []Status{StatusRateLimited, StatusFailing, StatusDegraded} {
-		for key, group := range a.table.groups {
-			got, want := a.onset(group, status, g.store.Clock()), onsetOfSums(a, key, status)
+		for key := range table.groups {
+			got, want := table.Onset(key, status, g.store.Clock()), onsetOfSums(table, key, status)
 			if got != want {
 				t.Errorf("%s is %v since %d, and by the sums since %d", key, status, got, want)
 			}
@@ -60,13 +60,13 @@ func TestOnset(t *testing.T) {
 	}
 }
 
-// onsetOfSums is the slow twin of onset: it sums all steps of all providers first.
-func onsetOfSums(a *Attention, wanted string, status Status) (at int64) {
+// onsetOfSums is the slow twin of Onset: it sums all steps of all providers first.
+func onsetOfSums(t *Table, wanted string, status Status) (at int64) {
 	for _, w := range []cell.Window{cell.Window1m, cell.Window15m, cell.Window1h} {
-		q := a.query
+		q := t.query
 		q.Window = w
 		var first int64
-		a.store.eachSpread(q, time.Second, func(key string, _ [NumDims]string, p *spread) int64 {
+		t.store.eachSpread(q, time.Second, func(key string, _ [NumDims]string, p *spread) int64 {
 			if key != wanted {
 				return 0
 			}
@@ -75,7 +75,7 @@ func onsetOfSums(a *Attention, wanted string, status Status) (at int64) {
 			for i := len(p.cells) - 1; i >= 0; i-- {
 				c := &p.cells[i]
 				limited := uint64(0)
-				for _, k := range c.ErrorCategories(a.store.categories) {
+				for _, k := range c.ErrorCategories(t.store.categories) {
 					if k.Category == "rate_limit" {
 						limited = k.Count
 					}
@@ -92,74 +92,4 @@ func onsetOfSums(a *Attention, wanted string, status Status) (at int64) {
 		}
 	}
 	return at
-}
-
-// TestOnsetsInTurns: very many alarms at once are dated by several refreshes, each of
-// which looks through a share of what there is, and from then on they stay.
-func TestOnsetsInTurns(t *testing.T) {
-	const n = 1000
-	g := newGrown(t)
-	g.decisions(n, func(i int, e *Event) {
-		e.ProviderID, e.Failed, e.ErrorCategory, e.Weight = "p"+strconv.Itoa(i), true, "timeout", 30
-	})
-	began := g.now.UnixMilli() / 1000 * 1000
-	g.now = g.now.Add(20 * time.Second)
-	g.store.Tick()
-	for look := 1; look <= onsetShare+1; look++ {
-		dated := 0
-		_, list := g.store.NewAttention(Filter{}, cell.Window1m).Refresh()
-		for i := range list {
-			if alarm := &list[i]; alarm.Subject == "provider" && alarm.SinceAt == began {
-				dated++
-			}
-		}
-		if want := min(look*n/onsetShare, n); dated != want {
-			t.Errorf("look %d: %d of %d are dated, not %d", look, dated, n, want)
-		}
-	}
-}
-
-// TestEpisodes: since when an alarm is there is known for as long as somebody looks, and
-// beyond the cap it is always new.
-func TestEpisodes(t *testing.T) {
-	var e episodes
-	now := int64(1_800_000_000_000)
-	since := func(key string) int64 {
-		at, _ := e.see(key, now, true)
-		return at
-	}
-	began := now
-	since("a")
-	for range 100 {
-		now += episodeKept
-		if at := since("a"); at != began {
-			t.Fatalf("looked at every minute, and since %d", at-began)
-		}
-	}
-	now += episodeKept + 1
-	if at := since("a"); at != now {
-		t.Errorf("not looked at for longer, and since %d", at-now)
-	}
-	if _, settled := e.see("b", now, false); settled {
-		t.Error("calls have not told yet")
-	}
-	if e.settle("b", now-5); since("b") != now-5 {
-		t.Error("what calls told is lost")
-	}
-	for i := range maxEpisodes {
-		e.see("more "+strconv.Itoa(i), now, true)
-	}
-	if len(e.known)+len(e.before) != maxEpisodes {
-		t.Errorf("%d are kept", len(e.known)+len(e.before))
-	}
-	now++
-	if last := "more " + strconv.Itoa(maxEpisodes-1); since(last) != now || since("a") != now-1 {
-		t.Error("there was no room for the last, and the first is to stay")
-	}
-	now += 2*episodeKept + 2
-	since("a")
-	now += episodeKept + 1
-	if since("c"); len(e.known)+len(e.before) > 2 {
-		t.Errorf("%d are kept that nobody looks at", len(e.known)+len(e.before))
-	}
 }

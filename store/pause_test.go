@@ -40,9 +40,7 @@ func TestPauses(t *testing.T) {
 		read("a table", 2*numShards, func() { g.store.NewTable(q).Refresh() })
 		read("points", many, func() { g.store.Series(q, time.Second) })
 		read("attention", 2*numShards, func() {
-			a := g.store.NewAttention(q.Filter, cell.Window1m)
-			a.Within(pause, nil)
-			a.Refresh()
+			Watch(g.store)(q.Filter, cell.Window1m, pause)
 		})
 	}
 }

@@ -9,6 +9,9 @@ import (
 // A Filter keeps what matches: an empty list takes all, several values are an "or".
 type Filter [NumDims][]string
 
+// Keeps reports whether the filter keeps a value of a dimension.
+func (f *Filter) Keeps(d Dim, value string) bool { return matches(f[d], value) }
+
 // A Query asks for rows: the calls that pass Filter, grouped by By, over cell.Window.
 type Query struct {
 	Filter Filter
@@ -234,28 +237,6 @@ type Decisions struct {
 	ByRegion, ByNode map[string]int
 	// LastSeq is the newest sequence given out: the next AfterSeq.
 	LastSeq uint64
-}
-
-// RankRow is one provider in the order a router should prefer.
-type RankRow struct {
-	Key, Chain, ProviderID string
-	HasScore               bool // false during a cold start
-	Score                  float64
-	Eligible               bool
-	ColdStart              bool
-	Reasons                []string
-	Figures                Figures
-	State                  ProviderState
-}
-
-// RankQuery asks for a ranking. Filter must name at least one chain.
-type RankQuery struct {
-	Filter    Filter
-	Window    cell.Window
-	LassoRank bool // the older formula: success rate × 1000/(1000+average) × log10(calls)
-
-	Pause func()                 // as in [Query]
-	Grow  func(bytes int64) bool // as in [Query]; when it refuses there is no ranking
 }
 
 // Point is the figures of one step.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -127,22 +126,4 @@ func (d *Sender) addRejected(o *Sender) {
 	if o.RejectedAt > d.RejectedAt {
 		d.RejectedAt, d.Fault = o.RejectedAt, o.Fault
 	}
-}
-
-// refusedLasts is for how long after the last refused event attention tells of it, in ms.
-const refusedLasts = 300_000
-
-// refused is the alarm of a sender whose events are refused.
-func (d *Sender) refused(now int64) (alarm Alarm, ok bool) {
-	if d.Rejected == 0 || now-d.RejectedAt > refusedLasts {
-		return Alarm{}, false
-	}
-	events := fmt.Sprintf("%d of its events were refused", d.Rejected)
-	if d.Rejected == 1 {
-		events = "an event of its was refused"
-	}
-	return Alarm{
-		Key: "refused/" + d.Key, Rule: "events_refused", Subject: "sender", Profile: d.Profile, Sender: d.SourceNode,
-		Detail: events + ", the last one for " + d.Fault.String(),
-	}, true
 }

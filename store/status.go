@@ -60,7 +60,7 @@ func statusOf(f *Figures, p *ProviderState) (Status, []string) {
 	if p.BlocksAhead > 0 {
 		match(wrongHeight(p.BlocksAhead, true))
 	}
-	if p.HasLag && p.LagBlocks < laggingBelow {
+	if p.Lags() {
 		match(wrongHeight(p.LagBlocks, false))
 	}
 	if status == StatusUnknown && (f.Calls > 0 || p.HasHealth && p.Health == Healthy) {
@@ -68,6 +68,9 @@ func statusOf(f *Figures, p *ProviderState) (Status, []string) {
 	}
 	return status, reasons
 }
+
+// Lags reports whether a provider is further behind than one that is to be used.
+func (p *ProviderState) Lags() bool { return p.HasLag && p.LagBlocks < laggingBelow }
 
 // share is a percentage; 0 of 0 is 0.
 func share(part, whole uint64) float64 {

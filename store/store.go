@@ -90,7 +90,6 @@ type Store struct {
 	senderCount  atomic.Int64
 	skews        atomic.Uint64 // how often an origin's skew has changed
 	applyScratch sync.Pool
-	episodes     episodes
 	retired      retired
 	checkpoints  checkpoints
 

@@ -6,6 +6,7 @@ import (
 	"remuda/httpapi/ask"
 	"remuda/httpapi/memory"
 	"remuda/store"
+	"remuda/store/attention"
 )
 
 // Options configure Answers. All but Own are required.
@@ -23,6 +24,7 @@ type Answers struct {
 	resources []*Resource
 	queries   queries
 	bodies    *bodyCache
+	episodes  attention.Episodes
 }
 
 // New returns Answers. Close frees them.

@@ -1,12 +1,15 @@
 package answer
 
-import "remuda/httpapi/ask"
+import (
+	"remuda/httpapi/ask"
+	"remuda/store/attention"
+)
 
 // newAttentionSource lists what is wrong, worst first.
 func newAttentionSource(a *Answers, p *ask.Params, pause func()) source {
-	attention := a.store.NewAttention(p.Filter, p.Window)
+	watch := attention.New(a.store, &a.episodes, p.Filter, p.Window)
 	c := listed(p, func(c *Collection) meta {
-		at, alarms := attention.Refresh()
+		at, alarms := watch.Refresh()
 		for i := range alarms {
 			alarm := &alarms[i]
 			r := c.Add(alarm.Key)
@@ -29,10 +32,10 @@ func newAttentionSource(a *Answers, p *ask.Params, pause func()) source {
 				r.Null("total_calls")
 			}
 		}
-		judged := attention.Judged()
+		judged := watch.Judged()
 		return meta{Meta: at, judged: &judged}
 	})
-	attention.Within(pause, c.tables.Need)
+	watch.Within(pause, c.tables.Need)
 	c.ordered = true
 	return c
 }

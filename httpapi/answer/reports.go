@@ -3,8 +3,8 @@ package answer
 import (
 	"remuda/httpapi/ask"
 	"remuda/httpapi/value"
-	"remuda/store"
 	"remuda/store/cell"
+	"remuda/store/rank"
 )
 
 func listed(p *ask.Params, list func(c *Collection) meta) *Collection {
@@ -194,7 +194,7 @@ func newRankSource(a *Answers, p *ask.Params, pause func()) source {
 		m := plainMeta(a, p)
 		now := a.store.Now()
 		defer c.tables.Need(0) // they are not kept
-		for _, row := range a.store.Rank(store.RankQuery{Filter: p.Filter, Window: p.Window, LassoRank: p.LassoRank, Pause: pause, Grow: c.tables.Need}) {
+		for _, row := range rank.Providers(a.store, rank.Query{Filter: p.Filter, Window: p.Window, LassoRank: p.LassoRank, Pause: pause, Grow: c.tables.Need}) {
 			r := c.Add(row.Key)
 			r.Text("chain", row.Chain)
 			r.Text("provider_id", row.ProviderID)

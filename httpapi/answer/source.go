@@ -5,6 +5,7 @@ import (
 
 	"remuda/httpapi/value"
 	"remuda/store"
+	"remuda/store/attention"
 )
 
 // A source is the live content of one canonical query: what a REST answer
@@ -31,7 +32,7 @@ type source interface {
 type meta struct {
 	store.Meta
 	truncated bool
-	judged    *store.Judged // of attention, nil for all else
+	judged    *attention.Judged // of attention, nil for all else
 	// extra is further members, each preceded by a comma: ,"step_ms":1000
 	extra []byte
 }

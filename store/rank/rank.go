@@ -1,43 +1,67 @@
-package store
+// Package rank orders providers as a router should prefer them.
+package rank
 
 import (
 	"math"
 	"slices"
 	"strings"
 
+	"remuda/store"
 	"remuda/store/cell"
 )
+
+// Row is one provider in the order a router should prefer them.
+type Row struct {
+	Key, Chain, ProviderID string
+	HasScore               bool // false during a cold start
+	Score                  float64
+	Eligible               bool
+	ColdStart              bool
+	Reasons                []string
+	Figures                store.Figures
+	State                  store.ProviderState
+}
+
+// Query asks for a ranking. Filter must name at least one chain.
+type Query struct {
+	Filter    store.Filter
+	Window    cell.Window
+	LassoRank bool // the older formula: success rate × 1000/(1000+average) × log10(calls)
+
+	Pause func()                 // as in [store.Query]
+	Grow  func(bytes int64) bool // as in [store.Query]; when it refuses there is no ranking
+}
 
 const (
 	coldStartCalls = 10   // fewer calls say nothing yet
 	wilsonZ        = 1.96 // 95 % confidence
 )
 
-// Rank lists providers in the order in which a router should prefer them. Each
+// Providers lists providers in the order in which a router should prefer them. Each
 // score is the lower bound of the Wilson interval of availability, so that few
 // calls promise little, times 1000/(1000+latency in ms). When no method is asked
 // for, latency is standardised: a provider that is given the slow methods is not
 // slower for it.
-func (s *Store) Rank(q RankQuery) []RankRow {
-	t := s.NewTable(Query{Filter: q.Filter, By: []Dim{ChainDim, ProviderDim}, Window: q.Window, Providers: true, Pause: q.Pause, Grow: q.Grow})
+func Providers(s *store.Store, q Query) []Row {
+	t := s.NewTable(store.Query{Filter: q.Filter, By: []store.Dim{store.ChainDim, store.ProviderDim}, Window: q.Window, Providers: true, Pause: q.Pause, Grow: q.Grow})
 	if t.Refresh(); t.Stopped() {
 		return nil
 	}
 	standard := make(map[string]float64)
-	if len(q.Filter[MethodDim]) == 0 {
+	if len(q.Filter[store.MethodDim]) == 0 {
 		if grow, size := q.Grow, t.Size(); grow != nil {
 			q.Grow = func(bytes int64) bool { return grow(size + bytes) }
 		}
-		standard = s.standardLatencies(q)
+		standard = standardLatencies(s, q)
 	}
 	if q.Grow != nil && !q.Grow(0) {
 		return nil
 	}
-	severalChains := len(q.Filter[ChainDim]) != 1
-	var list []RankRow
+	severalChains := len(q.Filter[store.ChainDim]) != 1
+	var list []Row
 	for _, row := range t.Rows() {
-		r := RankRow{
-			Key: row.Dims[ProviderDim], Chain: row.Dims[ChainDim], ProviderID: row.Dims[ProviderDim],
+		r := Row{
+			Key: row.Dims[store.ProviderDim], Chain: row.Dims[store.ChainDim], ProviderID: row.Dims[store.ProviderDim],
 			Figures: row.Figures, State: *row.Provider,
 		}
 		if severalChains {
@@ -50,7 +74,7 @@ func (s *Store) Rank(q RankQuery) []RankRow {
 		r.judge(q, latency)
 		list = append(list, r)
 	}
-	slices.SortFunc(list, func(a, b RankRow) int {
+	slices.SortFunc(list, func(a, b Row) int {
 		switch {
 		case a.HasScore != b.HasScore:
 			if a.HasScore {
@@ -68,7 +92,7 @@ func (s *Store) Rank(q RankQuery) []RankRow {
 }
 
 // judge sets score, eligibility and reasons. latency is in ms.
-func (r *RankRow) judge(q RankQuery, latency float64) {
+func (r *Row) judge(q Query, latency float64) {
 	f := &r.Figures
 	r.Eligible = true
 	exclude := func(reason string) {
@@ -76,11 +100,11 @@ func (r *RankRow) judge(q RankQuery, latency float64) {
 		r.Reasons = append(r.Reasons, reason)
 	}
 	for transport, state := range r.State.Circuit {
-		if state == CircuitOpen && matches(q.Filter[TransportDim], Transport(transport).String()) {
-			exclude("circuit_open_" + Transport(transport).String())
+		if state == store.CircuitOpen && q.Filter.Keeps(store.TransportDim, store.Transport(transport).String()) {
+			exclude("circuit_open_" + store.Transport(transport).String())
 		}
 	}
-	if r.State.HasLag && r.State.LagBlocks < laggingBelow {
+	if r.State.Lags() {
 		exclude("lagging")
 	}
 	if r.State.BlocksAhead > 0 {
@@ -107,7 +131,7 @@ func (r *RankRow) judge(q RankQuery, latency float64) {
 		if f.Avg != cell.None {
 			average = float64(f.Avg) / 1000
 		}
-		r.Score = share(f.Calls-f.Errors, f.Calls) * 1000 / (1000 + average) * math.Log10(float64(max(f.Calls, 1)))
+		r.Score = 100 * float64(f.Calls-f.Errors) / float64(f.Calls) * 1000 / (1000 + average) * math.Log10(float64(max(f.Calls, 1)))
 		return
 	}
 	if f.Calls == f.Errors {
@@ -132,14 +156,14 @@ func wilsonLower(p, n float64) float64 {
 // chain/provider, standardised to the chain's mix of methods: observed divided by
 // what the chain's average of each method would give for the provider's own mix,
 // times the chain's mean.
-func (s *Store) standardLatencies(q RankQuery) map[string]float64 {
+func standardLatencies(s *store.Store, q Query) map[string]float64 {
 	f := q.Filter
-	f[ProviderDim] = nil // the chain's averages are over all providers
-	t := s.NewTable(Query{Filter: f, By: []Dim{ChainDim, ProviderDim, MethodDim}, Window: q.Window, Pause: q.Pause, Grow: q.Grow})
+	f[store.ProviderDim] = nil // the chain's averages are over all providers
+	t := s.NewTable(store.Query{Filter: f, By: []store.Dim{store.ChainDim, store.ProviderDim, store.MethodDim}, Window: q.Window, Pause: q.Pause, Grow: q.Grow})
 	t.Refresh()
 	type mean struct{ sum, n float64 }
 	byMethod, byChain := make(map[[2]string]mean), make(map[string]mean)
-	successes := func(r *Row) (sum, n float64) {
+	successes := func(r *store.Row) (sum, n float64) {
 		n = float64(r.Calls - r.Errors)
 		if r.Avg == cell.None {
 			return 0, 0
@@ -148,19 +172,19 @@ func (s *Store) standardLatencies(q RankQuery) map[string]float64 {
 	}
 	for _, r := range t.Rows() {
 		sum, n := successes(r)
-		m, c := byMethod[[2]string{r.Dims[ChainDim], r.Dims[MethodDim]}], byChain[r.Dims[ChainDim]]
-		byMethod[[2]string{r.Dims[ChainDim], r.Dims[MethodDim]}] = mean{m.sum + sum, m.n + n}
-		byChain[r.Dims[ChainDim]] = mean{c.sum + sum, c.n + n}
+		m, c := byMethod[[2]string{r.Dims[store.ChainDim], r.Dims[store.MethodDim]}], byChain[r.Dims[store.ChainDim]]
+		byMethod[[2]string{r.Dims[store.ChainDim], r.Dims[store.MethodDim]}] = mean{m.sum + sum, m.n + n}
+		byChain[r.Dims[store.ChainDim]] = mean{c.sum + sum, c.n + n}
 	}
 	type judged struct{ observed, expected float64 }
 	providers := make(map[string]judged)
 	for _, r := range t.Rows() {
 		sum, n := successes(r)
-		m := byMethod[[2]string{r.Dims[ChainDim], r.Dims[MethodDim]}]
+		m := byMethod[[2]string{r.Dims[store.ChainDim], r.Dims[store.MethodDim]}]
 		if n == 0 || m.n == 0 {
 			continue
 		}
-		key := r.Dims[ChainDim] + "/" + r.Dims[ProviderDim]
+		key := r.Dims[store.ChainDim] + "/" + r.Dims[store.ProviderDim]
 		j := providers[key]
 		providers[key] = judged{j.observed + sum, j.expected + n*m.sum/m.n}
 	}
