@@ -7,14 +7,16 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"remuda/cluster/rules"
 )
 
 // States are large, so that few are sent at a time, and to one who asks fewer: whoever
 // reads slowly, or not at all, leaves room for the others, and is cut.
 const (
-	maxAnswers     = 16       // states being sent at a time
-	maxAnswersEach = maxPulls // of them to one member
-	maxAnswersElse = 2        // of them to one address of somebody else
+	maxAnswers     = 16             // states being sent at a time
+	maxAnswersEach = rules.MaxPulls // of them to one member
+	maxAnswersElse = 2              // of them to one address of somebody else
 	turnTimeout    = time.Second
 
 	// An answer may take answerTimeout, which is what a member waits for it, and each of
@@ -84,9 +86,7 @@ type asker struct {
 // member, and there is no more than these.
 func (c *Cluster) asker(r *http.Request) asker {
 	if from, ok := callOf(r); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.protocol != nil && c.protocol.nodes[from.from] != nil {
+		if _, known := c.view().byName[from.from]; known {
 			return asker{from.from, true}
 		}
 	}

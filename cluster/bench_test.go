@@ -52,12 +52,10 @@ func BenchmarkState(b *testing.B) {
 			size := 0
 			for b.Loop() {
 				to := newStore("b")
-				p := newProtocol(to, func(int) time.Duration { return time.Second }, 1)
-				p.origin(id, time.Second)
-				ask := task{pull: true, id: id, member: "a"}
+				m := merger{store: to, id: id}
 				in := wire.StateReader{
-					Begin: func(s *wire.Status, wall int64) { p.pulling(time.Second, ask, s, wall) },
-					Merge: func(e *wire.Entries) bool { return p.merged(ask, e) },
+					Begin: func(s *wire.Status, wall int64) bool { to.SetClock(id, wall); return true },
+					Merge: func(e *wire.Entries) bool { return m.merge(e, true).Whole },
 				}
 				var sent bytes.Buffer
 				buffer := bufio.NewWriter(&sent)

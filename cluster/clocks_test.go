@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/wire"
 	"remuda/store"
 )
 
@@ -12,7 +13,7 @@ import (
 func TestClockReadings(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	skew := func() time.Duration { return w.store.Skew(a.id) }
 	w.receive(a.tick(1, wide))
 	w.now += 20 * time.Millisecond
@@ -61,7 +62,7 @@ func TestClockPutBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	run := func(ticks int) (pulls int) {
 		for range ticks {
 			w.receive(a.tick(5, wide))
@@ -79,6 +80,6 @@ func TestClockPutBack(t *testing.T) {
 	m := w.member("a")
 	w.want("step that was told", m.ClockStep.By.Round(time.Second), -time.Hour)
 	w.want("skew of its wall clock", m.ClockSkewMillis/1000, int64(0))
-	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
+	w.want("divergences", w.member("a").DivergenceTotal, uint64(0))
 	w.want("calls", w.calls(), uint64(5*440))
 }

@@ -5,8 +5,14 @@
 //
 // # Concurrency properties
 //
-// All methods of [Cluster] are safe for concurrent use. One goroutine, [Cluster.Run],
-// ticks the store, merges deltas and decides what to ask; what it asks runs beside it.
+// All methods of [Cluster] are safe for concurrent use. One goroutine owns the rules: it
+// takes what has happened, an event after another, and begins what they say. Another ticks
+// the store and tells the members. What is merged and asked for has goroutines of its own,
+// which tell the first what came of it. Everybody else reads a view of the rules that is
+// made anew after every step, and waits for nobody.
+//
+// No lock is held while anything is packed, merged, sent, logged or encoded, but for those
+// of the store, a row at a time.
 package cluster
 
 import (
@@ -18,7 +24,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +32,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"remuda/cluster/disk"
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -70,24 +76,26 @@ type Cluster struct {
 	turns       turns
 	session     uint64 // of calls of this process, asked their number
 	asked       atomic.Uint64
-	sessions    sessions          // of others
-	refused     atomic.Uint64     // requests that did not come from a member
-	repeated    atomic.Uint64     // requests that came again
-	skipped     atomic.Uint64     // sequences that were not gossiped
-	headsOnly   atomic.Uint64     // sequences of which only the head was
-	gossiped    atomic.Uint64     // bytes of events of this node
-	traffic     traffic           // of gossip
-	told        map[string]string // states of members as last logged; only tick touches it
+	sessions    sessions      // of others
+	refused     atomic.Uint64 // requests that did not come from a member
+	repeated    atomic.Uint64 // requests that came again
+	skipped     atomic.Uint64 // sequences that were not gossiped
+	headsOnly   atomic.Uint64 // sequences of which only the head was
+	gossiped    atomic.Uint64 // bytes of events of this node
+	traffic     traffic       // of gossip
+	exchanged   exchanged     // bytes, with each member
 
-	mu        sync.Mutex
 	began     time.Time
-	store     *store.Store
-	protocol  *protocol // nil until Run
-	publisher *publisher
-	rejoining bool
-	ownSeed   bool      // the seeds are this node alone
-	warned    time.Time // when it was last logged that no other member is here
-	gone      bool      // serf is shut down
+	store     *store.Store // set before own is
+	driver    *driver      // of the goroutine of the rules
+	publisher *publisher   // of the goroutine that ticks
+	seen      atomic.Pointer[view]
+	own       atomic.Pointer[wire.Status] // as of the last tick; nil until Run
+	told      map[string]string           // states of members as last logged; of the goroutine of the rules
+	rejoining atomic.Bool
+	ownSeed   atomic.Bool // the seeds are this node alone
+	warned    time.Time   // when it was last logged that no other member is here; of who rejoins
+	gone      atomic.Bool // serf is shut down
 
 	tasks sync.WaitGroup
 	life  context.Context // of everything beside Run; ended by Close
@@ -129,6 +137,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(),
 		claims: claims{node: o.Node}, session: rand.Uint64(), client: newClient(),
 	}
+	c.seen.Store(nothingYet)
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.SecretFile != "" {
 		var err error
@@ -170,9 +179,8 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		}
 	}
 	if c.address, err = httpAddress(&o, c.serf.LocalMember().Addr); err == nil {
-		err = c.serf.SetTags(map[string]string{
-			regionTag: o.Region, httpTag: c.address, incarnationTag: strconv.FormatUint(c.incarnation, 10),
-		})
+		self := wire.Peer{Region: o.Region, HTTPAddr: c.address, Incarnation: c.incarnation}
+		err = c.serf.SetTags(self.Tags())
 	}
 	if err != nil {
 		_ = c.Close()
@@ -186,13 +194,13 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 func (c *Cluster) seenBefore(ctx context.Context) (incarnation uint64) {
 	asked := 0
 	for _, p := range peers(c.serf.Members()) {
-		if p.name == c.options.Node || p.httpAddr == "" || p.state != "alive" || asked == 3 {
+		if p.Name == c.options.Node || p.HTTPAddr == "" || p.State != "alive" || asked == 3 {
 			continue
 		}
 		asked++
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		empty := wire.AppendMarks(nil, c.options.Node, nil)
-		_, err := c.ask(ctx, addressee{p.name, p.httpAddr, p.incarnation}, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
+		_, err := c.ask(ctx, addressee{p.Name, p.HTTPAddr, p.Incarnation}, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
 			_, list, err := wire.ReadMarks(frame)
 			for _, s := range list {
 				if s.ID.Node == c.options.Node {
@@ -215,62 +223,47 @@ func (c *Cluster) Incarnation() uint64 { return c.incarnation }
 // since is the time since the start, by the monotonic clock.
 func (c *Cluster) since() time.Duration { return time.Since(c.began) }
 
-// start begins the protocol with a store, and with what a checkpoint remembers.
+// start begins the rules with a store, and with what a checkpoint remembers.
 func (c *Cluster) start(st *store.Store, remembered disk.Remembered) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.store = st
-	c.protocol = newProtocol(st, c.capacity.tickOf, uint64(c.began.UnixNano()))
-	c.protocol.remember(c.since(), remembered)
-	c.publisher = &publisher{store: st, id: c.protocol.self}
-	c.refreshLocked()
+	c.driver = newDriver(st, c.capacity.tickOf, uint64(c.began.UnixNano()))
+	c.driver.step(c.since(), rules.Remembered{List: remembered.List, Age: remembered.Age})
+	c.publisher = &publisher{store: st, id: store.OriginID{Node: st.Node(), Incarnation: st.Incarnation()}}
+	c.refresh()
+	c.publish()
+	c.closed()
 }
 
-// refreshLocked brings what readers see of the members up to date.
-func (c *Cluster) refreshLocked() {
-	c.protocol.setPeers(peers(c.serf.Members()))
-	c.protocol.seeded, c.protocol.ownSeed = len(c.options.Join) > 0, c.ownSeed
-	own := c.protocol.node(c.options.Node)
-	own.bytesIn, own.bytesOut = c.traffic.received.Load(), c.traffic.sent.Load()
-	c.store.SetMembers(c.protocol.members(c.since()))
+// closed takes note of the sequence that the store has just closed.
+func (c *Cluster) closed() {
+	sequence := c.store.Sequence()
+	c.own.Store(&wire.Status{
+		ID: c.publisher.id, Mark: sequence, Ahead: sequence, Digest: c.store.Digest(c.publisher.id), Verified: true,
+	})
 }
 
 // Run keeps the store in step with the cluster until the context ends. It is the
 // one who ticks the store. remembered is what [disk.Dir.Restore] returned.
 func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered disk.Remembered) error {
 	c.start(st, remembered)
+	ctx, end := context.WithCancel(ctx)
+	var ticking sync.WaitGroup
+	ticking.Go(func() { c.tickUntil(ctx) })
+	defer ticking.Wait()
+	defer end()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	tick := time.NewTimer(c.untilTick())
-	defer tick.Stop()
 	wait := firstRejoin
 	rejoin := time.NewTimer(wait)
 	defer rejoin.Stop()
-	var lastTick time.Time
-	urgent := st.Urgent()
 	for {
 		select {
-		case <-tick.C:
-			lastTick = time.Now()
-			c.tick()
-			tick.Reset(c.untilTick())
-			urgent = st.Urgent()
-		case <-urgent:
-			if wait := urgentEvery - time.Since(lastTick); wait > 0 {
-				urgent = nil // the next tick, which is now nearer, brings it
-				tick.Reset(min(wait, c.untilTick()))
-				continue
-			}
-			lastTick = time.Now()
-			c.tick()
 		case <-c.mail.ready:
-			c.takeMail()
 		case <-look.C:
 		case <-rejoin.C:
 			c.rejoin()
 			wait = min(2*wait, rejoinEvery)
 			rejoin.Reset(wait)
-			continue
 		case <-c.serf.ShutdownCh():
 			return ErrEvicted
 		case <-ctx.Done():
@@ -282,44 +275,78 @@ func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered disk.Reme
 	}
 }
 
-// untilTick is how long it is to the next tick. Ticks are at multiples of their
-// length, so that a second is closed at its end.
-func (c *Cluster) untilTick() time.Duration {
-	c.mu.Lock()
-	length := c.capacity.tickOf(c.protocol.size())
-	c.mu.Unlock()
-	return length - time.Duration(c.store.Clock())*time.Millisecond%length
+// work takes what has happened, and begins what is due.
+func (c *Cluster) work(ctx context.Context) error {
+	defer c.publish()
+	c.lookForRival(ctx)
+	heard, posted := c.mail.take()
+	var begin []rules.Effect
+	for _, list := range heard {
+		for _, message := range list {
+			begin = append(begin, c.driver.step(c.since(), rules.Heard{Message: message})...)
+		}
+	}
+	changed := len(heard) > 0
+	c.begin(ctx, begin)
+	for _, p := range posted {
+		if _, ticked := p.event.(rules.Ticked); ticked {
+			c.logMembers()
+			c.exchanged.forget(func(member string) bool { _, known := c.view().byName[member]; return known })
+			changed = true
+		}
+		c.begin(ctx, c.driver.step(c.since(), p.event))
+		if p.done != nil {
+			close(p.done)
+		}
+	}
+	if changed {
+		c.refresh()
+	}
+	if rival, _, yields := c.driver.rules.Rival(); yields {
+		c.log.Error("another node of this name has been running for longer: this one ends",
+			"node", c.options.Node, "incarnation", c.incarnation, "other", rival.Incarnation)
+		return ErrNameTaken
+	}
+	c.begin(ctx, c.driver.step(c.since(), rules.Due{}))
+	return nil
 }
 
-// tick closes a sequence and tells the members.
-func (c *Cluster) tick() {
-	if step := c.store.Tick(); step != nil {
-		c.log.Warn("the wall clock stepped", "by", step.By)
-	}
-	c.logMembers()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.protocol.ticked()
-	c.refreshLocked()
-	c.protocol.forget(c.since())
-	if c.gone || c.protocol.yields() {
+// begin publishes what a step has changed, and begins what it wants, if anything. What is
+// begun posts what came of it.
+func (c *Cluster) begin(ctx context.Context, effects []rules.Effect) {
+	if len(effects) == 0 {
 		return
 	}
-	headOnly, skip := backPressure(queued(c.serf))
-	if skip {
-		c.skipped.Add(1)
-		return
-	}
-	events := c.publisher.publish(c.capacity.budget(c.protocol.size()), headOnly)
-	if headOnly {
-		c.headsOnly.Add(1)
-	}
-	for _, event := range events {
-		if err := c.serf.UserEvent(eventName, event, false); err != nil {
-			c.log.Warn("a delta could not be gossiped", "error", err, "bytes", len(event))
+	c.publish()
+	for _, effect := range effects {
+		switch do := effect.(type) {
+		case rules.Merge:
+			m := c.driver.merger(do.ID)
+			c.tasks.Go(func() {
+				c.mail.post(rules.Merged{ID: do.ID, Outcome: m.merge(do.Entries, do.Complete)})
+			})
+		case rules.Pull:
+			m := c.driver.merger(do.ID)
+			c.tasks.Go(func() { c.mail.post(c.pull(ctx, do, m)) })
+		case rules.Exchange:
+			c.tasks.Go(func() { c.mail.post(c.exchange(ctx, do)) })
 		}
-		c.gossiped.Add(uint64(len(event)))
 	}
+}
+
+// refresh brings what readers see of the members up to date.
+func (c *Cluster) refresh() {
+	c.driver.step(c.since(), rules.Members{
+		List: peers(c.serf.Members()), Seeded: len(c.options.Join) > 0, OwnSeed: c.ownSeed.Load(),
+	})
+	list := c.driver.rules.Members(c.since(), c.store)
+	for i := range list {
+		m := &list[i]
+		if m.BytesIn, m.BytesOut = c.exchanged.with(m.Name); m.Name == c.options.Node {
+			m.BytesIn, m.BytesOut = c.traffic.received.Load(), c.traffic.sent.Load()
+		}
+	}
+	c.store.SetMembers(list)
 }
 
 // logMembers logs what has become of members since the last call.
@@ -327,69 +354,9 @@ func (c *Cluster) logMembers() {
 	before := c.told
 	c.told = make(map[string]string)
 	for _, p := range peers(c.serf.Members()) {
-		c.told[p.name] = p.state
-		if was := before[p.name]; p.name != c.options.Node && p.state != was {
-			c.log.Info("member "+p.state, "member", p.name, "region", p.region, "before", was)
+		c.told[p.Name] = p.State
+		if was := before[p.Name]; p.Name != c.options.Node && p.State != was {
+			c.log.Info("member "+p.State, "member", p.Name, "region", p.Region, "before", was)
 		}
 	}
-}
-
-// backPressure says what to leave out when so many events wait (R12).
-func backPressure(waiting int) (headOnly, skip bool) {
-	return waiting > maxQueued, waiting > maxQueuedHeads
-}
-
-func (c *Cluster) takeMail() {
-	all := c.mail.take()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.since()
-	for _, list := range all {
-		for _, message := range list {
-			c.protocol.receive(now, message)
-		}
-	}
-	c.refreshLocked()
-}
-
-// work begins what is due.
-func (c *Cluster) work(ctx context.Context) error {
-	c.lookForRival(ctx)
-	c.mu.Lock()
-	tasks := c.protocol.due(c.since())
-	yields := c.protocol.yields()
-	rival := c.protocol.rival
-	c.mu.Unlock()
-	if yields {
-		c.log.Error("another node of this name has been running for longer: this one ends",
-			"node", c.options.Node, "incarnation", c.incarnation, "other", rival.Incarnation)
-		return ErrNameTaken
-	}
-	for _, t := range tasks {
-		c.tasks.Go(func() { c.do(ctx, t) })
-	}
-	return nil
-}
-
-// do asks a member, and takes the answer.
-func (c *Cluster) do(ctx context.Context, t task) {
-	defer c.mail.wake()
-	if t.pull {
-		result := c.pull(ctx, t)
-		c.log.Debug("pulled", "origin", t.id.Node, "member", t.member, "after", t.after, "mark", result.Mark, "bytes", result.bytes)
-		if result.err != nil && ctx.Err() == nil {
-			c.log.Debug("a pull failed", "member", t.member, "origin", t.id.Node, "error", result.err)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.protocol.pulled(c.since(), t, result)
-		return
-	}
-	theirs, read, err := c.exchange(ctx, t.member)
-	if err != nil && ctx.Err() == nil {
-		c.log.Debug("an exchange failed", "member", t.member, "error", err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.protocol.exchanged(c.since(), t.member, theirs, read, err)
 }

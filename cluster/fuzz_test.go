@@ -3,7 +3,9 @@ package cluster
 import (
 	"bytes"
 	"testing"
+	"time"
 
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -41,9 +43,10 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
 		w := newWorld(t)
-		w.p.receive(w.now, message)
-		w.p.due(w.now + 1e9)
-		w.p.members(w.now)
+		w.receive([][]byte{message})
+		w.now += time.Second
+		w.due()
+		w.rules.Members(w.now, w.store)
 		w.calls()
 		w.store.Tick()
 	})
@@ -55,16 +58,14 @@ func FuzzPull(f *testing.F) {
 	f.Add(frames[0], frames[1], frames[len(frames)-1])
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		w := newWorld(t)
-		w.p.origin(id, 0)
-		in := wire.StateReader{
-			Begin: func(s *wire.Status, wall int64) { w.p.pulling(w.now, task{id: id}, s, wall) },
-			Merge: func(e *wire.Entries) bool { return w.p.merged(task{id: id}, e) },
-		}
+		w.exchanged(id.Node, nil, verified(id, 1, 0)) // it is spoken of
+		in, outcome := w.reader(rules.Pull{ID: id, Member: id.Node})
 		for _, frame := range [][]byte{a, b, c} {
 			if in.Take(frame) != nil {
 				break
 			}
 		}
+		w.step(rules.Pulled{Pull: rules.Pull{ID: id, Member: id.Node}, Status: in.Status, Exact: in.Exact, Outcome: *outcome})
 		w.calls()
 	})
 }

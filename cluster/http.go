@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -95,7 +98,9 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.Fram
 		}
 		_ = buffer.Flush()
 		pieces.end()
-		c.countOut(r.Header.Get(memberHeader), pieces.n)
+		if p, known := c.view().byName[r.Header.Get(memberHeader)]; known {
+			c.exchanged.add(p.Name, 0, pieces.n)
+		}
 	}
 }
 
@@ -107,17 +112,6 @@ func (c *Cluster) refuse(w http.ResponseWriter, err error) {
 // memberHeader names who asks, for the figures only.
 const memberHeader = "Remuda-Member"
 
-func (c *Cluster) countOut(member string, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.protocol == nil {
-		return
-	}
-	if known := c.protocol.nodes[member]; known != nil {
-		known.bytesOut += uint64(n)
-	}
-}
-
 var errStarting = errors.New("starting")
 
 // answerMarks compares what a member has with what is here, and tells it.
@@ -127,18 +121,11 @@ func (c *Cluster) answerMarks(r *http.Request, body []byte, out *wire.FrameWrite
 	if err != nil || len(at) > maxAddress {
 		return wire.ErrDamaged
 	}
-	c.mu.Lock()
-	if c.protocol == nil {
-		c.mu.Unlock()
+	mine := c.marks()
+	if mine == nil {
 		return errStarting
 	}
-	if c.protocol.nodes[member] != nil {
-		c.protocol.compare(c.since(), member, theirs, false)
-		c.protocol.toldAddress(theirs, member, at)
-	}
-	mine := wire.AppendMarks(nil, c.options.Node, c.protocol.marks())
-	c.mu.Unlock()
-	c.mail.wake()
+	c.mail.ask(rules.Asked{Member: member, Marks: theirs, Address: at})
 	return out.Write(mine)
 }
 
@@ -160,23 +147,13 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) 
 		return errors.New("nothing is known of this origin")
 	}
 	w := wire.StateWriter{Source: c.store, Emit: out.Write}
-	if id == c.protocol.self {
+	if id == c.publisher.id {
 		w.Name, w.Builds = c.publisher.numbers.answerName, q.Get("builds") == "1" && after > 0
 	}
 	return w.Write(id, after, c.store.Now()+c.store.Skew(id).Milliseconds(), func() wire.Status {
 		s, _ := c.Status(id)
 		return s
 	})
-}
-
-// Status says how much is here of an origin; false when nothing may be told of it.
-func (c *Cluster) Status(id store.OriginID) (s wire.Status, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.protocol == nil {
-		return wire.Status{}, false
-	}
-	return c.protocol.has(id)
 }
 
 // answerDecisions sends this node's own decisions of a request.
@@ -197,22 +174,14 @@ type addressee struct {
 
 // member returns how a member is asked.
 func (c *Cluster) member(name string) addressee {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	whom := addressee{name: name}
-	if n := c.protocol.nodes[name]; n != nil {
-		whom.address, whom.run = n.peer.httpAddr, n.peer.incarnation
-	}
-	return whom
+	p := c.view().byName[name]
+	return addressee{name, p.HTTPAddr, p.Incarnation}
 }
-
-// errNoAnswer says that a request did not come through, or nothing came back.
-var errNoAnswer = errors.New("no answer")
 
 // ask sends a request, and hands the frames of the answer to take.
 func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
 	if whom.address == "" {
-		return 0, errNoMember
+		return 0, rules.ErrNoMember
 	}
 	if query == nil {
 		query = make(url.Values)
@@ -227,7 +196,7 @@ func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, 
 	nonce := c.secrets.sign(r, c.options.Cluster, body)
 	answer, err := c.client.Do(r)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errNoAnswer, err)
+		return 0, fmt.Errorf("%w: %w", rules.ErrNoAnswer, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
@@ -254,19 +223,21 @@ func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, 
 }
 
 // exchange asks a member for its marks, and tells it this node's.
-func (c *Cluster) exchange(ctx context.Context, member string) (theirs []wire.Status, read int, err error) {
+func (c *Cluster) exchange(ctx context.Context, e rules.Exchange) rules.Exchanged {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	return c.exchangeAt(ctx, c.member(member))
+	theirs, read, err := c.exchangeAt(ctx, c.member(e.Member))
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug("an exchange failed", "member", e.Member, "error", err)
+	}
+	c.exchanged.add(e.Member, read, 0)
+	return rules.Exchanged{Exchange: e, Marks: theirs, Err: err}
 }
 
 // exchangeAt exchanges marks with who answers at an address, if it has the name.
 func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []wire.Status, read int, err error) {
-	c.mu.Lock()
-	mine := wire.AppendMarks(nil, c.options.Node, c.protocol.marks())
-	c.mu.Unlock()
 	query := url.Values{"at": {c.address}}
-	read, err = c.ask(ctx, whom, http.MethodPost, marksPath, query, mine, func(frame []byte) error {
+	read, err = c.ask(ctx, whom, http.MethodPost, marksPath, query, c.marks(), func(frame []byte) error {
 		from, list, err := wire.ReadMarks(frame)
 		if err == nil && from != whom.name {
 			err = wire.ErrDamaged
@@ -281,35 +252,80 @@ func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []wire
 }
 
 // pull gets the state of an origin and merges it.
-func (c *Cluster) pull(ctx context.Context, t task) pullResult {
+func (c *Cluster) pull(ctx context.Context, p rules.Pull, m *merger) rules.Pulled {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
+	outcome := rules.Outcome{Whole: true}
 	in := wire.StateReader{
-		After: t.after,
-		Begin: func(s *wire.Status, wall int64) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.protocol.pulling(c.since(), t, s, wall)
+		After: p.After,
+		Begin: func(s *wire.Status, wall int64) bool {
+			return c.mail.postAndWait(ctx, c.life, rules.Began{Pull: p, Status: *s, Wall: wall}) == nil
 		},
 		Merge: func(e *wire.Entries) bool {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.protocol.merged(t, e)
+			more := m.merge(e, true)
+			outcome.Add(more)
+			return more.Whole
 		},
 	}
 	query := url.Values{
-		"origin": {t.id.Node}, "incarnation": {strconv.FormatUint(t.id.Incarnation, 10)}, "after": {strconv.FormatUint(t.after, 10)},
+		"origin": {p.ID.Node}, "incarnation": {strconv.FormatUint(p.ID.Incarnation, 10)}, "after": {strconv.FormatUint(p.After, 10)},
 	}
-	if t.builds {
+	if p.Builds {
 		query.Set("builds", "1")
 	}
-	whom := c.member(t.member)
-	if t.at != "" {
-		whom.address, whom.run = t.at, t.id.Incarnation
+	whom := c.member(p.Member)
+	if p.Address != "" {
+		whom.address, whom.run = p.Address, p.ID.Incarnation
 	}
 	read, err := c.ask(ctx, whom, http.MethodGet, statePath, query, nil, in.Take)
-	if err == nil && (!in.Done || in.Status.ID != t.id) {
+	if err == nil && (!in.Done || in.Status.ID != p.ID) {
 		err = io.ErrUnexpectedEOF
 	}
-	return pullResult{Status: in.Status, exact: in.Exact, bytes: read, err: err}
+	c.log.Debug("pulled", "origin", p.ID.Node, "member", p.Member, "after", p.After, "mark", in.Status.Mark, "bytes", read)
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug("a pull failed", "member", p.Member, "origin", p.ID.Node, "error", err)
+	}
+	c.exchanged.add(p.Member, read, 0)
+	return rules.Pulled{Pull: p, Status: in.Status, Exact: in.Exact, Outcome: outcome, Err: err}
+}
+
+// exchanged are the bytes of marks and states, by member: those received from who was
+// asked, and those sent to who asked.
+type exchanged struct {
+	mu       sync.Mutex
+	byMember map[string]inOut // forgotten with the member
+	all      inOut
+}
+
+type inOut struct{ in, out uint64 }
+
+func (e *exchanged) add(member string, in, out int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.byMember == nil {
+		e.byMember = make(map[string]inOut)
+	}
+	of := e.byMember[member]
+	e.byMember[member] = inOut{of.in + uint64(in), of.out + uint64(out)}
+	e.all = inOut{e.all.in + uint64(in), e.all.out + uint64(out)}
+}
+
+func (e *exchanged) with(member string) (in, out uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	of := e.byMember[member]
+	return of.in, of.out
+}
+
+func (e *exchanged) total() (in, out uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.all.in, e.all.out
+}
+
+// forget drops the figures of members that are not known any more.
+func (e *exchanged) forget(known func(member string) bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.byMember, func(member string, _ inOut) bool { return !known(member) })
 }

@@ -12,11 +12,8 @@ import (
 // and says goodbye; but not in a name that is another's. It is called when Run has
 // ended, unless with ErrEvicted.
 func (c *Cluster) Leave(ctx context.Context) error {
-	c.mu.Lock()
-	running := c.protocol != nil
-	yields := running && c.protocol.yields()
-	c.mu.Unlock()
-	if running {
+	yields := c.view().yields
+	if c.own.Load() != nil { // it was running
 		c.tick()
 		patience := leaveTimeout
 		if yields { // others may have nothing of it yet
@@ -51,7 +48,6 @@ func (c *Cluster) follow(ctx context.Context) {
 	for {
 		select {
 		case <-c.mail.ready:
-			c.takeMail()
 		case <-look.C:
 		case <-ctx.Done():
 			return
@@ -69,11 +65,8 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 	defer poll.Stop()
 	has := make(map[string]bool) // by address
 	for {
-		c.mu.Lock()
-		c.refreshLocked()
-		self, sequence := c.protocol.self, c.protocol.own.Mark
-		missing := c.protocol.heirs()
-		c.mu.Unlock()
+		own := c.own.Load()
+		missing := c.heirs()
 		maps.DeleteFunc(missing, func(address string, _ addressee) bool { return has[address] })
 		if len(missing) == 0 {
 			return true
@@ -89,7 +82,7 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 				mu.Lock()
 				defer mu.Unlock()
 				for _, s := range theirs {
-					if err == nil && s.ID == self && s.Mark >= sequence {
+					if err == nil && s.ID == own.ID && s.Mark >= own.Mark {
 						has[address] = true
 					}
 				}
@@ -109,26 +102,22 @@ func (c *Cluster) handedOver(ctx context.Context) bool {
 
 // heirs lists by address who is to have all of this node's before it ends: the
 // members that stay, and a rival.
-func (p *protocol) heirs() map[string]addressee {
+func (c *Cluster) heirs() map[string]addressee {
 	list := make(map[string]addressee)
-	for _, n := range p.nodes {
-		if !n.own && n.peer.state == "alive" && n.peer.httpAddr != "" {
-			list[n.peer.httpAddr] = addressee{n.name, n.peer.httpAddr, n.peer.incarnation}
+	for _, p := range peers(c.serf.Members()) {
+		if p.Name != c.options.Node && p.State == "alive" && p.HTTPAddr != "" {
+			list[p.HTTPAddr] = addressee{p.Name, p.HTTPAddr, p.Incarnation}
 		}
 	}
-	if p.rivalAt != "" {
-		list[p.rivalAt] = addressee{name: p.self.Node, address: p.rivalAt}
+	if v := c.view(); v.rivalAt != "" {
+		list[v.rivalAt] = addressee{name: c.options.Node, address: v.rivalAt}
 	}
 	return list
 }
 
 // Close ends everything. It is called last.
 func (c *Cluster) Close() error {
-	c.mu.Lock()
-	gone := c.gone
-	c.gone = true
-	c.mu.Unlock()
-	if gone {
+	if c.gone.Swap(true) {
 		return nil
 	}
 	c.end()

@@ -1,28 +1,40 @@
 package cluster
 
 import (
+	"context"
 	"sync"
 
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
 
-// A mailbox is between serf and the loop. serf delivers events while it holds a
+// A mailbox is before the goroutine of the rules. serf delivers events while it holds a
 // lock, so whoever takes them must not wait for anything: the mailbox always has
-// room, since of an origin it keeps only the latest messages (R11).
+// room, since of an origin it keeps only the latest messages (R11). What workers post is
+// never dropped, and bounded by what was begun; what members ask is dropped beyond
+// maxPosted, and they ask again.
 type mailbox struct {
 	mu       sync.Mutex
 	byOrigin map[store.OriginID][][]byte
+	posted   []post
 	dropped  uint64
 
 	ready chan struct{}
 }
 
+// A post is an event for the rules. done, if there is one, is closed when it was taken.
+type post struct {
+	event rules.Event
+	done  chan struct{}
+}
+
 const (
 	mailPerOrigin = 64
 	mailOrigins   = wire.MaxOrigins
+	maxPosted     = 1024
 )
 
 func newMailbox() *mailbox {
@@ -74,13 +86,45 @@ func (m *mailbox) put(message []byte) {
 	m.byOrigin[h.ID] = append(list, message)
 }
 
-// take empties the mailbox. Messages of an origin are in the order of their coming.
-func (m *mailbox) take() map[store.OriginID][][]byte {
+// post has an event taken.
+func (m *mailbox) post(e rules.Event) { m.add(post{event: e}, false) }
+
+// ask has an event taken if there is room.
+func (m *mailbox) ask(e rules.Event) { m.add(post{event: e}, true) }
+
+// postAndWait has an event taken and waits for that; an end of either context is an error.
+func (m *mailbox) postAndWait(ctx, life context.Context, e rules.Event) error {
+	done := make(chan struct{})
+	m.add(post{e, done}, false)
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-life.Done():
+		return life.Err()
+	}
+}
+
+func (m *mailbox) add(p post, mayDrop bool) {
+	m.mu.Lock()
+	if mayDrop && len(m.posted) >= maxPosted {
+		m.dropped++
+	} else {
+		m.posted = append(m.posted, p)
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+// take empties the mailbox. Messages of an origin, and events, are in the order of their
+// coming.
+func (m *mailbox) take() (heard map[store.OriginID][][]byte, posted []post) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := m.byOrigin
-	m.byOrigin = make(map[store.OriginID][][]byte, len(all))
-	return all
+	heard, posted = m.byOrigin, m.posted
+	m.byOrigin, m.posted = make(map[store.OriginID][][]byte, len(heard)), nil
+	return heard, posted
 }
 
 func (m *mailbox) droppedCount() uint64 {

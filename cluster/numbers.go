@@ -102,27 +102,3 @@ func (n *rowNumbers) answerName(s *store.RowState, sequence, after uint64) wire.
 	}
 	return wire.RowName{Number: known.number, Keyed: known.given > after}
 }
-
-// knownRows are the rows of an origin by number.
-type knownRows struct{ byNumber map[uint64]numberedRow }
-
-// resolve gives a row that came without its key the one of its number, and learns
-// from others. It reports false when the number is not known.
-func (k *knownRows) resolve(e *wire.RowEntry) bool {
-	if e.State.Key == "" {
-		row, ok := k.byNumber[e.Number]
-		e.State.Key, e.State.Born = row.key, row.born
-		return ok
-	}
-	if e.Number > 0 {
-		k.put(e.Number, numberedRow{e.State.Key, e.State.Born})
-	}
-	return true
-}
-
-func (k *knownRows) put(number uint64, row numberedRow) {
-	if k.byNumber == nil || len(k.byNumber) >= 2*maxNumbers {
-		k.byNumber = make(map[uint64]numberedRow) // what is still in use comes again with a pull
-	}
-	k.byNumber[number] = row
-}

@@ -5,9 +5,15 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
+
+func (w *world) yields() bool {
+	_, _, yields := w.rules.Rival()
+	return yields
+}
 
 // Nobody yields to a younger process of its name, however long that goes on.
 func TestR10Younger(t *testing.T) {
@@ -16,7 +22,7 @@ func TestR10Younger(t *testing.T) {
 	for range 200 {
 		w.receive(younger.tick(1, wide))
 	}
-	w.want("yields", w.p.yields(), false)
+	w.want("yields", w.yields(), false)
 }
 
 // What is left of a former run of this node comes late and many at a time: in one
@@ -61,7 +67,7 @@ func TestR10FormerRun(t *testing.T) {
 			}
 		},
 		"one by one, as if it lived, until it does not": func(w *world, heads [][][]byte) {
-			for _, h := range heads[:int((rivalPeriod-time.Second)/every)] {
+			for _, h := range heads[:int((rules.RivalPeriod-time.Second)/every)] {
 				w.receive(h)
 				w.now += every
 			}
@@ -73,7 +79,7 @@ func TestR10FormerRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+			w.meet(wire.Peer{Name: "a", Incarnation: 1}, wire.Peer{Name: "b", Incarnation: 1})
 			former := w.node("me", 900)
 			heads := make([][][]byte, 120)
 			for i := range heads {
@@ -85,9 +91,9 @@ func TestR10FormerRun(t *testing.T) {
 			for i := range uint64(20) {
 				w.now += time.Second
 				mark := 100 + i
-				w.p.exchanged(w.now, []string{"a", "b"}[i%2], []wire.Status{verified(former.id, mark, 1)}, 0, nil)
+				w.exchanged([]string{"a", "b"}[i%2], nil, verified(former.id, mark, 1))
 			}
-			w.want("yields", w.p.yields(), false)
+			w.want("yields", w.yields(), false)
 		})
 	}
 }
@@ -121,12 +127,12 @@ func TestR10Rival(t *testing.T) {
 					if first == 0 {
 						first = w.now
 					}
-					if w.p.yields() && yielded == 0 {
+					if w.yields() && yielded == 0 {
 						yielded = w.now
 					}
 				}
-				if took := yielded - first; took < rivalPeriod || took > rivalPeriod+time.Second {
-					t.Errorf("it yields %v after the first head, want %v", took, rivalPeriod)
+				if took := yielded - first; took < rules.RivalPeriod || took > rules.RivalPeriod+time.Second {
+					t.Errorf("it yields %v after the first head, want %v", took, rules.RivalPeriod)
 				}
 			})
 		}
@@ -143,7 +149,7 @@ func TestR10Answers(t *testing.T) {
 		{Node: "else", Incarnation: 900}: false, // the address was given to another
 	} {
 		w := newWorld(t)
-		w.p.answeredBy(id)
-		w.want(fmt.Sprint("yields to ", id), w.p.yields(), yields)
+		w.step(rules.Met{ID: id})
+		w.want(fmt.Sprint("yields to ", id), w.yields(), yields)
 	}
 }

@@ -11,18 +11,31 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 	"remuda/store/cell"
 )
 
+// How long the rules wait, as docs/design.md says.
+const (
+	gapPatience  = 300 * time.Millisecond
+	maxJitter    = 50 * time.Millisecond
+	firstBackOff = 100 * time.Millisecond
+	askEvery     = time.Second
+	silentAfter  = 60 * time.Second
+	supersedes   = 10 * time.Second
+	farBehind    = 45 * time.Minute
+	aloneFor     = 30 * time.Second
+)
+
 // A world is one node, the one under test, and others that are only a store and a
 // publisher. Nothing travels but by the hand of the test.
 type world struct {
+	*driver
 	t     testing.TB
 	now   time.Duration
-	store *store.Store
-	p     *protocol
+	asked []rules.Effect // pulls and exchanges that were begun, and not yet looked at
 }
 
 type teller struct {
@@ -34,9 +47,24 @@ type teller struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: time.Second}
-	w.store = w.newStore("me", 1000)
-	w.p = newProtocol(w.store, func(int) time.Duration { return 500 * time.Millisecond }, 1)
+	w.begin(w.newStore("me", 1000))
 	return w
+}
+
+// begin begins a run with a store.
+func (w *world) begin(st *store.Store) {
+	w.driver = newDriver(st, func(int) time.Duration { return 500 * time.Millisecond }, 1)
+}
+
+// step has an event taken. Merges are made at once.
+func (w *world) step(e rules.Event) {
+	for _, effect := range w.driver.step(w.now, e) {
+		if m, is := effect.(rules.Merge); is {
+			w.step(rules.Merged{ID: m.ID, Outcome: w.merger(m.ID).merge(m.Entries, m.Complete)})
+			continue
+		}
+		w.asked = append(w.asked, effect)
+	}
 }
 
 func (w *world) newStore(name string, incarnation uint64) *store.Store {
@@ -60,11 +88,34 @@ func verified(id store.OriginID, mark, digest uint64) wire.Status {
 	return wire.Status{ID: id, Mark: mark, Ahead: mark, Digest: digest, Verified: true}
 }
 
-func (w *world) meet(peers ...peer) {
+func (w *world) meet(peers ...wire.Peer) {
 	for i := range peers {
-		peers[i].state = "alive"
+		peers[i].State = "alive"
 	}
-	w.p.setPeers(peers)
+	w.step(rules.Members{List: peers})
+}
+
+// see has serf say what has become of members.
+func (w *world) see(peers ...wire.Peer) { w.step(rules.Members{List: peers}) }
+
+// exchanged has a member's marks come.
+func (w *world) exchanged(member string, err error, marks ...wire.Status) {
+	w.step(rules.Exchanged{Exchange: rules.Exchange{Member: member}, Marks: marks, Err: err})
+}
+
+// due returns what is to be asked now.
+func (w *world) due() (pulls []rules.Pull, exchanges []rules.Exchange) {
+	w.step(rules.Due{})
+	for _, effect := range w.asked {
+		switch ask := effect.(type) {
+		case rules.Pull:
+			pulls = append(pulls, ask)
+		case rules.Exchange:
+			exchanges = append(exchanges, ask)
+		}
+	}
+	w.asked = nil
+	return pulls, exchanges
 }
 
 // tick counts calls, closes a sequence and returns its events.
@@ -91,45 +142,52 @@ var (
 
 func (w *world) receive(events [][]byte) {
 	for _, e := range events {
-		w.p.receive(w.now, e)
+		w.step(rules.Heard{Message: e})
 	}
 }
 
-func (w *world) of(n *teller) *origin {
-	o := w.p.origins[n.id]
-	if o == nil {
-		w.t.Fatalf("%v is not known", n.id)
-	}
-	return o
+// mark is up to what all of a node's run is here.
+func (w *world) mark(n *teller) uint64 {
+	s, _ := w.rules.Status(n.id)
+	return s.Mark
 }
 
 // serve answers a pull from a node's own store.
-func (w *world) serve(n *teller, t task) {
+func (w *world) serve(n *teller, p rules.Pull) {
 	w.t.Helper()
-	if !t.pull || t.id != n.id {
-		w.t.Fatalf("%+v is not a pull of %v", t, n.id)
+	if p.ID != n.id {
+		w.t.Fatalf("%+v is not a pull of %v", p, n.id)
 	}
-	in := wire.StateReader{
-		After: t.after,
-		Begin: func(s *wire.Status, wall int64) { w.p.pulling(w.now, t, s, wall) },
-		Merge: func(e *wire.Entries) bool { return w.p.merged(t, e) },
-	}
-	out := wire.StateWriter{Source: n.store, Name: n.numbers.answerName, Builds: t.builds, Emit: func(frame []byte) error { return in.Take(bytes.Clone(frame)) }}
+	in, outcome := w.reader(p)
+	out := wire.StateWriter{Source: n.store, Name: n.numbers.answerName, Builds: p.Builds, Emit: func(frame []byte) error { return in.Take(bytes.Clone(frame)) }}
 	sequence := n.store.Sequence()
 	own := verified(n.id, sequence, n.store.Digest(n.id))
-	if err := out.Write(n.id, t.after, n.store.Now(), func() wire.Status { return own }); err != nil {
+	if err := out.Write(n.id, p.After, n.store.Clock(), func() wire.Status { return own }); err != nil {
 		w.t.Fatal(err)
 	}
-	w.p.pulled(w.now, t, pullResult{Status: in.Status, exact: in.Exact})
+	w.step(rules.Pulled{Pull: p, Status: in.Status, Exact: in.Exact, Outcome: *outcome})
 }
 
-func (w *world) pulls() (list []task) {
-	for _, t := range w.p.due(w.now) {
-		if t.pull {
-			list = append(list, t)
-		}
-	}
-	return list
+// reader takes the answer to a pull.
+func (w *world) reader(p rules.Pull) (*wire.StateReader, *rules.Outcome) {
+	outcome := &rules.Outcome{Whole: true}
+	return &wire.StateReader{
+		After: p.After,
+		Begin: func(s *wire.Status, wall int64) bool {
+			w.step(rules.Began{Pull: p, Status: *s, Wall: wall})
+			return true
+		},
+		Merge: func(e *wire.Entries) bool {
+			more := w.merger(p.ID).merge(e, true)
+			outcome.Add(more)
+			return more.Whole
+		},
+	}, outcome
+}
+
+func (w *world) pulls() []rules.Pull {
+	pulls, _ := w.due()
+	return pulls
 }
 
 func (w *world) calls() (sum uint64) {
@@ -149,11 +207,11 @@ func (w *world) want(what string, got, want any) {
 }
 
 func (w *world) member(name string) store.Member {
-	i := slices.IndexFunc(w.p.members(w.now), func(m store.Member) bool { return m.Name == name })
+	i := slices.IndexFunc(w.rules.Members(w.now, w.store), func(m store.Member) bool { return m.Name == name })
 	if i < 0 {
 		w.t.Fatalf("%s is not listed", name)
 	}
-	return w.p.members(w.now)[i]
+	return w.rules.Members(w.now, w.store)[i]
 }
 
 // A head of an older incarnation moves no mark; what comes with it and needs nothing
@@ -163,15 +221,15 @@ func TestR1(t *testing.T) {
 	old, fresh := w.node("a", 1), w.node("a", 2)
 	w.receive(old.tick(10, wide))
 	w.receive(fresh.tick(3, wide))
-	mark := w.of(old).mark
+	mark := w.mark(old)
 	at := old.store.Now()
 	old.store.Apply([]store.Event{{
 		Kind: store.Block, Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", ProviderID: "p", SourceNode: "gw", SourceRegion: "r", Height: 7,
 	}})
 	w.receive(old.tick(10, wide))
-	w.want("mark of the older run", w.of(old).mark, mark)
+	w.want("mark of the older run", w.mark(old), mark)
 	w.want("heights", len(w.store.Blocks(store.Filter{})), 1)
-	w.want("current run", w.p.nodes["a"].current, uint64(2))
+	w.want("current run", w.member("a").Incarnation, uint64(2))
 }
 
 // A run whose number is lower because a clock went back is heard once the newer one
@@ -181,10 +239,10 @@ func TestR1AfterAClockWentBack(t *testing.T) {
 	ended, running := w.node("a", 900), w.node("a", 5)
 	w.receive(ended.tick(1, wide))
 	w.receive(running.tick(1, wide))
-	w.want("mark at first", w.of(running).mark, uint64(0))
+	w.want("mark at first", w.mark(running), uint64(0))
 	w.now += supersedes
 	w.receive(running.tick(1, wide))
-	w.want("mark after the silence", w.of(running).mark, uint64(2))
+	w.want("mark after the silence", w.mark(running), uint64(2))
 	w.want("calls", w.calls(), uint64(3))
 }
 
@@ -193,10 +251,10 @@ func TestR1AfterAClockWentBack(t *testing.T) {
 func TestR2(t *testing.T) {
 	w := newWorld(t)
 	old, fresh := w.node("a", 1), w.node("a", 2)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	w.receive(old.tick(10, wide))
 	w.want("restarting while the first run goes on", w.member("a").Restarting, false)
-	w.meet(peer{name: "a", incarnation: 2})
+	w.meet(wire.Peer{Name: "a", Incarnation: 2})
 	w.want("restarting once the tag says so", w.member("a").Restarting, true)
 	w.want("calls meanwhile", w.calls(), uint64(10))
 	w.receive(fresh.tick(3, wide))
@@ -215,7 +273,8 @@ func TestR3(t *testing.T) {
 	w.receive(events)
 	w.want("digest", w.store.Digest(a.id), digest)
 	w.want("revision", w.store.Revision(), revision)
-	w.want("heard", w.of(a).headAt, w.now)
+	w.now += 1400 * time.Millisecond
+	w.want("stale, 1.4 s after the second time", w.member("a").Stale, false)
 }
 
 // What is next in sequence is merged and moves the mark, without a pull; so does
@@ -223,12 +282,12 @@ func TestR3(t *testing.T) {
 func TestR4(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	for i := range 5 {
 		events := a.tick(4, wide)
 		if i != 2 {
 			w.receive(events)
-			w.want("mark", w.of(a).mark, uint64(i+1))
+			w.want("mark", w.mark(a), uint64(i+1))
 		}
 	}
 	w.want("calls", w.calls(), uint64(20))
@@ -241,7 +300,7 @@ func TestR4(t *testing.T) {
 func TestR4NewRow(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	for range 2 * tellFor {
 		w.receive(a.tick(1, wide))
 	}
@@ -249,7 +308,7 @@ func TestR4NewRow(t *testing.T) {
 	a.tick(1, wide)
 	a.serial--
 	w.receive(a.tick(1, wide))
-	w.want("mark", w.of(a).mark, a.store.Sequence())
+	w.want("mark", w.mark(a), a.store.Sequence())
 	w.want("calls", w.calls(), a.store.Sequence())
 	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
 	w.now += time.Minute
@@ -261,26 +320,26 @@ func TestR4NewRow(t *testing.T) {
 func TestR5(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	w.receive(a.tick(4, wide))
 	for range reach {
 		a.tick(4, wide)
 	}
 	w.receive(a.tick(4, wide))
-	w.want("mark after a gap", w.of(a).mark, uint64(1))
+	w.want("mark after a gap", w.mark(a), uint64(1))
 	w.want("pulls at once", len(w.pulls()), 0)
 	w.now += gapPatience + maxJitter + 500*time.Millisecond
 	pulls := w.pulls()
 	w.want("pulls after a while", len(pulls), 1)
 	w.want("pulls while one runs", len(w.pulls()), 0)
-	w.want("pulled from", pulls[0].after, uint64(1))
-	w.p.pulled(w.now, pulls[0], pullResult{err: errNoMember})
+	w.want("pulled from", pulls[0].After, uint64(1))
+	w.step(rules.Pulled{Pull: pulls[0], Err: rules.ErrNoMember})
 	w.want("pulls just after a failure", len(w.pulls()), 0)
 	w.now += firstBackOff + maxJitter
 	again := w.pulls()
 	w.want("pulls after the back-off", len(again), 1)
 	w.serve(a, again[0])
-	w.want("mark after the pull", w.of(a).mark, uint64(5))
+	w.want("mark after the pull", w.mark(a), uint64(5))
 	w.want("calls", w.calls(), uint64(20))
 	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
 
@@ -291,29 +350,29 @@ func TestR5(t *testing.T) {
 	// leaves nothing out.
 	other := newWorld(t)
 	b := other.node("b", 1)
-	other.meet(peer{name: "b", incarnation: 1})
+	other.meet(wire.Peer{Name: "b", Incarnation: 1})
 	const told = 4 * reach // long enough for the origin to take the key for known
 	for range told {
 		other.receive(b.tick(4, wide))
 	}
 	other.want("pulls before", len(other.pulls()), 0)
-	other.of(b).rows = knownRows{}
+	other.mergers[b.id] = nil
 	other.receive(b.tick(4, wide))
 	plain := other.pulls()
 	other.want("pulls of rows without a number", len(plain), 1)
-	other.want("something may be left out", plain[0].builds, false)
+	other.want("something may be left out", plain[0].Builds, false)
 	other.serve(b, plain[0])
 	other.want("calls with those rows", other.calls(), uint64(4*(told+1)))
 
 	crowd := newWorld(t)
-	var peers []peer
+	var peers []wire.Peer
 	for i := range 10 {
 		n := crowd.node(fmt.Sprint("n", i), 1)
-		peers = append(peers, peer{name: n.name, incarnation: 1})
+		peers = append(peers, wire.Peer{Name: n.name, Incarnation: 1})
 		crowd.meet(peers...)
 		crowd.receive(n.tick(4, narrow))
 	}
-	crowd.want("pulls at a time", len(crowd.pulls()), maxPulls)
+	crowd.want("pulls at a time", len(crowd.pulls()), rules.MaxPulls)
 }
 
 // While an origin does not answer, what it counted is pulled from those that do. It is
@@ -321,34 +380,32 @@ func TestR5(t *testing.T) {
 func TestR5Deaf(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1}, peer{name: "c", incarnation: 1})
-	var asked task
-	tasks := func() (pulls []task) {
-		for _, t := range w.p.due(w.now) {
-			switch {
-			case t.pull:
-				pulls = append(pulls, t)
-			case t.member == "a":
-				asked = t
-			default:
-				w.p.exchanged(w.now, t.member, nil, 0, nil)
+	w.meet(wire.Peer{Name: "a", Incarnation: 1}, wire.Peer{Name: "b", Incarnation: 1}, wire.Peer{Name: "c", Incarnation: 1})
+	asked := false
+	tasks := func() []rules.Pull {
+		pulls, exchanges := w.due()
+		for _, e := range exchanges {
+			if e.Member == "a" {
+				asked = true
+			} else {
+				w.exchanged(e.Member, nil)
 			}
 		}
 		return pulls
 	}
-	next := func(what, from string) task {
+	next := func(what, from string) rules.Pull {
 		t.Helper()
 		w.receive(a.tick(4, narrow))
 		pulls := tasks()
 		w.want("pulls "+what, len(pulls), 1)
-		if pulls[0].member == "a" != (from == "a") {
-			t.Errorf("%s is pulled from %s", what, pulls[0].member)
+		if (pulls[0].Member == "a") != (from == "a") {
+			t.Errorf("%s is pulled from %s", what, pulls[0].Member)
 		}
 		return pulls[0]
 	}
 	first := next("of the first head", "a")
-	w.p.exchanged(w.now, "a", nil, 0, nil)
-	w.p.pulled(w.now, first, pullResult{err: errNoAnswer})
+	w.exchanged("a", nil)
+	w.step(rules.Pulled{Pull: first, Err: rules.ErrNoAnswer})
 	w.now += 2 * firstBackOff
 	second := tasks()
 	w.want("pulls after no answer", len(second), 1)
@@ -356,13 +413,13 @@ func TestR5Deaf(t *testing.T) {
 	for range 10 {
 		w.serve(a, next("after no answer", "others"))
 		w.now += askEvery
-		asked = task{}
+		asked = false
 		w.want("pulls of nothing new", len(tasks()), 0)
-		w.want("asked for its marks", asked.member, "a")
-		w.p.exchanged(w.now, "a", nil, 0, errNoAnswer)
+		w.want("asked for its marks", asked, true)
+		w.exchanged("a", rules.ErrNoAnswer)
 	}
 	w.serve(a, next("after no answer", "others"))
-	w.p.exchanged(w.now, "a", nil, 0, nil)
+	w.exchanged("a", nil)
 	w.serve(a, next("after an answer", "a"))
 }
 
@@ -371,26 +428,29 @@ func TestR5Deaf(t *testing.T) {
 func TestR7AfterVainPulls(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1}, wire.Peer{Name: "b", Incarnation: 1})
 	w.receive(a.tick(1, wide))
-	mark := w.of(a).mark
+	mark := w.mark(a)
 	pulls, whole, notStale := 0, 0, 0
 	for range int((farBehind + time.Minute) / (500 * time.Millisecond)) {
 		w.receive(a.tick(1, narrow))
-		for _, t := range w.p.due(w.now) {
-			switch {
-			case t.pull && t.member == "a":
-				w.p.pulled(w.now, t, pullResult{err: errNoAnswer})
-			case t.pull:
-				pulls++
-				if t.after == 0 {
-					whole++
-				}
-				w.p.pulled(w.now, t, pullResult{Status: verified(a.id, mark, 0), exact: true})
-			case t.member == "a":
-				w.p.exchanged(w.now, t.member, nil, 0, errNoAnswer)
-			default:
-				w.p.exchanged(w.now, t.member, nil, 0, nil)
+		asked, exchanges := w.due()
+		for _, p := range asked {
+			if p.Member == "a" {
+				w.step(rules.Pulled{Pull: p, Err: rules.ErrNoAnswer})
+				continue
+			}
+			pulls++
+			if p.After == 0 {
+				whole++
+			}
+			w.step(rules.Pulled{Pull: p, Status: verified(a.id, mark, 0), Exact: true})
+		}
+		for _, e := range exchanges {
+			if e.Member == "a" {
+				w.exchanged("a", rules.ErrNoAnswer)
+			} else {
+				w.exchanged(e.Member, nil)
 			}
 		}
 		if !w.member("a").Stale {
@@ -411,15 +471,13 @@ func TestR7AfterVainPulls(t *testing.T) {
 func TestR6(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
-	exchanges := func() (n int) {
-		for _, t := range w.p.due(w.now) {
-			if !t.pull {
-				n++
-				w.p.exchanged(w.now, t.member, nil, 0, errNoMember)
-			}
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
+	exchanges := func() int {
+		_, list := w.due()
+		for _, e := range list {
+			w.exchanged(e.Member, rules.ErrNoMember)
 		}
-		return n
+		return len(list)
 	}
 	w.want("exchanges with a new member", exchanges(), 1)
 	w.now += 400 * time.Millisecond
@@ -428,8 +486,7 @@ func TestR6(t *testing.T) {
 	w.want("exchanges with a silent member after a second", exchanges(), 1)
 
 	a.tick(10, wide)
-	theirs := []wire.Status{verified(a.id, 1, a.store.Digest(a.id))}
-	w.p.exchanged(w.now, "a", theirs, 0, nil)
+	w.exchanged("a", nil, verified(a.id, 1, a.store.Digest(a.id)))
 	pulls := w.pulls()
 	w.want("pulls of what a member has more", len(pulls), 1)
 	w.serve(a, pulls[0])
@@ -437,22 +494,22 @@ func TestR6(t *testing.T) {
 
 	w.store.Calibrate(a.id, 42) // as if something had been merged wrongly
 	w.receive(a.tick(1, wide))
-	w.want("divergences", w.p.nodes["a"].divergence, uint64(1))
+	w.want("divergences", w.member("a").DivergenceTotal, uint64(1))
 	pulls = w.pulls()
 	w.want("pulls after a divergence", len(pulls), 1)
-	w.want("of everything", pulls[0].after, uint64(0))
+	w.want("of everything", pulls[0].After, uint64(0))
 	w.serve(a, pulls[0])
 	w.want("digest", w.store.Digest(a.id), a.store.Digest(a.id))
 	w.receive(a.tick(1, wide))
-	w.want("divergences afterwards", w.p.nodes["a"].divergence, uint64(1))
+	w.want("divergences afterwards", w.member("a").DivergenceTotal, uint64(1))
 }
 
 // Many members that do not answer leave room to ask those that do.
 func TestR6ManyDeaf(t *testing.T) {
 	w := newWorld(t)
-	var list []peer
+	var list []wire.Peer
 	for i := range 40 {
-		list = append(list, peer{name: fmt.Sprintf("n%02d", i), incarnation: 1})
+		list = append(list, wire.Peer{Name: fmt.Sprintf("n%02d", i), Incarnation: 1})
 	}
 	w.meet(list...)
 	deaf := func(name string) bool { return name < "n30" }
@@ -461,7 +518,7 @@ func TestR6ManyDeaf(t *testing.T) {
 		end    time.Duration
 	}
 	var running []exchange
-	asked := make(map[string]int)
+	asked, sequence := make(map[string]int), uint64(0)
 	const length = 5 * time.Minute
 	for began := w.now; w.now < began+length; w.now += lookEvery {
 		running = slices.DeleteFunc(running, func(e exchange) bool {
@@ -470,36 +527,37 @@ func TestR6ManyDeaf(t *testing.T) {
 			}
 			var err error
 			if deaf(e.member) {
-				err = errNoAnswer
+				err = rules.ErrNoAnswer
 			}
-			w.p.exchanged(w.now, e.member, nil, 0, err)
-			if o := w.p.origin(store.OriginID{Node: e.member, Incarnation: 1}, w.now); o != nil { // gossip goes on
-				o.node.current = 1
-			}
+			w.exchanged(e.member, err)
 			return true
 		})
-		for _, o := range w.p.origins {
-			o.headAt = w.now
+		for _, p := range list { // gossip goes on
+			sequence++
+			h := wire.Head{ID: store.OriginID{Node: p.Name, Incarnation: 1}, Sequence: sequence, Whole: true, Parts: 1, Wall: w.store.Clock()}
+			w.receive([][]byte{h.Append(nil)})
 		}
-		for _, t := range w.p.due(w.now) {
-			asked[t.member]++
+		pulls, exchanges := w.due()
+		w.want("pulls", len(pulls), 0)
+		for _, e := range exchanges {
+			asked[e.Member]++
 			took := lookEvery
-			if deaf(t.member) {
+			if deaf(e.Member) {
 				took = dialTimeout
 			}
-			running = append(running, exchange{t.member, w.now + took})
+			running = append(running, exchange{e.Member, w.now + took})
 		}
 	}
 	answered := 0
 	for _, p := range list {
-		if asked[p.name] == 0 {
-			t.Errorf("%s was not asked", p.name)
+		if asked[p.Name] == 0 {
+			t.Errorf("%s was not asked", p.Name)
 		}
-		if !deaf(p.name) {
-			answered += asked[p.name]
+		if !deaf(p.Name) {
+			answered += asked[p.Name]
 		}
 	}
-	if least := 10 + int(length/exchangeEvery)/8; answered < least { // when they appear, and a quarter of the random ones
+	if least := 10 + int(length/(5*time.Second))/8; answered < least { // when they appear, and a quarter of the random ones
 		t.Errorf("those that answer were asked %d times, want %d", answered, least)
 	}
 }
@@ -508,7 +566,7 @@ func TestR6ManyDeaf(t *testing.T) {
 func TestR7(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	for range 9 {
 		a.tick(4, wide)
 	}
@@ -516,7 +574,7 @@ func TestR7(t *testing.T) {
 	w.now += time.Second
 	pulls := w.pulls()
 	w.want("pulls", len(pulls), 1)
-	w.want("after", pulls[0].after, uint64(0))
+	w.want("after", pulls[0].After, uint64(0))
 	w.serve(a, pulls[0])
 	w.want("calls", w.calls(), uint64(40))
 
@@ -528,9 +586,9 @@ func TestR7(t *testing.T) {
 	w.now += time.Second
 	pulls = w.pulls()
 	w.want("pulls after a long silence", len(pulls), 1)
-	w.want("after", pulls[0].after, uint64(0))
+	w.want("after", pulls[0].After, uint64(0))
 	w.serve(a, pulls[0])
-	w.want("divergences", w.p.nodes["a"].divergence, uint64(0))
+	w.want("divergences", w.member("a").DivergenceTotal, uint64(0))
 }
 
 // Staleness is judged by what came and when: silent for three ticks is stale and
@@ -539,35 +597,35 @@ func TestR7(t *testing.T) {
 func TestR8(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	state := func() string {
 		m := w.member("a")
 		return fmt.Sprintf("stale %v reporting %v silent %v known %v", m.Stale, m.Reporting, m.Silent, m.Known)
 	}
 	w.receive(a.tick(10, wide))
 	w.want("at once", state(), "stale false reporting true silent false known true")
-	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}})
+	w.see(wire.Peer{Name: "a", Incarnation: 1, State: "failed"})
 	w.want("failed, as serf says", state(), "stale false reporting false silent false known true")
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	w.now += 1600 * time.Millisecond
 	w.want("after three ticks", state(), "stale true reporting false silent false known true")
 	w.receive(a.tick(1, narrow)) // a head, and what it announces does not come
 	w.want("after a head", state(), "stale true reporting false silent false known true")
 	w.now += silentAfter + time.Second
-	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}})
+	w.see(wire.Peer{Name: "a", Incarnation: 1, State: "failed"})
 	w.want("after a minute", state(), "stale true reporting false silent true known true")
 	w.want("calls", w.calls(), uint64(10))
 	b := w.node("b", 1)
-	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}, {name: "b", incarnation: 1, state: "alive"}})
+	w.see(wire.Peer{Name: "a", Incarnation: 1, State: "failed"}, wire.Peer{Name: "b", Incarnation: 1, State: "alive"})
 	w.receive(b.tick(0, wide))
-	w.p.setPeers([]peer{{name: "a", incarnation: 1, state: "failed"}, {name: "b", incarnation: 1, state: "failed"}})
+	w.see(wire.Peer{Name: "a", Incarnation: 1, State: "failed"}, wire.Peer{Name: "b", Incarnation: 1, State: "failed"})
 	w.now += 2 * time.Minute
-	w.p.forget(w.now)
+	w.step(rules.Ticked{})
 	w.want("one that failed before it counted anything is known", w.member("b").Known, true)
 	w.now += 2 * time.Hour
 	w.store.Tick()
-	w.p.forget(w.now)
-	w.want("origins known after two hours", len(w.p.origins), 0)
+	w.step(rules.Ticked{})
+	w.want("origins known after two hours", len(w.rules.Statuses()), 0)
 	w.want("coverage", w.member("a").Known, false)
 }
 
@@ -575,10 +633,10 @@ func TestR8(t *testing.T) {
 func TestR8BeforeSerf(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "b", incarnation: 1})
-	w.p.exchanged(w.now, "b", []wire.Status{verified(store.OriginID{Node: "b", Incarnation: 1}, 1, 0), verified(a.id, 1, 0)}, 0, nil)
-	w.p.forget(w.now)
-	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
+	w.meet(wire.Peer{Name: "b", Incarnation: 1})
+	w.exchanged("b", nil, verified(store.OriginID{Node: "b", Incarnation: 1}, 1, 0), verified(a.id, 1, 0))
+	w.step(rules.Ticked{})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1}, wire.Peer{Name: "b", Incarnation: 1})
 	w.receive(a.tick(10, wide))
 	m := w.member("a")
 	w.want("stale", m.Stale, false)
@@ -590,16 +648,16 @@ func TestR8BeforeSerf(t *testing.T) {
 func TestR6SpokenOf(t *testing.T) {
 	w := newWorld(t)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1}, peer{name: "b", incarnation: 1})
-	w.p.exchanged(w.now, "b", []wire.Status{verified(store.OriginID{Node: "b", Incarnation: 1}, 1, 0), verified(a.id, 1, 0)}, 0, nil)
-	_, told := w.p.has(a.id)
+	w.meet(wire.Peer{Name: "a", Incarnation: 1}, wire.Peer{Name: "b", Incarnation: 1})
+	w.exchanged("b", nil, verified(store.OriginID{Node: "b", Incarnation: 1}, 1, 0), verified(a.id, 1, 0))
+	_, told := w.rules.Status(a.id)
 	w.want("told before", told, false)
-	w.want("marks before", len(w.p.marks()), 1)
+	w.want("marks before", len(w.rules.Statuses()), 0)
 	w.receive(a.tick(10, wide))
-	s, told := w.p.has(a.id)
+	s, told := w.rules.Status(a.id)
 	w.want("told after", told, true)
 	w.want("mark after", s.Mark, uint64(1))
-	w.want("marks after", len(w.p.marks()), 2)
+	w.want("marks after", len(w.rules.Statuses()), 1)
 }
 
 // A run is younger than all that the members have seen of its name, whatever the
@@ -629,7 +687,7 @@ func TestR9Begin(t *testing.T) {
 	seen := func() (string, bool) {
 		for _, m := range a.serf.Members() {
 			if m.Name == "b" {
-				return m.Tags[incarnationTag], true
+				return m.Tags[wire.IncarnationTag], true
 			}
 		}
 		return "", false
@@ -669,7 +727,8 @@ func TestR11(t *testing.T) {
 	}
 	close(done)
 	<-ended
-	for id, list := range m.take() {
+	all, _ := m.take()
+	for id, list := range all {
 		if len(list) != mailPerOrigin {
 			t.Errorf("%v: %d messages are kept, want %d", id, len(list), mailPerOrigin)
 		}
@@ -689,12 +748,13 @@ func TestR12(t *testing.T) {
 	}
 	w := newWorld(t)
 	a := w.node("a", 1)
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	a.tick(10, wide)
 	events := a.publish(wide, true)
 	w.receive(events)
 	w.want("events", len(events), 1)
 	w.want("calls", w.calls(), uint64(0))
-	w.want("wanted", w.of(a).wanted, true)
+	w.want("pulls", len(w.pulls()), 1)
 }
 
 // What cannot be read is counted and does no harm: another version, damage, too
@@ -705,32 +765,29 @@ func TestR13(t *testing.T) {
 	event := a.tick(10, wide)[0]
 	later := bytes.Clone(event)
 	later[0] = wire.Version + 1
-	w.p.receive(w.now, later)
-	w.p.receive(w.now, event[:len(event)-3])
-	w.p.receive(w.now, nil)
-	w.want("ignored", w.p.ignored, uint64(3))
+	w.receive([][]byte{later})
+	w.receive([][]byte{event[:len(event)-3]})
+	w.receive([][]byte{nil})
+	w.want("ignored", w.rules.Counts().Ignored, uint64(3))
 	w.want("calls", w.calls(), uint64(0))
 	for i := range wire.MaxOrigins + 5 {
 		h := wire.Head{ID: store.OriginID{Node: fmt.Sprint("x", i), Incarnation: 1}, Sequence: 1, Parts: 1, Wall: w.store.Now()}
-		w.p.receive(w.now, h.Append(nil))
+		w.receive([][]byte{h.Append(nil)})
 	}
-	if n := len(w.p.origins); n > wire.MaxOrigins {
-		t.Errorf("%d runs are known, want at most %d", n, wire.MaxOrigins)
-	}
+	w.want("ignored, of too many runs", w.rules.Counts().Ignored, uint64(3+5))
 }
 
 // What there is no room for is missing: the member shows as stale, and nothing is
 // taken for a divergence.
 func TestR8NoRoom(t *testing.T) {
 	w := newWorld(t)
-	var err error
-	w.store, err = store.New(store.Options{Node: "me", Incarnation: 1000, MaxSeries: 20, DedupBytes: 1 << 20, Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now) }})
+	st, err := store.New(store.Options{Node: "me", Incarnation: 1000, MaxSeries: 20, DedupBytes: 1 << 20, Now: func() time.Time { return time.UnixMilli(simBase).Add(w.now) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.p = newProtocol(w.store, func(int) time.Duration { return 500 * time.Millisecond }, 1)
+	w.begin(st)
 	a := w.node("a", 1)
-	w.meet(peer{name: "a", incarnation: 1})
+	w.meet(wire.Peer{Name: "a", Incarnation: 1})
 	w.receive(a.tick(10, wide))
 	w.want("stale with room", w.member("a").Stale, false)
 	w.receive(a.tick(100, wide))

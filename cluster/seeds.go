@@ -28,11 +28,6 @@ const (
 
 	// maxSeedAddresses bounds those of one name: of more, some are tried each time.
 	maxSeedAddresses = 64
-
-	// aloneFor is how long a node that met nobody is not ready: time to find the members
-	// that run. Then it is, since it may be the first: others may be started only when it
-	// is ready, or be told its address only then.
-	aloneFor = 30 * time.Second
 )
 
 var errOwnSeed = errors.New("the seeds are this node alone")
@@ -86,9 +81,7 @@ func (c *Cluster) joinMissing() (err error) {
 			}
 		}
 	}
-	c.mu.Lock()
-	c.ownSeed = !others
-	c.mu.Unlock()
+	c.ownSeed.Store(!others)
 	return err
 }
 
@@ -146,21 +139,16 @@ func atAnyMember(list []serf.Member, at netip.AddrPort) bool {
 
 // rejoin joins seeds that are missing, beside the loop.
 func (c *Cluster) rejoin() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.rejoining || len(c.options.Join) == 0 {
+	if len(c.options.Join) == 0 || c.rejoining.Swap(true) {
 		return
 	}
-	c.rejoining = true
 	c.tasks.Go(func() {
+		defer c.rejoining.Store(false)
 		err := c.joinMissing()
-		c.mu.Lock()
-		warn := c.protocol.size() == 1 && time.Since(c.warned) > warnEvery
+		warn := c.view().size == 1 && time.Since(c.warned) > warnEvery
 		if warn {
 			c.warned = time.Now()
 		}
-		c.rejoining = false
-		c.mu.Unlock()
 		switch {
 		case warn:
 			if err == nil {
@@ -171,9 +159,4 @@ func (c *Cluster) rejoin() {
 			c.log.Debug("seeds are missing", "error", err)
 		}
 	})
-}
-
-// waitsForMembers reports whether members were named that may yet be met.
-func (p *protocol) waitsForMembers(now time.Duration) bool {
-	return p.seeded && !p.ownSeed && !p.met && now < aloneFor
 }

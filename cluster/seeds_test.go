@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/rules"
+	"remuda/cluster/wire"
 	"remuda/store"
 	"remuda/store/attention"
 	"remuda/store/cell"
@@ -164,19 +166,18 @@ func TestOwnSeed(t *testing.T) {
 // Having met one, it goes on when that is gone.
 func TestWaitsForMembers(t *testing.T) {
 	w := newWorld(t)
-	w.want("waits without seeds", w.p.waitsForMembers(0), false)
-	w.p.seeded = true
-	w.want("waits at first", w.p.waitsForMembers(aloneFor-1), true)
-	w.want("waits later", w.p.waitsForMembers(aloneFor), false)
-	w.p.ownSeed = true
-	w.want("waits for itself", w.p.waitsForMembers(0), false)
-	w.p.ownSeed = false
-	w.meet(peer{name: "me"}, peer{name: "a", incarnation: 1})
-	w.want("waits when it met one", w.p.waitsForMembers(0), false)
-	w.want("alone with one", w.member("me").Alone, false)
-	w.p.setPeers([]peer{{name: "me", state: "alive"}, {name: "a", incarnation: 1, state: "failed"}})
-	w.want("waits when that is gone", w.p.waitsForMembers(0), false)
-	w.want("alone then", w.member("me").Alone, true)
+	waits := func(at time.Duration) bool { return slices.Contains(w.rules.Reasons(at), "node_alone") }
+	me := wire.Peer{Name: "me", State: "alive"}
+	w.want("waits without seeds", waits(0), false)
+	w.step(rules.Members{List: []wire.Peer{me}, Seeded: true})
+	w.want("waits at first", waits(aloneFor-1), true)
+	w.want("waits later", waits(aloneFor), false)
+	w.step(rules.Members{List: []wire.Peer{me}, Seeded: true, OwnSeed: true})
+	w.want("waits for itself", waits(0), false)
+	w.step(rules.Members{List: []wire.Peer{me, {Name: "a", Incarnation: 1, State: "alive"}}, Seeded: true})
+	w.want("waits when it met one", waits(0), false)
+	w.step(rules.Members{List: []wire.Peer{me, {Name: "a", Incarnation: 1, State: "failed"}}, Seeded: true})
+	w.want("waits when that is gone", waits(0), false)
 }
 
 // What is no address is an error at the start.

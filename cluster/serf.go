@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -11,15 +10,10 @@ import (
 	"strconv"
 	"time"
 
+	"remuda/cluster/wire"
+
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
-)
-
-// Tags of a member in serf.
-const (
-	regionTag      = "region"
-	httpTag        = "http"
-	incarnationTag = "incarnation"
 )
 
 // serfConfig is how this program uses serf.
@@ -62,7 +56,7 @@ func serfConfig(o *Options, w *capacity, keys secrets, counted *traffic, claimed
 	c := serf.DefaultConfig()
 	c.NodeName = o.Node
 	c.MemberlistConfig = m
-	c.Tags = map[string]string{regionTag: o.Region}
+	c.Tags = map[string]string{wire.RegionTag: o.Region}
 	c.EventCh = events
 	c.EventBuffer = 64 // some seconds; members send each other all of it every PushPullInterval
 	c.UserEventSizeLimit = min(w.room(1)+64, serfLimit)
@@ -178,17 +172,12 @@ func httpAddress(o *Options, local net.IP) (string, error) {
 }
 
 // peers is serf's list of members, in this program's words.
-func peers(list []serf.Member) []peer {
-	out := make([]peer, 0, len(list))
+func peers(list []serf.Member) []wire.Peer {
+	out := make([]wire.Peer, 0, len(list))
 	for i := range list {
-		m := &list[i]
-		if m.Status == serf.StatusNone {
-			continue
+		if m := &list[i]; m.Status != serf.StatusNone {
+			out = append(out, wire.ReadPeer(m.Name, m.Status.String(), m.Tags))
 		}
-		incarnation, _ := strconv.ParseUint(m.Tags[incarnationTag], 10, 53)
-		out = append(out, peer{
-			name: m.Name, region: m.Tags[regionTag], httpAddr: m.Tags[httpTag], incarnation: incarnation, state: m.Status.String(),
-		})
 	}
 	return out
 }
@@ -198,8 +187,6 @@ func queued(s *serf.Serf) int {
 	n, _ := strconv.Atoi(s.Stats()["event_queue"])
 	return n
 }
-
-var errNoMember = errors.New("no such member")
 
 // Address is where this node gossips, for others to join.
 func (c *Cluster) Address() string {

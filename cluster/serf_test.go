@@ -30,6 +30,7 @@ import (
 	"go.uber.org/goleak"
 
 	"remuda/cluster/disk"
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 	"remuda/store/cell"
@@ -434,16 +435,14 @@ func TestPoisonedTime(t *testing.T) {
 // TestHangingMembers: members that take requests and answer none do not hold up
 // what others have for long, however many they are.
 func TestHangingMembers(t *testing.T) {
-	nodes := testCluster(t, maxPulls+3, testOptions{})
+	nodes := testCluster(t, rules.MaxPulls+3, testOptions{})
 	reader, last := nodes[0], len(nodes)-1
 	for _, n := range nodes[1:last] {
 		n.hangs.Store(true)
 		n.count(600, 300) // far more than gossip carries
 	}
 	eventually(t, 20*time.Second, "all pulls are under way", func() bool {
-		reader.mu.Lock()
-		defer reader.mu.Unlock()
-		return reader.protocol.pulls == maxPulls
+		return reader.view().pulls == rules.MaxPulls
 	})
 	nodes[last].count(600, 300)
 	took := eventually(t, 2*pullTimeout, "it has what the last one counted", func() bool { return reader.calls() >= 600 })
@@ -468,7 +467,7 @@ func TestBudgetBoundary(t *testing.T) {
 			arrived := func(size int) bool {
 				message := (&wire.Head{ID: store.OriginID{Node: fmt.Sprint("x", size), Incarnation: 1}, Sequence: 1, Parts: 1, Wall: a.store.Now()}).Append(nil)
 				message = append(message, make([]byte, size-len(message))...) // no entry has kind 0: it is counted as unreadable
-				ignored := func() uint64 { b.mu.Lock(); defer b.mu.Unlock(); return b.protocol.ignored }
+				ignored := func() uint64 { return b.view().counts.Ignored }
 				before := ignored()
 				if err := a.serf.UserEvent(eventName, message, false); err != nil {
 					return false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"remuda/cluster/disk"
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -107,9 +108,9 @@ type simNode struct {
 	frozen bool
 	offset time.Duration // of its wall clock
 
-	store      *store.Store
-	protocol   *protocol
+	*driver
 	publisher  *publisher
+	own        wire.Status
 	rng        *rand.Rand
 	since      time.Duration // when the run began
 	mail       [][]byte
@@ -118,6 +119,7 @@ type simNode struct {
 	runs       map[uint64]bool // numbers of all
 	serial     int
 	counted    uint64           // calls of this run: the oracle
+	counts     rules.Counts     // at the last check
 	lifetimes  map[rowID]uint64 // seen here, to watch that they never go back
 }
 
@@ -195,7 +197,7 @@ func (s *simulation) start(n *simNode) {
 	n.run++
 	n.rng = rand.New(rand.NewPCG(s.seed, uint64(n.name[0])<<32|uint64(n.run)))
 	n.up, n.frozen, n.mail, n.since = true, false, nil, s.now
-	n.lifetimes, n.counted = make(map[rowID]uint64), 0
+	n.lifetimes, n.counted, n.counts = make(map[rowID]uint64), 0, rules.Counts{}
 	if n.run == 1 || n.rng.IntN(4) == 0 {
 		offset := []time.Duration{0, 0, 0, time.Hour, -time.Hour, 90 * time.Second}[n.rng.IntN(6)]
 		if offset != n.offset { // how old a checkpoint is could not be told
@@ -205,7 +207,7 @@ func (s *simulation) start(n *simNode) {
 	incarnation := max(uint64(s.wall(n).UnixMilli()), n.noted+1)
 	for _, m := range s.nodes { // R9: of the first that answers
 		if m != n && m.up && !m.frozen {
-			for _, st := range m.protocol.marks() {
+			for _, st := range m.marks() {
 				if st.ID.Node == n.name {
 					incarnation = max(incarnation, st.ID.Incarnation+1)
 				}
@@ -217,21 +219,21 @@ func (s *simulation) start(n *simNode) {
 		incarnation++
 	}
 	n.runs[incarnation], n.noted = true, incarnation
-	var err error
-	n.store, err = store.New(store.Options{Node: n.name, Incarnation: incarnation, Now: func() time.Time { return s.wall(n) }, DedupBytes: 1 << 20})
+	st, err := store.New(store.Options{Node: n.name, Incarnation: incarnation, Now: func() time.Time { return s.wall(n) }, DedupBytes: 1 << 20})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	var found disk.Remembered
 	if n.checkpoint != nil {
-		if found, err = disk.Read(n.store, n.checkpoint); err != nil {
+		if found, err = disk.Read(st, n.checkpoint); err != nil {
 			found = disk.Remembered{}
 		}
 	}
-	n.protocol = newProtocol(n.store, func(int) time.Duration { return 500 * time.Millisecond }, n.rng.Uint64())
-	n.protocol.remember(0, found)
-	s.offsets[n.protocol.self] = n.offset // and so it stays, of its store's clock
-	n.publisher = &publisher{store: n.store, id: n.protocol.self}
+	n.driver = newDriver(st, func(int) time.Duration { return 500 * time.Millisecond }, n.rng.Uint64())
+	n.publisher = &publisher{store: st, id: store.OriginID{Node: n.name, Incarnation: incarnation}}
+	n.closed()
+	s.take(n, rules.Remembered{List: found.List, Age: found.Age})
+	s.offsets[n.own.ID] = n.offset // and so it stays, of its store's clock
 	run := n.run
 	s.after(n.between(50*time.Millisecond, 500*time.Millisecond), func() { // the members hear of it
 		for _, m := range s.nodes {
@@ -243,6 +245,66 @@ func (s *simulation) start(n *simNode) {
 	s.refresh(n)
 	s.every(n, run, 500*time.Millisecond, s.tick)
 	s.every(n, run, 100*time.Millisecond, s.look)
+}
+
+// closed takes note of the sequence that the store has just closed.
+func (n *simNode) closed() {
+	sequence := n.store.Sequence()
+	n.own = verified(n.publisher.id, sequence, n.store.Digest(n.publisher.id))
+}
+
+// marks are what a node tells of all origins, its own first.
+func (n *simNode) marks() []wire.Status { return append([]wire.Status{n.own}, n.rules.Statuses()...) }
+
+// status is how much a node has of an origin, and whether it tells others.
+func (n *simNode) status(id store.OriginID) (wire.Status, bool) {
+	if id == n.own.ID {
+		return n.own, true
+	}
+	return n.rules.Status(id)
+}
+
+// take has an event taken, and begins what that wants.
+func (s *simulation) take(n *simNode, e rules.Event) {
+	for _, effect := range n.driver.step(s.elapsed(n), e) {
+		switch do := effect.(type) {
+		case rules.Merge:
+			s.merge(n, do)
+		case rules.Pull:
+			s.pull(n, do)
+		case rules.Exchange:
+			s.exchange(n, do)
+		}
+	}
+}
+
+// merge puts a delta into the store, in two halves, while other things happen.
+func (s *simulation) merge(n *simNode, do rules.Merge) {
+	m, run := n.merger(do.ID), n.run
+	longest := 3 * time.Millisecond
+	if !s.healed && n.rng.IntN(30) == 0 {
+		longest = 900 * time.Millisecond
+	}
+	half := len(do.Entries.Rows) / 2
+	first := wire.Entries{Notes: do.Entries.Notes, Rows: do.Entries.Rows[:half]}
+	rest := wire.Entries{Rows: do.Entries.Rows[half:]}
+	s.after(n.between(0, longest), func() {
+		if n.run != run || !n.up {
+			return
+		}
+		outcome := m.merge(&first, do.Complete)
+		s.after(n.between(0, longest), func() {
+			if n.run != run || !n.up {
+				return
+			}
+			outcome.Add(m.merge(&rest, do.Complete))
+			s.after(n.between(0, longest), func() {
+				if n.run == run && n.up {
+					s.take(n, rules.Merged{ID: do.ID, Outcome: outcome})
+				}
+			})
+		})
+	})
 }
 
 func (s *simulation) wall(n *simNode) time.Time {
@@ -268,18 +330,18 @@ func (s *simulation) elapsed(n *simNode) time.Duration { return s.now - n.since 
 
 // refresh gives a node serf's view of the others: failures are seen late.
 func (s *simulation) refresh(n *simNode) {
-	var list []peer
+	var list []wire.Peer
 	for _, m := range s.nodes {
-		if m.store == nil {
+		if m.driver == nil {
 			continue
 		}
-		p := peer{name: m.name, httpAddr: m.name, incarnation: m.store.Incarnation(), state: "alive"}
+		p := wire.Peer{Name: m.name, HTTPAddr: m.name, Incarnation: m.store.Incarnation(), State: "alive"}
 		if !m.up {
-			p.state = "failed"
+			p.State = "failed"
 		}
 		list = append(list, p)
 	}
-	n.protocol.setPeers(list)
+	s.take(n, rules.Members{List: list})
 }
 
 // tick has events come in, closes a sequence and gossips it.
@@ -318,9 +380,9 @@ func (s *simulation) tick(n *simNode) {
 		}
 	}
 	n.store.Tick()
-	n.protocol.ticked()
-	n.protocol.forget(s.elapsed(n))
-	n.store.SetMembers(n.protocol.members(s.elapsed(n)))
+	n.closed()
+	s.take(n, rules.Ticked{})
+	n.store.SetMembers(n.rules.Members(s.elapsed(n), n.store))
 	for _, event := range n.publisher.publish(budget{s.payload, s.parts}, false) {
 		for _, m := range s.nodes {
 			if m != n {
@@ -361,7 +423,7 @@ func (s *simulation) gossip(n, m *simNode, event []byte) {
 
 func (s *simulation) read(n *simNode) {
 	for _, event := range n.mail {
-		n.protocol.receive(s.elapsed(n), event)
+		s.take(n, rules.Heard{Message: event})
 		if *simTrace {
 			s.trace(n, event)
 		}
@@ -372,14 +434,8 @@ func (s *simulation) read(n *simNode) {
 // look begins what is due.
 func (s *simulation) look(n *simNode) {
 	s.read(n)
-	for _, t := range n.protocol.due(s.elapsed(n)) {
-		if t.pull {
-			s.pull(n, t)
-		} else {
-			s.exchange(n, t)
-		}
-	}
-	if n.protocol.yields() {
+	s.take(n, rules.Due{})
+	if _, _, yields := n.rules.Rival(); yields {
 		s.t.Errorf("%v: %s thinks that its name is taken", s.now, n.name)
 	}
 }
@@ -398,9 +454,9 @@ func (s *simulation) reaches(from, to *simNode) bool {
 }
 
 // exchange of marks, with a delay either way.
-func (s *simulation) exchange(n *simNode, t task) {
-	m, run := s.find(t.member), n.run
-	mine := wire.AppendMarks(nil, n.name, n.protocol.marks())
+func (s *simulation) exchange(n *simNode, e rules.Exchange) {
+	m, run := s.find(e.Member), n.run
+	mine := wire.AppendMarks(nil, n.name, n.marks())
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var theirs []byte
 		if s.reaches(n, m) {
@@ -408,39 +464,39 @@ func (s *simulation) exchange(n *simNode, t task) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			m.protocol.compare(s.elapsed(m), from, list, false)
-			theirs = wire.AppendMarks(nil, m.name, m.protocol.marks())
+			theirs = wire.AppendMarks(nil, m.name, m.marks())
+			s.take(m, rules.Asked{Member: from, Marks: list})
 		}
 		s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 			if n.run != run || !n.up {
 				return
 			}
 			if theirs == nil {
-				n.protocol.exchanged(s.elapsed(n), t.member, nil, 0, errNoAnswer)
+				s.take(n, rules.Exchanged{Exchange: e, Err: rules.ErrNoAnswer})
 				return
 			}
 			_, list, err := wire.ReadMarks(theirs)
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			n.protocol.exchanged(s.elapsed(n), t.member, list, len(theirs), nil)
+			s.take(n, rules.Exchanged{Exchange: e, Marks: list})
 		})
 	})
 }
 
 // pull a state: it is read when the request arrives, and merged frame by frame.
-func (s *simulation) pull(n *simNode, t task) {
-	m, run := s.find(t.member), n.run
+func (s *simulation) pull(n *simNode, p rules.Pull) {
+	m, run := s.find(p.Member), n.run
 	s.pulls++
-	if t.builds {
+	if p.Builds {
 		s.built++
 	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var frames [][]byte
-		missing := wire.ErrDamaged
+		missing := error(wire.ErrDamaged)
 		if !s.reaches(n, m) {
-			missing = errNoAnswer
-		} else if _, known := m.protocol.has(t.id); known {
+			missing = rules.ErrNoAnswer
+		} else if _, known := m.status(p.ID); known {
 			late := m.rng.IntN(8) == 0
 			w := wire.StateWriter{Source: m.store, Emit: func(frame []byte) error {
 				frames = append(frames, bytes.Clone(frame))
@@ -449,14 +505,14 @@ func (s *simulation) pull(n *simNode, t task) {
 				}
 				return nil
 			}}
-			if t.id == m.protocol.self {
-				w.Name, w.Builds = m.publisher.numbers.answerName, t.builds
+			if p.ID == m.own.ID {
+				w.Name, w.Builds = m.publisher.numbers.answerName, p.Builds
 			}
 			status := func() wire.Status {
-				now, _ := m.protocol.has(t.id)
+				now, _ := m.status(p.ID)
 				return now
 			}
-			if err := w.Write(t.id, t.after, m.store.Now()+m.store.Skew(t.id).Milliseconds(), status); err != nil {
+			if err := w.Write(p.ID, p.After, m.store.Now()+m.store.Skew(p.ID).Milliseconds(), status); err != nil {
 				s.t.Fatal(err)
 			}
 		}
@@ -464,10 +520,18 @@ func (s *simulation) pull(n *simNode, t task) {
 		if cut {
 			frames = frames[:n.rng.IntN(len(frames))]
 		}
+		outcome := rules.Outcome{Whole: true}
 		in := wire.StateReader{
-			After: t.after,
-			Begin: func(st *wire.Status, wall int64) { n.protocol.pulling(s.elapsed(n), t, st, wall) },
-			Merge: func(e *wire.Entries) bool { return n.protocol.merged(t, e) },
+			After: p.After,
+			Begin: func(st *wire.Status, wall int64) bool {
+				s.take(n, rules.Began{Pull: p, Status: *st, Wall: wall})
+				return true
+			},
+			Merge: func(e *wire.Entries) bool {
+				more := n.merger(p.ID).merge(e, true)
+				outcome.Add(more)
+				return more.Whole
+			},
 		}
 		var failed error
 		var next func()
@@ -479,16 +543,16 @@ func (s *simulation) pull(n *simNode, t task) {
 				if !in.Done && failed == nil {
 					failed = missing
 				}
-				n.protocol.pulled(s.elapsed(n), t, pullResult{Status: in.Status, exact: in.Exact, err: failed})
+				s.take(n, rules.Pulled{Pull: p, Status: in.Status, Exact: in.Exact, Outcome: outcome, Err: failed})
 				return
 			}
 			frame := frames[0]
 			frames = frames[1:]
-			if err := in.Take(frame); err != nil && t.builds {
+			if err := in.Take(frame); err != nil && p.Builds {
 				s.again++ // it asks again, for all that was left out
 				failed, frames = err, nil
 			} else if err != nil {
-				s.t.Errorf("%v: %s cannot take a frame of %v from %s: %v", s.now, n.name, t.id, m.name, err)
+				s.t.Errorf("%v: %s cannot take a frame of %v from %s: %v", s.now, n.name, p.ID, m.name, err)
 				failed, frames = err, nil
 			}
 			s.after(n.between(time.Millisecond, 30*time.Millisecond), next)

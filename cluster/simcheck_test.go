@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"remuda/cluster/wire"
 	"remuda/store"
@@ -15,12 +14,12 @@ func (s *simulation) trace(n *simNode, event []byte) {
 	h, _ := wire.ReadHead(event)
 	s.t.Logf("%v: %s receives %d after %d part %d/%d rows %v: %s", s.now, n.name, h.Sequence, h.After, h.Part, h.Parts, h.Whole, s.describe(n, h.ID))
 	origin := s.find(h.ID.Node)
-	if origin.protocol.self != h.ID {
+	if origin.own.ID != h.ID {
 		return
 	}
 	x, xl := s.cells(origin, h.ID)
 	y, yl := s.cells(n, h.ID)
-	bad := n.protocol.nodes[h.ID.Node].divergence > 0
+	bad := n.rules.Counts().Divergence > 0
 	for c, v := range y {
 		if w := x[c]; w.stamp == v.stamp && w.packed != v.packed && !bad {
 			s.t.Logf("%v stamped %d: there %x, here %x", c, v.stamp, w.packed, v.packed)
@@ -66,14 +65,15 @@ func (s *simulation) agree() {
 	s.watch()
 	first := s.nodes[0]
 	for _, n := range s.nodes {
-		for name, known := range n.protocol.nodes {
-			if known.divergence > 0 {
-				s.t.Errorf("%v: %s counts %d divergences of %s", s.now, n.name, known.divergence, name)
+		for _, m := range n.rules.Members(s.elapsed(n), n.store) {
+			if m.DivergenceTotal > 0 {
+				s.t.Errorf("%v: %s counts %d divergences of %s", s.now, n.name, m.DivergenceTotal, m.Name)
 			}
-			s.gaps += int(known.gaps)
-			s.inline += known.inline
-			known.gaps, known.inline = 0, 0
 		}
+		counts := n.rules.Counts()
+		s.gaps += int(counts.Gaps - n.counts.Gaps)
+		s.inline += counts.Inline - n.counts.Inline
+		n.counts = counts
 		if n == first {
 			continue
 		}
@@ -88,7 +88,7 @@ func (s *simulation) agree() {
 	for _, n := range s.nodes {
 		for _, m := range s.nodes {
 			calls := uint64(0)
-			m.store.Changed(n.protocol.self, 0, store.AllTiers, func(r *store.RowState) bool {
+			m.store.Changed(n.own.ID, 0, store.AllTiers, func(r *store.RowState) bool {
 				calls += r.Lifetime[0]
 				return true
 			})
@@ -96,7 +96,7 @@ func (s *simulation) agree() {
 				s.t.Errorf("%v: %s counted %d calls, and %s has %d of it", s.now, n.name, n.counted, m.name, calls)
 			}
 		}
-		for _, m := range n.protocol.members(s.elapsed(n)) {
+		for _, m := range n.rules.Members(s.elapsed(n), n.store) {
 			if m.Stale || m.Restarting || !m.Reporting {
 				id := store.OriginID{Node: m.Name, Incarnation: m.Incarnation}
 				s.t.Errorf("%v: on %s, %s is stale=%v restarting=%v reporting=%v\n%s", s.now, n.name, m.Name, m.Stale, m.Restarting, m.Reporting, s.describe(n, id))
@@ -181,28 +181,16 @@ func (s *simulation) same(id store.OriginID, a, b *simNode) {
 }
 
 func (s *simulation) mark(n *simNode, id store.OriginID) uint64 {
-	if id == n.protocol.self {
-		return n.protocol.own.Mark
+	st, _ := n.status(id)
+	if st.ID.Node == "" { // nobody spoke of it
+		return math.MaxUint64
 	}
-	if o := n.protocol.origins[id]; o != nil {
-		return max(o.mark, o.ahead)
-	}
-	return math.MaxUint64
+	return max(st.Mark, st.Ahead)
 }
 
 func (s *simulation) describe(n *simNode, id store.OriginID) string {
-	if id == n.protocol.self {
-		return fmt.Sprintf("%s: %+v", n.name, n.protocol.own)
+	if id == n.own.ID {
+		return fmt.Sprintf("%s: %+v", n.name, n.own)
 	}
-	o := n.protocol.origins[id]
-	if o == nil {
-		return n.name + ": unknown"
-	}
-	names := make([]string, 0, 4)
-	for _, m := range n.protocol.sorted() {
-		names = append(names, fmt.Sprintf("%s:%s/%d", m.name, m.peer.state, m.current))
-	}
-	slices.Sort(names)
-	return fmt.Sprintf("%s: %+v head %d heard %v unverified %v refused %v wanted %v at %v full %v from %s fails %d, since start %v; %v", n.name, n.protocol.status(o), o.head,
-		o.headAt, o.unverified, o.refused, o.wanted, o.wantAt, o.full, o.from, o.fails, s.elapsed(n), names)
+	return fmt.Sprintf("%s: %s; since start %v", n.name, n.rules.Describe(id), s.elapsed(n))
 }

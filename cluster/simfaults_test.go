@@ -101,13 +101,9 @@ func (s *simulation) kill(n *simNode) {
 	if s.rng.IntN(2) == 0 {
 		var b bytes.Buffer
 		if err := disk.Write(&b, n.store, func(id store.OriginID) wire.Status {
-			if id == n.protocol.self {
-				return n.protocol.own
-			}
-			if o := n.protocol.origins[id]; o != nil {
-				return n.protocol.status(o)
-			}
-			return wire.Status{ID: id}
+			st, _ := n.status(id)
+			st.ID = id
+			return st
 		}); err != nil {
 			s.t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -54,12 +55,8 @@ func TestWideRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := sent.Len()
-	ask := task{id: a.id, member: "a"}
-	w.p.origin(a.id, w.now)
-	in := wire.StateReader{
-		Begin: func(s *wire.Status, wall int64) { w.p.pulling(w.now, ask, s, wall) },
-		Merge: func(e *wire.Entries) bool { return w.p.merged(ask, e) },
-	}
+	w.exchanged("a", nil, verified(a.id, 1, 0)) // it is spoken of
+	in, _ := w.reader(rules.Pull{ID: a.id, Member: "a"})
 	from := wire.NewFrameReader(&sent, opening)
 	for !in.Done {
 		frame, err := from.Next()

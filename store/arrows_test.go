@@ -25,8 +25,9 @@ func TestArrows(t *testing.T) {
 		"remuda/store/rank":      {"remuda/store"},
 		"remuda/ingest":          {"remuda/store"},
 		"remuda/ingest/request":  {"remuda/ingest", "remuda/store"},
-		"remuda/cluster":         {"remuda/cluster/wire", "remuda/cluster/disk", "remuda/store"},
+		"remuda/cluster":         {"remuda/cluster/wire", "remuda/cluster/disk", "remuda/cluster/rules", "remuda/store"},
 		"remuda/cluster/disk":    {"remuda/cluster/wire", "remuda/store"},
+		"remuda/cluster/rules":   {"remuda/cluster/wire", "remuda/store"},
 		"remuda/cluster/wire":    {"remuda/store"},
 		"remuda/httpapi": {
 			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/answer", "remuda/httpapi/ask", "remuda/httpapi/headers", "remuda/httpapi/memory",

@@ -90,7 +90,7 @@ func Read(st *store.Store, content []byte) (found Remembered, err error) {
 			origin = &wire.StateReader{
 				// The clock first stands where it was, so that what is too old to be kept
 				// as it is goes into sums when it jumps to the present.
-				Begin: func(s *wire.Status, wall int64) { st.SetClock(s.ID, wall) },
+				Begin: func(s *wire.Status, wall int64) bool { st.SetClock(s.ID, wall); return true },
 				Merge: func(e *wire.Entries) bool { return mergeAll(st, origin.Status.ID, e) },
 			}
 		}

@@ -139,7 +139,7 @@ func FuzzState(f *testing.F) {
 	f.Add(begin, append([]byte{frameEntries}, encode(&testHead, everything(), testRows()...)[testHead.Size():]...), appendStatus([]byte{frameEnd}, &s))
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		begun := 0
-		in := StateReader{Begin: func(*Status, int64) { begun++ }, Merge: func(*Entries) bool { return begun == 1 }}
+		in := StateReader{Begin: func(*Status, int64) bool { begun++; return true }, Merge: func(*Entries) bool { return begun == 1 }}
 		for _, frame := range [][]byte{a, b, c} {
 			if in.Take(frame) != nil {
 				break

@@ -125,9 +125,9 @@ func (w *StateWriter) flush() {
 
 // A StateReader takes the frames of a state in their order.
 type StateReader struct {
-	After uint64                      // the sequence asked for
-	Begin func(s *Status, wall int64) // called before the first merge
-	Merge func(e *Entries) bool       // false ends it
+	After uint64                           // the sequence asked for
+	Begin func(s *Status, wall int64) bool // called before the first merge; false ends it
+	Merge func(e *Entries) bool            // false ends it
 
 	Status Status // of the origin, when the answer began
 	Wall   int64  // of its clock then, ms
@@ -153,7 +153,9 @@ func (s *StateReader) Take(frame []byte) error {
 			return ErrDamaged
 		}
 		s.head = Head{ID: s.Status.ID, Sequence: s.Status.Mark, After: s.After, Wall: s.Wall}
-		s.Begin(&s.Status, s.Wall)
+		if !s.Begin(&s.Status, s.Wall) {
+			return ErrDamaged
+		}
 	case kind == frameEntries && s.started && !s.Done:
 		e := r.entries(&s.head)
 		if !r.end() || !s.Merge(&e) {
