@@ -61,8 +61,7 @@ type Tiers uint8
 // The newest are those of 1 s steps; the others are older or the sum of newer ones.
 const (
 	NewestTier Tiers = 1 << cell.Tier1s
-	OlderTiers Tiers = 1<<cell.Tier10s | 1<<cell.Tier60s
-	AllTiers         = NewestTier | OlderTiers
+	AllTiers   Tiers = 1<<cell.NumTiers - 1
 )
 
 // Changed calls yield, in no order, for every row of an origin with cells
