@@ -108,3 +108,25 @@ func TestEventIDScope(t *testing.T) {
 		}
 	}
 }
+
+// TestFinerInstants: equal events of instants that differ below the millisecond are
+// different events; one instant, however it is spelled, is one.
+func TestFinerInstants(t *testing.T) {
+	g := newIngester(t, nil)
+	for i, step := range []struct {
+		ts       string
+		accepted int
+	}{
+		{`"2027-01-15T08:00:00.0001Z"`, 1},
+		{`"2027-01-15T08:00:00.0002Z"`, 1},
+		{`"2027-01-15T09:00:00.0002+01:00"`, 0},
+		{`"2027-01-15T08:00:00Z"`, 1},
+		{`1800000000000`, 0},
+		{`1800000000001`, 1},
+	} {
+		r, err := post(g, "", "", strings.NewReader(decisionWith(`,"request_id":"r","ts":`+step.ts)), false)
+		if err != nil || r.Accepted != step.accepted {
+			t.Errorf("step %d: %+v, %v", i, r, err)
+		}
+	}
+}

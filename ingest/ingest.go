@@ -8,7 +8,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"io"
 	"runtime"
 	"sync"
@@ -29,7 +28,6 @@ type Options struct {
 // An Ingester takes in the bodies of events. See the package documentation.
 type Ingester struct {
 	options Options
-	seed    maphash.Seed
 	chunk   int // events that are applied together
 	memory  memory
 	gate    *gate
@@ -65,7 +63,7 @@ func New(o Options) (*Ingester, error) {
 	// A body for which there can never be room would be told to come again for ever.
 	// A buffer that grows takes its size and a half.
 	o.MaxBody, o.MaxInflated = min(o.MaxBody, o.MaxInFlight/4), min(o.MaxInflated, o.MaxInFlight/2)
-	g := &Ingester{options: o, seed: maphash.MakeSeed(), chunk: chunkEvents}
+	g := &Ingester{options: o, chunk: chunkEvents}
 	g.memory.limit = o.MaxInFlight
 	g.gate = newGate(2 * runtime.GOMAXPROCS(0))
 	g.work.New = func() any { return g.newWork() }
@@ -152,9 +150,8 @@ func (g *Ingester) Ingest(ctx context.Context, b Body) (store.Receipt, error) {
 	if err := w.inflate(encoding); err != nil {
 		return store.Receipt{}, err
 	}
-	form, err := formOf(b.Type, w.body)
-	if err != nil {
+	if err := w.open(b.Type); err != nil {
 		return store.Receipt{}, err
 	}
-	return w.ingest(form, b.Strict)
+	return w.ingest(b.Strict)
 }

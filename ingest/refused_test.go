@@ -8,25 +8,6 @@ import (
 	"remuda/store"
 )
 
-// TestFieldsOfFaults: the store can tell every field and every code that an event may
-// be refused for.
-func TestFieldsOfFaults(t *testing.T) {
-	for _, name := range fieldNames {
-		if f := store.FaultOf("missing", name); f.Field() != name {
-			t.Errorf("%s is told as %q", name, f.Field())
-		}
-	}
-	for code := range map[string]bool{
-		"malformed": true, "missing": true, "wrong_type": true, "empty": true, "too_long": true, "bad_character": true, "negative": true,
-		"not_finite": true, "out_of_range": true, "duplicate_name": true, "unknown_value": true, "unknown_type": true, "too_old": true,
-		"too_many_series": true, "wrong_unit": true, "malformed_body": true,
-	} {
-		if f := store.FaultOf(code, ""); f.Code() != code {
-			t.Errorf("%s is told as %q", code, f.Code())
-		}
-	}
-}
-
 // TestRefusedAreBounded: the senders of one body that are told apart are bounded, and
 // the sum is right all the same. Judged twice, a body is told of once.
 func TestRefusedAreBounded(t *testing.T) {
@@ -72,12 +53,15 @@ func TestNobodysFault(t *testing.T) {
 	w := g.newWork()
 	good := decisionWith(`,"source_node":"gw-1"`)
 	for _, body := range []string{good + "\nx", "", "[" + good + ",7]", "x"} {
-		w.body = []byte(body)
-		form := lines
+		contentType := "application/x-ndjson"
 		if body == "" || body[0] == '[' {
-			form = document
+			contentType = "application/json"
 		}
-		_, _ = w.ingest(form, false) // the empty one is malformed
+		w.body = []byte(body)
+		if err := w.open(contentType); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.ingest(false) // the empty one is malformed
 		w.release()
 	}
 	for _, s := range g.options.Store.Senders(store.Filter{}) {

@@ -1,4 +1,4 @@
-package ingest
+package json
 
 import (
 	"encoding/binary"
@@ -6,18 +6,12 @@ import (
 	"math/bits"
 	"strings"
 
+	"remuda/ingest/judge"
 	"remuda/store"
 	"remuda/store/ids"
 )
 
-// Bounds of what an event may hold; the others are the store's.
-const (
-	maxWeight = 1_000_000
-	maxCount  = 1<<32 - 1
-	maxAge    = 3_600_000 // ms; beyond it an event is refused
-)
-
-// decoder turns the text of events into store.Events. It belongs to one body at
+// A Decoder turns the text of events into store.Events. It belongs to one body at
 // a time; its memory is reused for the next.
 //
 // Events of one sender look alike, so an event is first read as a variation of
@@ -26,48 +20,39 @@ const (
 // successes have not. What is a variation of neither, or is not good, is read from
 // its start as if nothing had come before. So the short way cannot judge otherwise
 // than the long one: it never says no, and it reads values with the same methods.
-type decoder struct {
+type Decoder struct {
 	scanner
-	now     int64
-	node    string // the sender when an event names none
-	region  string
-	chains  *store.Chains
-	seed    maphash.Seed
-	unaided bool // read every event from its start; for tests
+	*judge.Case // the event being read
 
-	// The event being read.
-	event *store.Event
-	begin int // its brace
-	members
-	faults   [maxFaults]fault
-	nfaults  int
+	form form // how the rest of the body is to be read
+	pos  int  // where it begins
+
+	begin    int             // brace of the event being read
 	unknown  []uint64        // hashes of unknown names, lower-cased
 	attempts []store.Attempt // of all events until they are applied
 
 	shape, spare *shape // the one that fitted last, and another
-	anewed       bool   // the event is being read into shape from its start
+	anewed       bool   // the event has been read into shape from its start
 
 	// What one event leaves in arena and attempts when it is refused is dropped.
 	arenaMark, attemptsMark int
 
-	ids            [128]string // ids found good, by a hash of how they begin; see id
-	place, placeID string      // the region in the Lasso node id seen last
+	ids     [128]string // ids found good, by a hash of how they begin; see id
+	unaided bool        // read every event from its start; for tests
 }
 
-// members says which members an event has.
-type members struct {
-	given   fieldSet // names seen, with a value or null
-	present fieldSet // fields that have a value
-	lasso   fieldSet // fields given in Lasso's newer spelling
-	other   bool     // it has names that are not known
-}
+// New returns a decoder that reads events into a case.
+func New(c *judge.Case) *Decoder { return &Decoder{Case: c, shape: new(shape), spare: new(shape)} }
+
+// seed is that of the hashes of what is not known: in two bodies the same has the same.
+var seed = maphash.MakeSeed()
 
 // A shape is an event that others are compared with. It stays as it is until it is
 // replaced; only what is expected of others is learnt.
 type shape struct {
 	before     *store.Event // nil when there is none
 	begin, end int          // its brace, and behind its closing brace
-	members
+	judge.Members
 	n      int                    // of its members
 	list   [maxMembers + 1]member // the last place is for all that are too many
 	values [maxMembers + 1]span   // where they are in the body
@@ -88,8 +73,11 @@ type block struct {
 // that are not compared.
 const maxMembers = 48
 
+// unknown is the field of a name that this version does not know.
+const unknown judge.Field = 254
+
 type member struct {
-	field field
+	field judge.Field
 	null  bool
 	name  uint64 // hash of the name, when it is not known
 	hash  uint64 // hash of name and value, when it is not known
@@ -98,52 +86,38 @@ type member struct {
 // span is a stretch of the body: [begin, end).
 type span struct{ begin, end int32 }
 
-type fault struct {
-	field  field
-	path   string // instead of the field's name, for parts of attempts
-	code   code
-	detail string
-}
-
-// reset prepares for a new body, and lets go of the one before.
-func (d *decoder) reset(data []byte, now int64) {
-	d.data, d.now = data, now
-	d.nfaults, d.members = 0, members{}
-	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
-	d.forget()
-	clear(d.ids[:])
-	clear(d.faults[:])
-}
-
 // mark begins an event, or what stands in the place of one.
-func (d *decoder) mark() { d.arenaMark, d.attemptsMark = len(d.arena), len(d.attempts) }
+func (d *Decoder) mark() { d.arenaMark, d.attemptsMark = len(d.arena), len(d.attempts) }
 
 // drop frees what was kept since mark.
-func (d *decoder) drop() {
+func (d *Decoder) drop() {
 	d.arena, d.attempts = d.arena[:d.arenaMark], d.attempts[:d.attemptsMark]
 }
 
-// forget lets go of all that points into the arena: the events that others would be
-// compared with, and the region.
-func (d *decoder) forget() {
-	d.shape.before, d.spare.before = nil, nil
-	d.place, d.placeID = "", ""
+// Forget has the memory of the events read so far used again: those that others would
+// be compared with are let go of.
+func (d *Decoder) Forget() {
+	d.shape.before, d.spare.before, d.anewed = nil, nil, false
+	clear(d.attempts)
+	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
 }
 
-// keep makes the event just read, which ends at end, one that others are compared
-// with if it is of a new shape. Those with attempts are not: they share memory that
-// is changed.
-func (d *decoder) keep(end int) {
+// Refuse has the event just read leave nothing behind.
+func (d *Decoder) Refuse() {
+	d.discard()
+	d.drop()
+}
+
+// keep makes the event just read, which is of a new shape, one that others are compared
+// with. Those with attempts are not: they share memory that is changed.
+func (d *Decoder) keep() {
 	s := d.shape
-	if !d.anewed {
-		return
-	}
-	if s.n > maxMembers || len(d.event.Attempts) > 0 || d.unaided {
+	if s.n > maxMembers || len(d.Event.Attempts) > 0 || d.unaided {
 		d.discard()
 		return
 	}
 	d.anewed = false
-	s.members, s.before, s.begin, s.end = d.members, d.event, d.begin, end
+	s.Members, s.before, s.begin, s.end = d.Members, d.Event, d.Offset, d.Offset+d.Size
 	s.changing = 0
 	for i, m := range s.list[:s.n] {
 		if changes&(1<<m.field) != 0 && !m.null {
@@ -154,7 +128,7 @@ func (d *decoder) keep(end int) {
 }
 
 // changes are the fields that hardly ever are the same in two events.
-const changes = 1<<fieldEventID | 1<<fieldRequestID | 1<<fieldMethod | 1<<fieldProviderID | 1<<fieldDuration | 1<<fieldUpstream
+const changes = 1<<judge.EventID | 1<<judge.RequestID | 1<<judge.Method | 1<<judge.ProviderID | 1<<judge.Duration | 1<<judge.Upstream
 
 // expect works out the blocks.
 func (s *shape) expect() {
@@ -170,7 +144,7 @@ func (s *shape) expect() {
 }
 
 // discard leaves things as they were before the event just read.
-func (d *decoder) discard() {
+func (d *Decoder) discard() {
 	if d.anewed {
 		d.shape, d.spare, d.anewed = d.spare, d.shape, false
 	}
@@ -179,9 +153,9 @@ func (d *decoder) discard() {
 // object reads the event whose brace is at pos into e and returns the position
 // behind it, or -1 after a syntax error. An event that is well-formed but not
 // acceptable has faults.
-func (d *decoder) object(e *store.Event, pos int) int {
+func (d *Decoder) object(e *store.Event, pos int) int {
 	d.mark()
-	d.event, d.begin, d.anewed = e, pos, false
+	d.Event, d.begin, d.anewed = e, pos, false
 	for range 2 {
 		if d.shape.before != nil {
 			if end := d.variation(pos); end > 0 {
@@ -199,7 +173,7 @@ func (d *decoder) object(e *store.Event, pos int) int {
 // variation reads an event that has the members of the one before, in the same
 // order and with the same text between their values. It returns 0 when the event
 // is anything else.
-func (d *decoder) variation(pos int) int {
+func (d *Decoder) variation(pos int) int {
 	if end := d.expected(pos); end > 0 {
 		return end
 	}
@@ -208,15 +182,15 @@ func (d *decoder) variation(pos int) int {
 }
 
 // expected reads a variation in which nothing changes but what has before.
-func (d *decoder) expected(pos int) int {
+func (d *Decoder) expected(pos int) int {
 	s := d.shape
 	for i, b := range s.blocks {
 		if !d.repeats(b.text, pos) {
 			return 0
 		}
 		if i == 0 { // not before, since few events of other shapes begin alike
-			*d.event = *s.before
-			d.nfaults, d.members = 0, s.members
+			*d.Event = *s.before
+			d.Open(s.Members)
 		}
 		pos += int(b.text.end - b.text.begin)
 		if pos = d.change(b.member, pos); pos <= 0 {
@@ -230,41 +204,41 @@ func (d *decoder) expected(pos int) int {
 }
 
 // repeats reports whether the text at pos is that of a stretch before it.
-func (d *decoder) repeats(text span, pos int) bool {
+func (d *Decoder) repeats(text span, pos int) bool {
 	end := pos + int(text.end-text.begin)
 	return end <= len(d.data) && string(d.data[pos:end]) == string(d.data[text.begin:text.end])
 }
 
 // change reads another value of a member at pos. It returns 0 or less when that
 // takes more than this member.
-func (d *decoder) change(i, pos int) int {
+func (d *Decoder) change(i, pos int) int {
 	m := &d.shape.list[i]
-	if pos >= len(d.data) || m.null || d.data[pos] == 'n' || m.field == fieldType {
+	if pos >= len(d.data) || m.null || d.data[pos] == 'n' || m.field == judge.Type {
 		return 0
 	}
-	if m.field == fieldUnknown {
-		d.event.Other -= m.hash
+	if m.field == unknown {
+		d.Event.Other -= m.hash
 		another := *m
 		pos = d.unknownValue(&another, pos)
 	} else {
 		pos = d.value(m.field, pos)
 	}
-	if d.nfaults > 0 {
+	if d.Faults() > 0 {
 		return 0
 	}
 	return pos
 }
 
 // learn reads a variation in which other values change than were expected to.
-func (d *decoder) learn(pos int) int {
+func (d *Decoder) learn(pos int) int {
 	s := d.shape
 	shift := pos - s.begin
 	differ := d.differ(s.begin, s.end, shift)
 	if differ < int(s.values[0].begin) {
 		return 0
 	}
-	*d.event = *s.before
-	d.nfaults, d.members = 0, s.members
+	*d.Event = *s.before
+	d.Open(s.Members)
 	changing := s.changing
 	for i, v := range s.values[:s.n] {
 		if differ > int(v.end) { // the same value, and the same byte behind it
@@ -293,7 +267,7 @@ func (d *decoder) learn(pos int) int {
 
 // differ returns the first position in [from, end) whose byte is not equal to the
 // one shift behind it, or else end.
-func (d *decoder) differ(from, end, shift int) int {
+func (d *Decoder) differ(from, end, shift int) int {
 	was, is := d.data[from:end], d.data[from+shift:]
 	n := min(len(was), len(is))
 	was, is = was[:n], is[:n]
@@ -310,11 +284,12 @@ func (d *decoder) differ(from, end, shift int) int {
 }
 
 // anew reads the event at begin from its start.
-func (d *decoder) anew() int {
-	e := d.event
-	*e = store.Event{Weight: 1}
+func (d *Decoder) anew() int {
+	e := d.Event
+	*e = store.Event{}
 	s := d.shape
-	d.members, d.nfaults, s.n = members{}, 0, 0
+	d.Open(judge.Members{})
+	s.n = 0
 	d.unknown = d.unknown[:0]
 
 	pos := d.space(d.begin + 1)
@@ -348,7 +323,7 @@ func (d *decoder) anew() int {
 }
 
 // member reads a member whose name is at pos.
-func (d *decoder) member(m *member, v *span, pos int) int {
+func (d *Decoder) member(m *member, v *span, pos int) int {
 	n, pos := d.knownName(pos)
 	if pos < 0 {
 		return -1
@@ -363,26 +338,23 @@ func (d *decoder) member(m *member, v *span, pos int) int {
 	}
 	v.begin, m.null = int32(pos), d.data[pos] == 'n'
 	if n == nil {
-		m.field = fieldUnknown
-		d.other = true
+		m.field = unknown
+		d.Other = true
 		pos = d.unknownValue(m, pos)
 		v.end = int32(pos)
 		return pos
 	}
 	f := n.field
 	m.field = f
-	if d.given&(1<<f) != 0 {
-		d.fault(fault{field: f, code: "duplicate_name", detail: "the name, or another spelling of it, occurs twice"})
-	}
-	d.given |= 1 << f
+	d.Give(f)
 	if m.null {
 		pos = d.literal(pos, "null")
 		v.end = int32(pos)
 		return pos
 	}
-	d.present |= 1 << f
+	d.Present |= 1 << f
 	if n.lasso {
-		d.lasso |= 1 << f
+		d.Lasso |= 1 << f
 	}
 	pos = d.value(f, pos)
 	v.end = int32(pos)
@@ -391,7 +363,7 @@ func (d *decoder) member(m *member, v *span, pos int) int {
 
 // knownName reads a name at pos, in its usual spelling and without escapes. Else
 // it returns nil and the same position.
-func (d *decoder) knownName(pos int) (*name, int) {
+func (d *Decoder) knownName(pos int) (*name, int) {
 	if pos >= len(d.data) || d.data[pos] != '"' {
 		return nil, d.fail("object member without a name")
 	}
@@ -408,7 +380,7 @@ func (d *decoder) knownName(pos int) (*name, int) {
 // otherName reads any name at pos. It returns nil for those that are not known; a
 // known name in other letters is not known, and all the same may not occur beside
 // the right one.
-func (d *decoder) otherName(m *member, pos int) (*name, int) {
+func (d *Decoder) otherName(m *member, pos int) (*name, int) {
 	mark := len(d.arena)
 	text, pos := d.text(pos)
 	d.arena = d.arena[:mark]
@@ -418,24 +390,24 @@ func (d *decoder) otherName(m *member, pos int) (*name, int) {
 	if n := namesByText[text]; n != nil {
 		return n, pos
 	}
-	m.name = maphash.String(d.seed, text)
+	m.name = maphash.String(seed, text)
 	lower := strings.ToLower(text)
 	if n := namesByText[lower]; n != nil {
-		if d.given&(1<<n.field) != 0 {
-			d.fault(fault{field: n.field, code: "duplicate_name", detail: "the name occurs twice, in different letters"})
+		if d.Given&(1<<n.field) != 0 {
+			d.Fault(judge.Fault{Field: n.field, Code: "duplicate_name", Detail: "the name occurs twice, in different letters"})
 		}
-		d.given |= 1 << n.field
+		d.Given |= 1 << n.field
 		return nil, pos
 	}
-	hash := maphash.String(d.seed, lower)
+	hash := maphash.String(seed, lower)
 	for _, h := range d.unknown {
 		if h == hash {
-			d.fault(fault{field: fieldWhole, path: shown(text), code: "duplicate_name", detail: "the name occurs twice"})
+			d.Fault(judge.Fault{Field: judge.Whole, Path: shown(text), Code: "duplicate_name", Detail: "the name occurs twice"})
 			break
 		}
 	}
 	if len(d.unknown) >= maxUnknown {
-		d.fault(fault{field: fieldWhole, code: "out_of_range", detail: "more than 64 unknown names"})
+		d.Fault(judge.Fault{Field: judge.Whole, Code: "out_of_range", Detail: "more than 64 unknown names"})
 	} else {
 		d.unknown = append(d.unknown, hash)
 	}
@@ -446,7 +418,7 @@ func (d *decoder) otherName(m *member, pos int) (*name, int) {
 const maxUnknown = 64
 
 // colon reads what is between a name and its value, which there must be.
-func (d *decoder) colon(pos int) int {
+func (d *Decoder) colon(pos int) int {
 	if pos < len(d.data) && d.data[pos] <= ' ' {
 		pos = d.space(pos)
 	}
@@ -465,17 +437,17 @@ func (d *decoder) colon(pos int) int {
 
 // unknownValue skips the value of an unknown name, but counts it into the
 // identity: in any order of members, but with whitespace between tokens left out.
-func (d *decoder) unknownValue(m *member, pos int) int {
+func (d *Decoder) unknownValue(m *member, pos int) int {
 	mark := len(d.arena)
 	d.arena = binary.LittleEndian.AppendUint64(d.arena, m.name)
 	end := d.skip(pos, 1)
-	m.hash = maphash.Bytes(d.seed, d.arena[mark:])
+	m.hash = maphash.Bytes(seed, d.arena[mark:])
 	d.arena = d.arena[:mark]
-	d.event.Other += m.hash
+	d.Event.Other += m.hash
 	return end
 }
 
-func (d *decoder) matches(pos int, text string) bool {
+func (d *Decoder) matches(pos int, text string) bool {
 	end := pos + len(text)
 	return end <= len(d.data) && string(d.data[pos:end]) == text
 }
@@ -486,17 +458,4 @@ func shown(name string) string {
 		name = name[:ids.Max]
 	}
 	return strings.Clone(strings.ToValidUTF8(name, "�"))
-}
-
-// maxFaults is more than the fields have: beyond it an event is hopeless anyway,
-// see finish.
-const maxFaults = 40
-
-// fault notes what is wrong with the event. Only one fault is reported, but which
-// one depends on the kind of event, which may come last.
-func (d *decoder) fault(f fault) {
-	if d.nfaults < len(d.faults) {
-		d.faults[d.nfaults] = f
-		d.nfaults++
-	}
 }

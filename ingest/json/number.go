@@ -1,20 +1,16 @@
-package ingest
+package json
 
 import (
 	"bytes"
 	"strconv"
 
-	"remuda/store/cell"
+	"remuda/ingest/judge"
 )
 
-// maxInteger is the greatest integer that every JSON implementation keeps exact.
-const maxInteger = 1 << 53
-
-// code is the name of a fault, see docs/api.md.
-type code = string
+// Numbers that cannot be read have a code for the reason, see docs/api.md.
 
 // integer reads an integral number of any spelling at pos, 0 to 2^53.
-func (s *scanner) integer(pos int) (n uint64, end int, fault code) {
+func (s *scanner) integer(pos int) (n uint64, end int, code string) {
 	data, i := s.data, pos
 	for i+8 <= len(data) && i-pos <= 8 {
 		eight, ok := eightDigits(data[i:])
@@ -29,7 +25,7 @@ func (s *scanner) integer(pos int) (n uint64, end int, fault code) {
 		i++
 	}
 	if i > pos && (data[pos] != '0' || i == pos+1) && i-pos < 18 && (i == len(data) || !continuesNumber(data[i])) {
-		if n > maxInteger {
+		if n > judge.MaxInteger {
 			return 0, i, "out_of_range"
 		}
 		return n, i, ""
@@ -41,25 +37,25 @@ func continuesNumber(c byte) bool {
 	return c-'0' <= 9 || c == '.' || c == 'e' || c == 'E'
 }
 
-func (s *scanner) integerSlow(pos int) (n uint64, end int, fault code) {
+func (s *scanner) integerSlow(pos int) (n uint64, end int, code string) {
 	if end = s.number(pos); end < 0 {
 		return 0, -1, ""
 	}
 	text := s.data[pos:end]
-	n, rest, fault := scaled(text, 0)
+	n, rest, code := scaled(text, 0)
 	switch {
-	case fault != "":
-		return 0, end, fault
+	case code != "":
+		return 0, end, code
 	case rest != 0:
 		return 0, end, "wrong_type"
-	case n > maxInteger:
+	case n > judge.MaxInteger:
 		return 0, end, "out_of_range"
 	}
 	return n, end, ""
 }
 
 // millis reads a duration in ms at pos, rounded half up to whole µs.
-func (s *scanner) millis(pos int) (micros uint64, end int, fault code) {
+func (s *scanner) millis(pos int) (micros uint64, end int, code string) {
 	data, i := s.data, pos
 	for i < len(data) && i-pos < 10 && data[i]-'0' <= 9 {
 		micros = micros*10 + uint64(data[i]-'0')
@@ -87,25 +83,19 @@ func (s *scanner) millis(pos int) (micros uint64, end int, fault code) {
 	if i < len(data) && continuesNumber(data[i]) {
 		return s.millisSlow(pos)
 	}
-	if micros > cell.MaxMicros {
-		return 0, i, "out_of_range"
-	}
 	return micros, i, ""
 }
 
-func (s *scanner) millisSlow(pos int) (micros uint64, end int, fault code) {
+func (s *scanner) millisSlow(pos int) (micros uint64, end int, code string) {
 	if end = s.number(pos); end < 0 {
 		return 0, -1, ""
 	}
-	micros, rest, fault := scaled(s.data[pos:end], 3)
+	micros, rest, code := scaled(s.data[pos:end], 3)
 	if rest >= half {
 		micros++
 	}
-	if fault == "" && micros > cell.MaxMicros {
-		fault = "out_of_range"
-	}
-	if fault != "" {
-		return 0, end, fault
+	if code != "" {
+		return 0, end, code
 	}
 	return micros, end, ""
 }
@@ -122,7 +112,7 @@ const (
 // scaled returns the integral part of the number that text spells, times
 // 10^shift, and what is left of it. It is exact where a float64 is not: the
 // spelling of a number must not change it. Parts beyond 2^60 are cut to that.
-func scaled(text []byte, shift int) (whole uint64, rest remainder, fault code) {
+func scaled(text []byte, shift int) (whole uint64, rest remainder, code string) {
 	const enough = 1 << 60
 	if _, err := strconv.ParseFloat(string(text), 64); err != nil {
 		return 0, none, "not_finite"

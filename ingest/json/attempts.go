@@ -1,17 +1,16 @@
-package ingest
+package json
 
 import (
-	"fmt"
 	"hash/maphash"
-	"strconv"
 
+	"remuda/ingest/judge"
 	"remuda/store"
 )
 
 // attemptList reads the failed tries before the final one.
-func (d *decoder) attemptList(pos int) ([]store.Attempt, int) {
+func (d *Decoder) attemptList(pos int) ([]store.Attempt, int) {
 	if d.data[pos] != '[' {
-		return nil, d.mistyped(fieldAttempts, pos, "an array")
+		return nil, d.mistyped(judge.Attempts, pos, "an array")
 	}
 	from := len(d.attempts)
 	pos = d.space(pos + 1)
@@ -39,14 +38,14 @@ func (d *decoder) attemptList(pos int) ([]store.Attempt, int) {
 
 // attempt reads one try. Unknown names count into the identity of the event, and
 // of equal ones the last counts.
-func (d *decoder) attempt(pos, n int) int {
-	before := d.nfaults
+func (d *Decoder) attempt(pos, n int) int {
+	before := d.Faults()
 	if d.data[pos] != '{' {
-		pos = d.mistyped(fieldAttempts, pos, "an object")
-		d.locate(before, n, "")
+		pos = d.mistyped(judge.Attempts, pos, "an object")
+		d.Within(before, n, "")
 		return pos
 	}
-	a := store.Attempt{Transport: inherited}
+	a := store.Attempt{Transport: judge.Inherited}
 	var hasProvider, hasDuration bool
 	first := d.space(pos + 1)
 	if first < len(d.data) && d.data[first] == '}' {
@@ -60,7 +59,7 @@ func (d *decoder) attempt(pos, n int) int {
 			if pos >= len(d.data) {
 				return d.fail("object without an end")
 			}
-			at := d.nfaults
+			at := d.Faults()
 			if d.data[pos] == 'n' {
 				pos = d.literal(pos, "null")
 			} else {
@@ -71,32 +70,20 @@ func (d *decoder) attempt(pos, n int) int {
 			if pos < 0 {
 				return -1
 			}
-			d.locate(at, n, name)
+			d.Within(at, n, name)
 			if pos = d.space(pos); pos < len(d.data) && d.data[pos] == '}' {
 				pos++
 				break
 			}
 		}
 	}
-	switch {
-	case n >= store.MaxAttempts:
-		if n == store.MaxAttempts {
-			d.fault(fault{field: fieldAttempts, code: "out_of_range", detail: "at most " + strconv.Itoa(store.MaxAttempts) + " attempts are taken"})
-		}
-		return pos
-	case !hasProvider:
-		d.fault(fault{field: fieldAttempts, path: fmt.Sprintf("attempts[%d].provider_id", n), code: "missing", detail: "every attempt needs a provider_id"})
-	case !hasDuration:
-		d.fault(fault{field: fieldAttempts, path: fmt.Sprintf("attempts[%d].duration_ms", n), code: "missing", detail: "every attempt needs a duration_ms"})
+	if d.Attempt(n, hasProvider, hasDuration) {
+		d.attempts = append(d.attempts, a)
 	}
-	d.attempts = append(d.attempts, a)
 	return pos
 }
 
-// inherited marks an attempt that takes its transport from the decision.
-const inherited store.Transport = 255
-
-func (d *decoder) attemptName(pos int, opening byte) (string, int) {
+func (d *Decoder) attemptName(pos int, opening byte) (string, int) {
 	if pos >= len(d.data) || d.data[pos] != opening {
 		return "", d.fail("neither comma nor closing brace behind a value")
 	}
@@ -115,49 +102,35 @@ func (d *decoder) attemptName(pos int, opening byte) (string, int) {
 }
 
 // attemptValue reads a value of the nth try.
-func (d *decoder) attemptValue(a *store.Attempt, n int, name string, pos int) int {
+func (d *Decoder) attemptValue(a *store.Attempt, n int, name string, pos int) int {
 	var w uint8
 	switch name {
 	case "provider_id":
-		a.ProviderID, pos = d.id(fieldProviderID, pos)
+		a.ProviderID, pos = d.id(judge.ProviderID, pos)
 	case "transport":
-		w, pos = d.word(fieldTransport, pos, transportWords)
+		w, pos = d.word(judge.Transport, pos)
 		a.Transport = store.Transport(w)
 	case "duration_ms":
-		a.DurationMicros, pos = d.duration(fieldDuration, pos)
+		a.DurationMicros, pos = d.duration(judge.Duration, pos)
 	case "error_category":
-		a.ErrorCategory, pos = d.id(fieldErrorCategory, pos)
+		a.ErrorCategory, pos = d.id(judge.ErrorCategory, pos)
 	case "error_code":
-		a.ErrorCode, pos = d.errorCode(fieldErrorCode, pos)
+		a.ErrorCode, pos = d.errorCode(judge.ErrorCode, pos)
 	case "result":
-		had := d.nfaults
-		w, pos = d.word(fieldResult, pos, resultWords)
-		if pos > 0 && w != resultError && d.nfaults == had {
-			d.fault(fault{field: fieldAttempts, code: "unknown_value", detail: "the result of an attempt can only be error"})
+		had := d.Faults()
+		w, pos = d.word(judge.Result, pos)
+		if pos > 0 && d.Faults() == had {
+			d.AttemptResult(w)
 		}
 	default:
 		mark := len(d.arena)
 		d.arena = append(append(d.arena, byte(n)), name...)
 		d.arena = append(d.arena, 0)
 		if pos = d.skip(pos, 3); pos > 0 {
-			d.event.Other += maphash.Bytes(d.seed, d.arena[mark:])
-			d.other = true
+			d.Event.Other += maphash.Bytes(seed, d.arena[mark:])
+			d.Other = true
 		}
 		d.arena = d.arena[:mark]
 	}
 	return pos
-}
-
-// locate makes faults found inside of an attempt point there.
-func (d *decoder) locate(from, n int, name string) {
-	for i := from; i < d.nfaults; i++ {
-		f := &d.faults[i]
-		f.field = fieldAttempts
-		if f.path == "" {
-			f.path = fmt.Sprintf("attempts[%d]", n)
-			if name != "" {
-				f.path += "." + name
-			}
-		}
-	}
 }

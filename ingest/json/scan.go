@@ -1,4 +1,4 @@
-package ingest
+package json
 
 import (
 	"encoding/binary"
@@ -38,8 +38,8 @@ func (s *scanner) space(pos int) int {
 }
 
 // bytesToString makes a string of a part of the body without copying it. That is safe
-// because the body stays as it is until Apply has returned, and the store copies
-// what it keeps.
+// because the body stays as it is until its events have been applied, and the store
+// copies what it keeps.
 func bytesToString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // plain8 reports whether eight bytes are printable ASCII other than '"' and '\'.

@@ -1,0 +1,101 @@
+package judge
+
+import "remuda/store"
+
+// A Field is one piece of an event, whichever spelling it came in. The order is
+// that of the bits of store.Fields.
+type Field uint8
+
+// The fields.
+const (
+	Type Field = iota
+	TS
+	EventID
+	RequestID
+	Profile
+	SourceNode
+	SourceRegion
+	Chain
+	Method
+	Strategy
+	ProviderID
+	Transport
+	Duration
+	Upstream
+	Result
+	Failovers
+	ErrorCategory
+	ErrorCode
+	RequestOrigin
+	Weight
+	Attempts
+	From
+	To
+	Reason
+	Height
+	Source
+	Status
+	ConsecutiveFailures
+	ConsecutiveSuccesses
+	Latency
+	Since
+	NumFields
+
+	Whole Field = 255 // not a field: the fault is the event's
+)
+
+// names are the spellings that refusals use.
+var names = [NumFields]string{
+	"type", "ts", "event_id", "request_id", "profile", "source_node", "source_region", "chain", "method", "strategy",
+	"provider_id", "transport", "duration_ms", "upstream_ms", "result", "failover_count", "error_category", "error_code",
+	"request_origin", "weight", "attempts", "from", "to", "reason", "height", "source", "status", "consecutive_failures",
+	"consecutive_successes", "latency_ms", "since_at",
+}
+
+// String is the name that refusals use, "" for Whole.
+func (f Field) String() string {
+	if f < NumFields {
+		return names[f]
+	}
+	return ""
+}
+
+func setOf(fields ...Field) (s store.Fields) {
+	for _, f := range fields {
+		s |= 1 << f
+	}
+	return s
+}
+
+const kinds = 4
+
+var (
+	common = setOf(Type, TS, EventID, RequestID, Profile, SourceNode, SourceRegion, Chain,
+		ProviderID)
+
+	// fieldsOf are the fields that a kind of event reads. Others are as good as
+	// unknown: they are not judged.
+	fieldsOf = [kinds]store.Fields{
+		store.Decision: common | setOf(Method, Strategy, Transport, Duration, Upstream, Result, Failovers,
+			ErrorCategory, ErrorCode, RequestOrigin, Weight, Attempts),
+		store.Circuit: common | setOf(Transport, From, To, Reason, Since),
+		store.Block:   common | setOf(Height, Source),
+		store.Health: common | setOf(Transport, Status, ConsecutiveFailures, ConsecutiveSuccesses,
+			Latency, Reason),
+	}
+
+	// required are the fields that an event must have, in the order in which a
+	// missing one is reported.
+	required = [kinds][]Field{
+		store.Decision: {Chain, ProviderID, Method, Duration, Result},
+		store.Circuit:  {Chain, ProviderID, To},
+		store.Block:    {Chain, ProviderID, Height},
+		store.Health:   {Chain, ProviderID, Status},
+	}
+	requiredSet = func() (sets [kinds]store.Fields) {
+		for kind, fields := range required {
+			sets[kind] = setOf(fields...)
+		}
+		return sets
+	}()
+)
