@@ -48,7 +48,7 @@ var targets = []target{
 	{"store/same.go", "sameFigures", "TestSameRow"},
 	{"store/same.go", "sameState", "TestSameRow"},
 	{"store/same.go", "samePrevious", "TestSameRow"},
-	{"store/counters.go", "shard.retire", "TestEveryFigureIsCounted|TestCountersBounded"},
+	{"store/counters.go", "shard.retire", "TestEveryFigureIsCounted|TestCounters"},
 	{"store/counters.go", "Store.Counters", "TestEveryFigureIsCounted|TestCounters"},
 	{"store/cell/open.go", "Open.AddTold", "TestOpen"},
 	{"store/cell/open.go", "Open.News", "TestOpen"},

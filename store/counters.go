@@ -61,11 +61,15 @@ type retired struct {
 }
 
 // retire keeps the lifetime of a row that goes.
-func (sh *shard) retire(s *series, lifetime *cell.Sums) {
-	if sh.retired == nil {
-		sh.retired = make(counters)
+func (sh *shard) retire(r *row) {
+	kept := &sh.retired
+	if int(r.slot) < sh.summed {
+		kept = &sh.aside
 	}
-	sh.retired.own(counterKeyOf(s)).Merge(lifetime)
+	if *kept == nil {
+		*kept = make(counters)
+	}
+	(*kept).own(counterKeyOf(r.series)).Merge(&r.lifetime)
 }
 
 // collectRetired takes over what shards have retired. While somebody reads it is left
@@ -82,16 +86,14 @@ func (s *Store) collectRetired() {
 		left := sh.retired
 		sh.retired = nil
 		sh.mu.Unlock()
-		for k, c := range left {
-			r.sums.own(k).Merge(c)
-		}
+		r.add(left)
 	}
 	if len(r.sums) < r.foldAt {
 		return
 	}
 	living := make(counters)
 	for i := range s.shards {
-		s.shards[i].sumOwn(living, nil)
+		r.add(s.shards[i].sumOwn(living))
 	}
 	for k, c := range r.sums {
 		if living[k] == nil && k != otherCounters {
@@ -102,30 +104,37 @@ func (s *Store) collectRetired() {
 	r.foldAt = max(maxRetired, 2*len(r.sums))
 }
 
-// sumOwn adds up the lifetimes of the rows that this node counts, and, unless it is nil,
-// in retired those that were not collected yet.
-func (sh *shard) sumOwn(living, retired counters) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for m := sh.newest; m != nil; m = m.prev {
-		for _, r := range m.rows {
-			if r.origin != sh.local() {
-				continue
-			}
-			sum := living.sum(counterKeyOf(m))
-			sum.Merge(&r.lifetime)
-			sum.Merge(&r.owed)
-			for _, l := range r.live {
-				l.News(sum)
-			}
+// add takes over what a shard has retired.
+func (r *retired) add(some counters) {
+	for k, c := range some {
+		r.sums.own(k).Merge(c)
+	}
+}
+
+// sumOwn adds up the lifetimes of the rows that this node counts, and hands over those
+// that were not collected yet. It is a walk, one at a time, as retired.mu is held: a row
+// that goes while it lasts is added up as living or handed over, whichever comes first.
+// Of slots 0 to 299 the first 256 are added up, say, when the mutex is away. Row 7 goes: it
+// is put aside for the next to collect. Row 290 goes: it is handed over at the end.
+func (sh *shard) sumOwn(living counters) (retired counters) {
+	var w walk
+	w.begin(sh)
+	defer w.end()
+	for own := sh.local(); sh.summed < len(own.rows); sh.summed++ {
+		w.next()
+		r := own.rows[sh.summed]
+		if r == nil {
+			continue
+		}
+		sum := living.sum(counterKeyOf(r.series))
+		sum.Merge(&r.lifetime)
+		sum.Merge(&r.owed)
+		for _, l := range r.live {
+			l.News(sum)
 		}
 	}
-	if retired == nil {
-		return
-	}
-	for k, c := range sh.retired {
-		retired.sum(k).Merge(c)
-	}
+	retired, sh.retired, sh.aside, sh.summed = sh.retired, sh.aside, nil, 0
+	return retired
 }
 
 // Counters lists what this node counted since it started, by profile, chain, provider
@@ -135,10 +144,11 @@ func (sh *shard) sumOwn(living, retired counters) {
 func (s *Store) Counters() []CounterRow {
 	s.retired.mu.Lock()
 	defer s.retired.mu.Unlock()
-	living, sums := make(counters), make(counters, len(s.retired.sums))
+	living := make(counters)
 	for i := range s.shards {
-		s.shards[i].sumOwn(living, sums)
+		s.retired.add(s.shards[i].sumOwn(living))
 	}
+	sums := make(counters, len(s.retired.sums))
 	for _, some := range []counters{s.retired.sums, living} {
 		for k, c := range some {
 			sums.sum(k).Merge(c)

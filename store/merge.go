@@ -71,19 +71,20 @@ const (
 func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowState) bool) {
 	var state RowState
 	var packed []byte
+	var w walk
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.mu.Lock()
+		w.begin(sh)
 		// After a pause much is too old for others to take; what is told is its sums. And
 		// yield may have taken long.
 		sh.advance(s.clock.now() / 1000)
 		part := sh.part(id)
 		if part == nil {
-			sh.mu.Unlock()
+			w.end()
 			continue
 		}
-		// Slots stay what they are while the mutex is free between two rows.
 		for slot := 0; slot < len(part.rows); slot++ {
+			w.next()
 			r := part.rows[slot]
 			if r == nil || uint64(r.stamp) <= after || r.stamp == 0 {
 				continue
@@ -112,15 +113,13 @@ func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowS
 					})
 				}
 			}
-			sh.mu.Unlock()
-			ok := yield(&state)
-			sh.mu.Lock()
-			if !ok {
-				sh.mu.Unlock()
+			w.end()
+			if !yield(&state) {
 				return
 			}
+			w.begin(sh)
 		}
-		sh.mu.Unlock()
+		w.end()
 	}
 }
 

@@ -23,8 +23,12 @@ type shard struct {
 	read uint64
 	// structure is the revision at which a series last came or went.
 	structure uint64
-	retired   counters // since the last tick
-	ahead     uint64   // keeps the loads of fetch alive
+	retired   counters // since they were last collected
+	// summed is up to which slot of this node's rows a walk has added them up, 0 when none
+	// is under way. What is retired of those is not to be added once more, and is put aside.
+	summed int
+	aside  counters
+	ahead  uint64 // keeps the loads of fetch alive
 
 	_ [64]byte // the next shard's mutex is on another cache line
 }
@@ -100,7 +104,7 @@ func (sh *shard) removeRow(r *row) {
 	if r.origin == sh.local() {
 		sh.rows.remove(s.hash, r)
 		r.lifetime.Merge(&r.owed)
-		sh.retire(s, &r.lifetime)
+		sh.retire(r)
 	}
 	if len(s.rows) > 0 {
 		sh.touch(s)

@@ -90,6 +90,7 @@ type Store struct {
 	senderCount  atomic.Int64
 	skews        atomic.Uint64 // how often an origin's skew has changed
 	applyScratch sync.Pool
+	away         func(*shard) // of tests: called when a walk has given a shard away
 	retired      retired
 	checkpoints  checkpoints
 
@@ -246,12 +247,13 @@ func (s *Store) Tick() (stepped *ClockStep) {
 	at := s.clock.now()
 	s.advance(at / 1000)
 	sequence := s.sequence.Load() + 1
+	var w walk
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.mu.Lock()
+		w.begin(sh)
 		sh.advance(at / 1000)
-		sh.local().tick(uint32(sequence), at)
-		sh.mu.Unlock()
+		sh.local().tick(&w, uint32(sequence), at)
+		w.end()
 	}
 	s.collectRetired()
 	s.closeNotes(uint32(sequence), at)

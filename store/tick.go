@@ -1,6 +1,10 @@
 package store
 
-import "remuda/store/cell"
+import (
+	"slices"
+
+	"remuda/store/cell"
+)
 
 // A sumQueue lists rows whose finer cells are to be summed into a coarser step,
 // by step. The sums are made after the step has closed, a share of them at each
@@ -40,25 +44,26 @@ var (
 )
 
 // sum makes the sums that are due at an instant (ms).
-func (o *originPart) sum(tier cell.Tier, at int64) {
+func (o *originPart) sum(w *walk, tier cell.Tier, at int64) {
 	q := &o.sums[tier]
 	for i := 0; i < len(q.lists); {
-		l := &q.lists[i]
-		age := at - (l.step+1)*tier.Seconds()*1000 - sumAfter[tier]
+		step, goal := q.lists[i].step, len(q.lists[i].rows)
+		age := at - (step+1)*tier.Seconds()*1000 - sumAfter[tier]
 		if age < 0 {
 			i++
 			continue
 		}
-		goal := len(l.rows)
 		if span := sumWithin[tier] - sumAfter[tier]; age < span {
 			goal = min(goal, 1+int(int64(goal)*age/span))
 		}
-		for ; l.done < goal; l.done++ {
-			if r := o.rows[l.rows[l.done]]; r != nil {
-				r.sumStep(tier, l.step)
+		for ; q.lists[i].done < goal; q.lists[i].done++ {
+			w.next()
+			l := &q.lists[i]
+			if r := o.rows[l.rows[l.done]]; r != nil && r.sumStep(tier, step) {
+				w.left -= rowsASum
 			}
 		}
-		if l.done < len(l.rows) {
+		if q.lists[i].done < len(q.lists[i].rows) {
 			i++
 			continue
 		}
@@ -69,14 +74,18 @@ func (o *originPart) sum(tier cell.Tier, at int64) {
 	}
 }
 
+// rowsASum is how many rows can be packed in the time of a sum.
+const rowsASum = 8
+
 // sumStep sums the finer cells of a step unless that has been done.
-func (r *row) sumStep(tier cell.Tier, step int64) {
+func (r *row) sumStep(tier cell.Tier, step int64) (made bool) {
 	finer := tier - 1
 	if r.has(tier, step) || !r.hasAny(finer, step*tier.Ratio(), (step+1)*tier.Ratio()) {
-		return
+		return false
 	}
 	r.cell(tier, step)
 	r.origin.markDirty(r)
+	return true
 }
 
 // queueSum asks for the sum of the coarser step that a new cell belongs to.
@@ -101,16 +110,24 @@ func (o *originPart) markDirty(r *row) {
 }
 
 // tick closes a sequence: what changed since the last one is packed and stamped.
-// Open cells stay open until their step is over. It returns how many rows changed.
-func (o *originPart) tick(stamp uint32, at int64) (changed int) {
+// Open cells stay open until their step is over.
+//
+// It is a walk, and while it lasts calls go on being counted: those of a row that it has
+// passed are of the next sequence, others of this one. No row is packed twice with a
+// stamp, so whoever has a row as of a stamp has all of it that has that stamp. The digest
+// is right when the last shard is done, and only then does the store say that there is
+// the sequence.
+func (o *originPart) tick(w *walk, stamp uint32, at int64) {
 	for tier := cell.Tier10s; tier < cell.NumTiers; tier++ {
-		o.sum(tier, at)
+		o.sum(w, tier, at)
 	}
-	kept := o.dirty[:0]
-	for _, slot := range o.dirty {
+	listed, kept := len(o.dirty), 0 // what gets dirty meanwhile is listed behind
+	for i := range listed {
+		w.next()
+		slot := o.dirty[i]
 		r := o.rows[slot]
-		if r == nil || !r.dirty {
-			continue // the slot has had another row since
+		if r == nil || !r.dirty || r.stamp == stamp {
+			continue // the slot has had another row since, which is listed once more
 		}
 		packed := false
 		for i := len(r.live) - 1; i >= 0; i-- {
@@ -124,17 +141,16 @@ func (o *originPart) tick(stamp uint32, at int64) (changed int) {
 			}
 		}
 		if packed {
-			changed++
 			r.closeSequence()
 		}
 		if len(r.live) > 0 {
-			kept = append(kept, slot)
+			o.dirty[kept] = slot
+			kept++
 		} else {
 			r.dirty = false
 		}
 	}
-	o.dirty = kept
-	return changed
+	o.dirty = slices.Delete(o.dirty, kept, listed)
 }
 
 // closeSequence brings the row's share of the digest up to date.
