@@ -25,6 +25,7 @@ import (
 	"remuda/httpapi/headers"
 	"remuda/httpapi/memory"
 	"remuda/httpapi/problem"
+	"remuda/httpapi/stream"
 	"remuda/store"
 )
 
@@ -86,7 +87,7 @@ type API struct {
 	direct   map[string]http.HandlerFunc // GETs of paths without parameters, which need no router
 	memory   *memory.Pool
 	answers  *answer.Answers
-	streams  *streams
+	streams  *stream.Streams
 	posts    *posts
 	front    *front                   // nil: connections stay with the server
 	heads    atomic.Pointer[postHead] // of the last post that had another
@@ -119,7 +120,10 @@ func New(o Options) (*API, error) {
 	if a.answers, err = answer.New(answer.Options{Store: o.Store, Memory: a.memory, Cache: o.CacheBytes, Own: a.resources()}); err != nil {
 		return nil, err
 	}
-	if a.streams, err = newStreams(a); err != nil {
+	if a.streams, err = stream.New(stream.Options{
+		Node: o.Store.Node(), Incarnation: o.Store.Incarnation(), Now: o.Store.Now, Memory: a.memory, Logger: o.Logger,
+		WriteTimeout: o.WriteTimeout, Heartbeat: o.Heartbeat, MaxSubscribers: o.MaxSubscribers, MaxViews: o.MaxViews,
+	}); err != nil {
 		a.answers.Close()
 		return nil, err
 	}
@@ -143,7 +147,7 @@ func (a *API) FinishPosts(ctx context.Context) bool { return a.posts.finish(ctx)
 // Shutdown ends every stream with a bye and waits for them, until the context ends.
 func (a *API) Shutdown(ctx context.Context) error {
 	a.draining.Store(true)
-	return a.streams.shutdown(ctx)
+	return a.streams.Shutdown(ctx)
 }
 
 // Close frees what New made, and ends the connections that were taken over. The API
@@ -154,7 +158,7 @@ func (a *API) Close() {
 		_ = a.front.Close() // the server may have
 		a.front.running.Wait()
 	}
-	a.streams.close()
+	a.streams.Close()
 	a.answers.Close()
 }
 
@@ -271,10 +275,14 @@ func (a *API) read(res *answer.Resource) http.HandlerFunc {
 			a.options.Cluster.Find(r.Context(), p.RequestID)
 		}
 		if format == "sse" || format == "ndjson" && p.Watch {
-			a.stream(w, r, res, p, format)
-			return
+			err = a.streams.Serve(w, r, stream.Query{
+				Key: res.Path + p.Canonical, Text: p.Canonical, Format: format, Interval: p.Interval, MaxFrames: p.MaxFrames,
+				Content: func(pause func(), l *memory.Lease) stream.Source { return a.answers.Content(res, p, pause, l) },
+			})
+		} else {
+			err = a.answers.Document(w, r, res, q, format)
 		}
-		if err := a.answers.Document(w, r, res, q, format); err != nil {
+		if err != nil {
 			a.fail(w, r, err)
 		}
 	}

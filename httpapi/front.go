@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
 	"syscall"
 	"time"
+
+	"remuda/httpapi/stream"
 )
 
 // front is the listener that the server accepts from. It accepts the connections of
@@ -31,6 +34,18 @@ type front struct {
 func (a *API) Listener(l net.Listener) net.Listener {
 	a.front = &front{Listener: l, api: a, others: make(chan net.Conn), failed: make(chan error, 1), ended: make(chan struct{})}
 	return a.front
+}
+
+type spareKey struct{}
+
+// ConnContext lets streams ask the connections of a server what was acknowledged, and says
+// which are spare ones (see [API.Listener]): it is for http.Server.ConnContext. Without it
+// what counts is what sockets take, and no connection is a spare one.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	if isSpare(conn) {
+		ctx = context.WithValue(ctx, spareKey{}, true)
+	}
+	return stream.ConnContext(ctx, conn)
 }
 
 func isSpare(conn net.Conn) bool {
@@ -130,10 +145,10 @@ func (c *begunConn) Read(into []byte) (int, error) {
 // NetConn is the connection without what was read.
 func (c *begunConn) NetConn() net.Conn { return c.Conn }
 
-// withoutBegun is the connection itself when nothing is left of what had been read.
-func withoutBegun(conn net.Conn) net.Conn {
-	if begun, ok := conn.(*begunConn); ok && len(begun.read) == 0 {
-		return begun.Conn
+// Drained is the connection itself when nothing is left of what had been read.
+func (c *begunConn) Drained() net.Conn {
+	if len(c.read) == 0 {
+		return c.Conn
 	}
-	return conn
+	return c
 }

@@ -126,6 +126,7 @@ func (a *API) limits(c *answer.Collection) {
 	}
 	addMemory(c)
 	u := a.store.Usage()
+	streamed := a.streams.Figures()
 	inFlight, maxInFlight := a.ingester.InFlight()
 	maxBody, maxInflated, maxLine := a.ingester.Limits()
 	const none = -1
@@ -146,8 +147,8 @@ func (a *API) limits(c *answer.Collection) {
 	waiting, longest := a.ingester.Waiting()
 	add("bodies_waiting", int64(a.options.MaxConnections), int64(waiting), "bodies", "for their turn, unread; one for each connection at most")
 	add("body_wait", longest.Milliseconds(), none, "ms", "for a turn; from 1,000 on some, beyond it all get 503 with Retry-After")
-	add("subscribers", int64(a.options.MaxSubscribers), int64(a.streams.count()), "streams", "beyond it 503 with Retry-After")
-	add("views", int64(a.options.MaxViews), int64(a.streams.viewCount()), "views", "different queries that are streamed; beyond it 503 with Retry-After")
+	add("subscribers", int64(a.options.MaxSubscribers), int64(streamed.Subscribers), "streams", "beyond it 503 with Retry-After")
+	add("views", int64(a.options.MaxViews), int64(streamed.Views), "views", "different queries that are streamed; beyond it 503 with Retry-After")
 	add("exposed_label_sets", int64(a.options.MaxExposed), int64(a.exposed.count()), "sets", "of calls, as of the last scrape of /metrics; beyond it they are added up as __other__")
 	readMemory, maxReadMemory := a.memory.Held()
 	add("read_memory", maxReadMemory, readMemory, "bytes", "rows and texts of reads under way, tables and frames of streams; beyond it 503 with Retry-After")
@@ -176,18 +177,18 @@ func addMemory(c *answer.Collection) {
 }
 
 func (a *API) subscribers(c *answer.Collection) {
-	for _, s := range a.streams.list() {
-		r := c.Add(strconv.FormatUint(s.id, 10))
-		r.Text("path", s.path)
-		r.Text("query", s.query)
-		r.Text("format", s.format)
-		r.Text("remote_addr", s.remote)
-		r.Integer("interval_ms", s.interval.Milliseconds())
-		r.Integer("since_at", s.since.UnixMilli())
-		r.Count("frames_total", s.frames.Load())
-		r.Count("snapshots_total", s.snapshots.Load())
-		r.Count("bytes_total", s.bytes.Load())
-		r.Integer("lag_ms", s.acks.lag(time.Now()).Milliseconds())
-		r.Instant("last_write_at", s.lastWrite.Load())
+	for _, s := range a.streams.Subscribers() {
+		r := c.Add(strconv.FormatUint(s.ID, 10))
+		r.Text("path", s.Path)
+		r.Text("query", s.Query)
+		r.Text("format", s.Format)
+		r.Text("remote_addr", s.Remote)
+		r.Integer("interval_ms", s.Interval.Milliseconds())
+		r.Integer("since_at", s.Since.UnixMilli())
+		r.Count("frames_total", s.Frames)
+		r.Count("snapshots_total", s.Snapshots)
+		r.Count("bytes_total", s.Bytes)
+		r.Integer("lag_ms", s.Lag.Milliseconds())
+		r.Instant("last_write_at", s.LastWrite)
 	}
 }

@@ -31,12 +31,17 @@ func TestArrows(t *testing.T) {
 		"remuda/cluster/disk":    {"remuda/cluster/wire", "remuda/store"},
 		"remuda/cluster/rules":   {"remuda/cluster/wire", "remuda/store"},
 		"remuda/cluster/wire":    {"remuda/store"},
+
 		"remuda/httpapi": {
-			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/answer", "remuda/httpapi/ask", "remuda/httpapi/headers", "remuda/httpapi/memory",
-			"remuda/httpapi/problem", "remuda/httpapi/value",
+			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/answer", "remuda/httpapi/ask",
+			"remuda/httpapi/headers", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/stream", "remuda/httpapi/value",
 		},
 		"remuda/httpapi/answer": {
-			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/ask", "remuda/httpapi/headers", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
+			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/ask", "remuda/httpapi/headers",
+			"remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
+		},
+		"remuda/httpapi/stream": {
+			"remuda/store", "remuda/httpapi/headers", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
 		},
 		"remuda/httpapi/ask":     {"remuda/store", "remuda/httpapi/headers", "remuda/httpapi/problem"},
 		"remuda/httpapi/memory":  {"remuda/httpapi/problem"},
@@ -68,7 +73,7 @@ func TestArrows(t *testing.T) {
 		"github.com/prometheus/":         {"remuda/httpapi"},
 		"github.com/munnerz/goautoneg":   {"remuda/httpapi/ask"},
 		"github.com/hashicorp/":          {"remuda/cluster"},
-		"github.com/r3labs/sse":          {"remuda/httpapi", "remuda/cmd/remuda/internal/client"},
+		"github.com/r3labs/sse":          {"remuda/httpapi/stream", "remuda/cmd/remuda/internal/client"},
 		"github.com/alecthomas/kong":     {"remuda/cmd/remuda"},
 	}
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "remuda/...").Output()

@@ -1,4 +1,4 @@
-package httpapi
+package stream
 
 import (
 	"errors"
@@ -10,15 +10,15 @@ import (
 
 // serveLines runs a stream as lines of JSON: each is the data of a frame with the
 // name of the event in front.
-func (a *API) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
+func (s *Streams) serveLines(w http.ResponseWriter, r *http.Request, f *feeder) {
 	streamHead(w.Header(), "ndjson", false)
-	a.serveWith(r, f, &lineSink{newPatientWriter(a, w)})
+	s.serveWith(r, f, &lineSink{newPatientWriter(s, w)})
 }
 
 // serveWith runs a stream on the goroutine of its request.
-func (a *API) serveWith(r *http.Request, f *feeder, out greeter) {
+func (s *Streams) serveWith(r *http.Request, f *feeder, out greeter) {
 	if err := f.run(r.Context().Done(), out); errors.Is(err, errSlow) {
-		a.noteCut(f.sub)
+		s.noteCut(f.sub)
 		panic(http.ErrAbortHandler) // the server is not to end it well
 	}
 }
@@ -30,8 +30,8 @@ type patientWriter struct {
 	timeout    time.Duration
 }
 
-func newPatientWriter(a *API, w http.ResponseWriter) patientWriter {
-	return patientWriter{w, http.NewResponseController(w), a.options.WriteTimeout}
+func newPatientWriter(s *Streams, w http.ResponseWriter) patientWriter {
+	return patientWriter{w, http.NewResponseController(w), s.options.WriteTimeout}
 }
 
 // put writes all parts and flushes them.

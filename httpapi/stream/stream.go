@@ -1,8 +1,12 @@
-package httpapi
+// Package stream sends readers what changes. A view is one query at one interval, with
+// the frames that all its subscribers share; a subscriber is a place in a view and one of
+// the ways on which frames get to a reader.
+package stream
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -14,18 +18,29 @@ import (
 
 	"github.com/r3labs/sse/v2"
 
-	"remuda/httpapi/answer"
-	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
 	"remuda/httpapi/memory"
 	"remuda/httpapi/problem"
 )
 
-// streams holds the views and the subscribers of a node.
-type streams struct {
-	api    *API
-	server *sse.Server // one private stream per subscriber, see sse.go
-	gone   *hangups    // nil where there are none
+// Options configure Streams. All are required.
+type Options struct {
+	Node           string
+	Incarnation    uint64
+	Now            func() int64 // ms since the epoch
+	Memory         *memory.Pool // of what views hold
+	Logger         *slog.Logger
+	WriteTimeout   time.Duration // for one frame
+	Heartbeat      time.Duration // of silence before a comment is sent
+	MaxSubscribers int
+	MaxViews       int
+}
+
+// Streams are the views and the subscribers of a node. They are safe for concurrent use.
+type Streams struct {
+	options Options
+	server  *sse.Server // one private stream per subscriber, see sse.go
+	gone    *hangups    // nil where there are none
 
 	computed, written, bytes, cut atomic.Uint64
 
@@ -39,7 +54,40 @@ type streams struct {
 	open        sync.WaitGroup
 }
 
-// subscriber is one open stream, as its row in /subscribers shows it.
+// Query is what a stream is asked for.
+type Query struct {
+	Key       string // of the view at its interval: the same for all that have the same content
+	Text      string // the query in its canonical form, for those who look on
+	Format    string // sse or ndjson
+	Interval  time.Duration
+	MaxFrames int // 0: as many as there are
+	// Content makes the content of the view, which holds memory by the lease. It calls
+	// pause between pieces of long computations, in Refresh too.
+	Content func(pause func(), l *memory.Lease) Source
+}
+
+// A Subscriber is one open stream, for those who look on.
+type Subscriber struct {
+	ID                       uint64
+	Path, Query, Format      string
+	Remote                   string
+	Interval                 time.Duration
+	Since                    time.Time
+	Frames, Snapshots, Bytes uint64
+	Lag                      time.Duration // for how long its reader has kept it waiting
+	LastWrite                int64         // ms since the epoch; 0: nothing was written
+}
+
+// Figures are what a node has streamed since it started.
+type Figures struct {
+	Subscribers, Views uint64 // now
+	Computed           uint64 // frames
+	Written            uint64 // frames, to each subscriber
+	Bytes              uint64 // of those
+	Cut                uint64 // streams whose readers were too slow
+}
+
+// subscriber is one open stream.
 type subscriber struct {
 	id                       uint64
 	path, query, format      string
@@ -56,9 +104,10 @@ type subscriber struct {
 // that out takes as much work as to have it.
 const refusedFor = 5 * time.Second
 
-func newStreams(a *API) (*streams, error) {
-	s := &streams{
-		api: a, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
+// New returns Streams. Close ends them.
+func New(o Options) (*Streams, error) {
+	s := &Streams{
+		options: o, server: sse.New(), views: make(map[string]*view), subscribers: make(map[uint64]*subscriber),
 		ending: make(chan struct{}), turns: make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)),
 	}
 	s.server.AutoReplay, s.server.AutoStream, s.server.BufferSize = false, false, 1
@@ -82,7 +131,7 @@ func newStreams(a *API) (*streams, error) {
 }
 
 // seat is that of a subscriber, nil if it has none or has left.
-func (s *streams) seat(id uint64) *seat {
+func (s *Streams) seat(id uint64) *seat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sub := s.subscribers[id]; sub != nil {
@@ -91,27 +140,36 @@ func (s *streams) seat(id uint64) *seat {
 	return nil
 }
 
-func (s *streams) count() int {
+// Figures returns the figures as of now.
+func (s *Streams) Figures() Figures {
+	f := Figures{Computed: s.computed.Load(), Written: s.written.Load(), Bytes: s.bytes.Load(), Cut: s.cut.Load()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.subscribers)
-}
-
-func (s *streams) viewCount() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.views)
+	f.Subscribers, f.Views = uint64(len(s.subscribers)), uint64(len(s.views))
+	return f
 }
 
 // list returns the open streams.
-func (s *streams) list() []*subscriber {
+func (s *Streams) list() []*subscriber {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.subscribers))
 }
 
+// Subscribers returns the open streams, in no order.
+func (s *Streams) Subscribers() (list []Subscriber) {
+	now := time.Now()
+	for _, sub := range s.list() {
+		list = append(list, Subscriber{
+			ID: sub.id, Path: sub.path, Query: sub.query, Format: sub.format, Remote: sub.remote, Interval: sub.interval, Since: sub.since,
+			Frames: sub.frames.Load(), Snapshots: sub.snapshots.Load(), Bytes: sub.bytes.Load(), Lag: sub.acks.lag(now), LastWrite: sub.lastWrite.Load(),
+		})
+	}
+	return list
+}
+
 // enter registers a subscriber and returns the view it reads.
-func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l *memory.Lease) source) (*view, error) {
+func (s *Streams) enter(sub *subscriber, key string, build func(pause func(), l *memory.Lease) Source) (*view, error) {
 	retry := func(code, detail string) error { return problem.ToRetry(code, detail, 5*time.Second) }
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,19 +184,19 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l 
 	switch {
 	case s.ended:
 		return nil, retry("shutting_down", "this node is shutting down")
-	case len(s.subscribers) >= s.api.options.MaxSubscribers:
+	case len(s.subscribers) >= s.options.MaxSubscribers:
 		return nil, retry("too_many_subscribers", "this node has as many open streams as it may")
-	case v == nil && len(s.views) >= s.api.options.MaxViews:
+	case v == nil && len(s.views) >= s.options.MaxViews:
 		return nil, retry("too_many_views", "this node streams as many different queries as it may")
 	}
 	if v == nil {
-		l := s.api.memory.Lease()
+		l := s.options.Memory.Lease()
 		v = &view{
 			lease: l, frames: memory.Share{Lease: l}, key: key, path: sub.path, query: sub.query, interval: sub.interval,
 			instance: rand.Uint64() >> 1, computed: &s.computed, turn: turn{slots: s.turns},
 		}
 		v.source = build(v.pause, l)
-		v.pace = newPace(sub.interval, s.api.options.Heartbeat, v.seats.goRound)
+		v.pace = newPace(sub.interval, s.options.Heartbeat, v.seats.goRound)
 		s.views[key] = v
 	}
 	sub.path, sub.query = v.path, v.query // one copy for all
@@ -156,7 +214,7 @@ func (s *streams) enter(sub *subscriber, key string, build func(pause func(), l 
 }
 
 // leave is the end of a subscriber. The last one of a view starts its end.
-func (s *streams) leave(sub *subscriber, v *view) {
+func (s *Streams) leave(sub *subscriber, v *view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.subscribers, sub.id)
@@ -169,7 +227,7 @@ func (s *streams) leave(sub *subscriber, v *view) {
 	s.open.Done()
 }
 
-func (s *streams) drop(v *view) {
+func (s *Streams) drop(v *view) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v.readers > 0 {
@@ -181,8 +239,8 @@ func (s *streams) drop(v *view) {
 	v.lease.End()
 }
 
-// shutdown tells every stream to say bye and waits for them.
-func (s *streams) shutdown(ctx context.Context) error {
+// Shutdown tells every stream to say bye and waits for them.
+func (s *Streams) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.ended {
 		s.ended = true
@@ -211,7 +269,7 @@ func (s *streams) shutdown(ctx context.Context) error {
 }
 
 // abandon closes the connections that the server does not know any more.
-func (s *streams) abandon() {
+func (s *Streams) abandon() {
 	for _, sub := range s.list() {
 		if t := sub.seat.Load(); t != nil {
 			_ = t.conn.Close() // whoever writes to it is told by a failed write
@@ -219,11 +277,11 @@ func (s *streams) abandon() {
 	}
 }
 
-// close ends what shutdown has not been asked to end.
-func (s *streams) close() {
+// Close ends what Shutdown has not been asked to end.
+func (s *Streams) Close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = s.shutdown(ctx) // it only says whether all had ended by now
+	_ = s.Shutdown(ctx) // it only says whether all had ended by now
 	if s.gone != nil {
 		s.gone.close()
 	}
@@ -256,74 +314,70 @@ func streamHead(h http.Header, format string, zip bool) {
 	}
 }
 
-// stream answers a read with a live stream.
-func (a *API) stream(w http.ResponseWriter, r *http.Request, res *answer.Resource, p *ask.Params, format string) {
+// Serve answers a request with a live stream. Of an error nothing has been answered yet.
+func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, q Query) error {
 	zip := headers.TakesGzip(r.Header)
 	if r.Method == http.MethodHead {
-		streamHead(w.Header(), format, zip)
-		return
+		streamHead(w.Header(), q.Format, zip)
+		return nil
 	}
 	sub := &subscriber{
-		path: r.URL.Path, query: p.Canonical, format: format, remote: r.RemoteAddr, interval: p.Interval, since: time.Now(),
+		path: r.URL.Path, query: q.Text, format: q.Format, remote: r.RemoteAddr, interval: q.Interval, since: time.Now(),
 	}
-	key := res.Path + p.Canonical + " " + p.Interval.String()
-	sub.acks.attach(r, a.options.WriteTimeout)
-	v, err := a.streams.enter(sub, key, func(pause func(), l *memory.Lease) source {
-		return a.answers.Content(res, p, pause, l)
-	})
+	sub.acks.attach(r, s.options.WriteTimeout)
+	v, err := s.enter(sub, q.Key+" "+q.Interval.String(), q.Content)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
-	if err := v.prepare(time.Now(), a.store.Incarnation()); err != nil {
-		a.streams.leave(sub, v)
-		a.fail(w, r, err)
-		return
+	if err := v.prepare(time.Now(), s.options.Incarnation); err != nil {
+		s.leave(sub, v)
+		return err
 	}
 	cursor := r.Header.Get("Last-Event-ID")
-	seen, known := v.place(cursor, a.store.Incarnation())
+	seen, known := v.place(cursor, s.options.Incarnation)
 	if !known {
 		seen, cursor = 0, ""
 	}
-	f := &feeder{api: a, sub: sub, view: v, seen: seen, cursor: cursor, left: p.MaxFrames}
+	f := &feeder{streams: s, sub: sub, view: v, seen: seen, cursor: cursor, left: q.MaxFrames}
 	if zip {
 		f.zip = new(zipping)
 	}
-	if format == "sse" {
+	if q.Format == "sse" {
 		if conn := take(w, r); conn != nil {
 			// The request's goroutine ends here, and frees what it held.
-			a.seatTaken(conn, w.Header().Clone(), f)
-			return
+			s.seatTaken(conn, w.Header().Clone(), f)
+			return nil
 		}
 	}
-	defer a.streams.leave(sub, v)
+	defer s.leave(sub, v)
 	switch {
 	case zip:
-		a.serveZipped(w, r, f)
-	case format == "sse":
-		a.serveSSE(w, r, f)
+		s.serveZipped(w, r, f)
+	case q.Format == "sse":
+		s.serveSSE(w, r, f)
 	default:
-		a.serveLines(w, r, f)
+		s.serveLines(w, r, f)
 	}
+	return nil
 }
 
 // noteCut says that a stream is ended because its reader was too slow.
-func (a *API) noteCut(s *subscriber) {
-	a.streams.cut.Add(1)
-	s.acks.abort()
-	a.log.Info("cut a stream whose reader did not take a frame in time", "remote", s.remote, "path", s.path)
+func (s *Streams) noteCut(sub *subscriber) {
+	s.cut.Add(1)
+	sub.acks.abort()
+	s.options.Logger.Info("cut a stream whose reader did not take a frame in time", "remote", sub.remote, "path", sub.path)
 }
 
 // feeder is a subscriber's place in its view: a cursor, and no queue.
 type feeder struct {
-	api    *API
-	sub    *subscriber
-	view   *view
-	seen   uint64 // sequence of the last frame sent
-	cursor string // of that frame
-	left   int    // frames until max_frames; 0 = as many as there are
-	due    []*frame
-	zip    *zipping // nil unless the reader takes gzip
+	streams *Streams
+	sub     *subscriber
+	view    *view
+	seen    uint64 // sequence of the last frame sent
+	cursor  string // of that frame
+	left    int    // frames until max_frames; 0 = as many as there are
+	due     []*frame
+	zip     *zipping // nil unless the reader takes gzip
 }
 
 // errNoMemory ends a stream whose view reads have no memory for any more.
@@ -362,7 +416,7 @@ func (f *feeder) run(gone <-chan struct{}, out greeter) error {
 // or, if there is nothing and beat is set, a sign of life.
 func (f *feeder) step(out sink, most int, beat bool) (end bool, err error) {
 	select {
-	case <-f.api.streams.ending:
+	case <-f.streams.ending:
 		return true, out.bye("shutdown", f.cursor)
 	default:
 	}
@@ -395,7 +449,7 @@ func (f *feeder) beat(out sink) error {
 // it: strokes do not come on the dot, and acknowledgements may come a little late.
 func (f *feeder) held(now time.Time) (bool, error) {
 	switch waited := f.sub.acks.waited(now); {
-	case waited > f.api.options.WriteTimeout:
+	case waited > f.streams.options.WriteTimeout:
 		return true, errSlow
 	default:
 		return waited > f.view.interval*3/2, nil
@@ -417,7 +471,7 @@ func (f *feeder) judge(out sink, err error) (end bool, _ error) {
 func (f *feeder) send(out sink, now time.Time, most int) error {
 	var snapshot *frame
 	var err error
-	if f.due, snapshot, err = f.view.next(f.due[:0], f.seen, most, now, f.api.store.Incarnation()); err != nil {
+	if f.due, snapshot, err = f.view.next(f.due[:0], f.seen, most, now, f.streams.options.Incarnation); err != nil {
 		return errNoMemory
 	}
 	if snapshot != nil {
@@ -451,8 +505,8 @@ func (f *feeder) sent(fr *frame) error {
 		size = len(fr.zipped(f.sub.format == "ndjson").blocks())
 	}
 	f.sub.bytes.Add(uint64(size))
-	f.api.streams.written.Add(1)
-	f.api.streams.bytes.Add(uint64(size))
+	f.streams.written.Add(1)
+	f.streams.bytes.Add(uint64(size))
 	f.seen, f.cursor = fr.sequence, fr.cursor
 	if f.left > 0 {
 		if f.left--; f.left == 0 {

@@ -1,4 +1,4 @@
-package httpapi
+package stream
 
 import (
 	"encoding/binary"
@@ -179,7 +179,7 @@ var (
 )
 
 // serveZipped runs a compressed stream over a connection that was not taken over.
-func (a *API) serveZipped(w http.ResponseWriter, r *http.Request, f *feeder) {
+func (s *Streams) serveZipped(w http.ResponseWriter, r *http.Request, f *feeder) {
 	streamHead(w.Header(), f.sub.format, true)
-	a.serveWith(r, f, &zipSink{newPatientWriter(a, w), f, f.sub.format == "ndjson"})
+	s.serveWith(r, f, &zipSink{newPatientWriter(s, w), f, f.sub.format == "ndjson"})
 }

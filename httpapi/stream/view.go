@@ -1,4 +1,4 @@
-package httpapi
+package stream
 
 import (
 	"slices"
@@ -27,7 +27,7 @@ type view struct {
 	turn     turn
 
 	mu       sync.Mutex // held while a frame is computed: that is what makes it one computation
-	source   source
+	source   Source
 	lease    *memory.Lease // of all that is below
 	frames   memory.Share
 	refused  atomic.Int64 // when it was found that there is no memory for it, ns since the epoch
@@ -43,9 +43,9 @@ type view struct {
 	begun    bool
 }
 
-// A source is the live content of a query. It belongs to one goroutine at a time. When
+// A Source is the live content of a query. It belongs to one goroutine at a time. When
 // there is no memory for it, the lease has the error.
-type source interface {
+type Source interface {
 	Refresh()
 	AppendMeta(dst []byte) []byte     // "meta":{…}
 	AppendSnapshot(dst []byte) []byte // members that follow it, with everything
@@ -67,6 +67,9 @@ type frame struct {
 	}
 }
 
+// text is the whole event.
+func (f *frame) text() []byte { return f.wire[len(chunkHead) : len(f.wire)-len("\r\n")] }
+
 // zipped is the frame compressed, as an event or as a line of JSON.
 func (f *frame) zipped(line bool) *zipped {
 	z := &f.zip[0]
@@ -74,7 +77,7 @@ func (f *frame) zipped(line bool) *zipped {
 		z = &f.zip[1]
 	}
 	z.once.Do(func() {
-		plain := f.wire[len(chunkHead) : len(f.wire)-len("\r\n")]
+		plain := f.text()
 		if line {
 			plain = append(append(lineHead(f.event), f.data[1:]...), lineEnd...)
 		}

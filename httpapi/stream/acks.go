@@ -1,4 +1,4 @@
-package httpapi
+package stream
 
 import (
 	"context"
@@ -34,18 +34,11 @@ type tcpSocket interface {
 	SetWriteBuffer(bytes int) error
 }
 
-type (
-	socketKey struct{}
-	spareKey  struct{}
-)
+type socketKey struct{}
 
-// ConnContext lets streams ask the connections of a server what was acknowledged, and says
-// which are spare ones (see [API.Listener]): it is for http.Server.ConnContext. Without it
-// what counts is what sockets take, and no connection is a spare one.
+// ConnContext lets streams ask the connections of a server what was acknowledged: it is for
+// http.Server.ConnContext. Without it what counts is what sockets take.
 func ConnContext(ctx context.Context, conn net.Conn) context.Context {
-	if isSpare(conn) {
-		ctx = context.WithValue(ctx, spareKey{}, true)
-	}
 	for {
 		outer, ok := conn.(interface{ NetConn() net.Conn }) // TLS, and connections that went back
 		if !ok {

@@ -1,4 +1,4 @@
-package httpapi
+package stream
 
 import (
 	"bytes"
@@ -30,7 +30,10 @@ func take(w http.ResponseWriter, r *http.Request) net.Conn {
 	if err != nil {
 		return nil // a writer that cannot: a recorder, or some middleware's
 	}
-	return withoutBegun(conn)
+	if begun, ok := conn.(interface{ Drained() net.Conn }); ok {
+		conn = begun.Drained() // what is written to need not go through it
+	}
+	return conn
 }
 
 // seats are the subscribers of a view whose connections were taken over.
@@ -62,20 +65,20 @@ var errNoRoom = errors.New("no room in the socket")
 
 // seatTaken gives a subscriber whose connection was taken over its seat and begins
 // its stream.
-func (a *API) seatTaken(conn net.Conn, head http.Header, f *feeder) {
+func (s *Streams) seatTaken(conn net.Conn, head http.Header, f *feeder) {
 	t := &seat{feeder: *f, conn: conn, claimed: true}
 	if c, ok := conn.(syscall.Conn); ok {
 		t.raw, _ = c.SyscallConn() // nil will do
 	}
 	t.sub.seat.Store(t)
-	if t.raw != nil && a.streams.gone != nil {
-		a.streams.gone.add(t.raw, t.sub.id)
+	if t.raw != nil && s.gone != nil {
+		s.gone.add(t.raw, t.sub.id)
 	}
-	s := &f.view.seats
-	s.mu.Lock()
-	t.index = len(s.list)
-	s.list = append(s.list, t)
-	s.mu.Unlock()
+	all := &f.view.seats
+	all.mu.Lock()
+	t.index = len(all.list)
+	all.list = append(all.list, t)
+	all.mu.Unlock()
 	go t.serve(func(out sink) (end bool, err error) {
 		if err := out.(*patientSink).head(head, t.cursor); err != nil {
 			return true, err
@@ -227,7 +230,7 @@ func (t *seat) leave(err error) {
 	t.ended = true
 	t.mu.Unlock()
 	if errors.Is(err, errSlow) {
-		t.api.noteCut(t.sub)
+		t.streams.noteCut(t.sub)
 	}
 	_ = t.conn.Close() // all that counts has been written, or cannot be
 	s := &t.view.seats
@@ -238,7 +241,7 @@ func (t *seat) leave(err error) {
 	s.list[last] = nil
 	s.list = s.list[:last]
 	s.mu.Unlock()
-	t.api.streams.leave(t.sub, t.view)
+	t.streams.leave(t.sub, t.view)
 }
 
 // instantSink writes to seats as much as their sockets take at once.
@@ -285,7 +288,7 @@ func (s *instantSink) bye(reason, cursor string) error {
 type patientSink struct{ *seat }
 
 func (s *patientSink) write(wire []byte) error {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.api.options.WriteTimeout)); err != nil {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.streams.options.WriteTimeout)); err != nil {
 		return err
 	}
 	_, err := s.conn.Write(wire)
@@ -349,7 +352,7 @@ func (t *seat) byeChunks(reason, cursor string) []byte {
 // helloEvent is the first event of a stream.
 func (f *feeder) helloEvent(lastCursor string) []byte {
 	dst := append(append([]byte("retry: "), retryMillis()...), '\n')
-	return appendEvent(dst, "hello", lastCursor, f.api.helloData(f.view.interval))
+	return appendEvent(dst, "hello", lastCursor, f.streams.helloData(f.view.interval))
 }
 
 func byeEvent(reason, cursor string) []byte {

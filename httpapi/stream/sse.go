@@ -1,4 +1,4 @@
-package httpapi
+package stream
 
 import (
 	"context"
@@ -30,47 +30,51 @@ import (
 var errSlow = errors.New("the reader did not take a frame in time")
 
 // serveSSE runs a stream as server-sent events.
-func (a *API) serveSSE(w http.ResponseWriter, r *http.Request, f *feeder) {
+func (s *Streams) serveSSE(w http.ResponseWriter, r *http.Request, f *feeder) {
 	id := strconv.FormatUint(rand.Uint64(), 36) + "-" + strconv.FormatUint(f.sub.id, 36)
-	a.streams.server.CreateStream(id)
+	s.server.CreateStream(id)
 	ctx, cancel := context.WithCancel(r.Context())
 	private := r.Clone(ctx)
 	private.URL = &url.URL{Path: r.URL.Path, RawQuery: "stream=" + id}
 	private.Header.Del("Last-Event-ID") // the library takes only numbers, and has nothing to replay
 	writer := &flushWriter{
-		ResponseWriter: w, controller: http.NewResponseController(w), timeout: a.options.WriteTimeout,
+		ResponseWriter: w, controller: http.NewResponseController(w), timeout: s.options.WriteTimeout,
 		flushed: make(chan error, 1),
 	}
-	out := &sseSink{api: a, id: id, ctx: ctx, writer: writer, interval: f.view.interval}
+	out := &sseSink{feeder: f, id: id, ctx: ctx, writer: writer}
 
 	fed := make(chan error, 1)
 	go func() {
 		defer cancel()
 		fed <- f.run(ctx.Done(), out)
 	}()
-	a.streams.server.ServeHTTP(writer, private)
+	s.server.ServeHTTP(writer, private)
 	cancel()
 	err := <-fed
-	a.streams.server.RemoveStream(id)
+	s.server.RemoveStream(id)
 	if errors.Is(err, errSlow) {
-		a.noteCut(f.sub)
+		s.noteCut(f.sub)
 		panic(http.ErrAbortHandler) // the server is not to end it well
 	}
 }
 
-// sseSink writes a stream through the library.
+// sseSink writes a stream through the library, which says when an event is to be written.
+// What is written is what all sinks write of it.
 type sseSink struct {
-	api      *API
-	id       string
-	ctx      context.Context // of the request; a field, since the sink lives as long as it
-	writer   *flushWriter
-	interval time.Duration
+	feeder *feeder
+	id     string
+	ctx    context.Context // of the request; a field, since the sink lives as long as it
+	writer *flushWriter
 }
 
+// anEvent is what the library is told: that there is one.
+var anEvent = []byte("event")
+
 // publish hands over one event and waits until it is on the wire.
-func (s *sseSink) publish(e *sse.Event) error {
+func (s *sseSink) publish(event []byte) error {
+	s.writer.event = event
 	s.writer.extend()
-	s.api.streams.server.Publish(s.id, e)
+	s.feeder.streams.server.Publish(s.id, &sse.Event{Data: anEvent})
 	return s.wait()
 }
 
@@ -95,35 +99,32 @@ func (s *sseSink) hello(lastCursor string) error {
 	if err := s.wait(); err != nil { // the headers
 		return err
 	}
-	return s.publish(&sse.Event{ID: []byte(lastCursor), Event: []byte("hello"), Data: s.api.helloData(s.interval), Retry: retryMillis()})
+	return s.publish(s.feeder.helloEvent(lastCursor))
 }
 
 // helloData is what a node says of itself when a stream begins.
-func (a *API) helloData(interval time.Duration) []byte {
+func (s *Streams) helloData(interval time.Duration) []byte {
 	return fmt.Appendf(nil, `{"api":"v1","node":%s,"incarnation":%d,"interval_ms":%d,"heartbeat_ms":%d,"server_at":%d}`,
-		value.AppendString(nil, a.store.Node()), a.store.Incarnation(), interval.Milliseconds(), a.options.Heartbeat.Milliseconds(), a.store.Now())
+		value.AppendString(nil, s.options.Node), s.options.Incarnation, interval.Milliseconds(), s.options.Heartbeat.Milliseconds(), s.options.Now())
 }
 
 // retryMillis is when a reader whose connection breaks may come back: not all at
 // the same time.
 func retryMillis() []byte { return strconv.AppendInt(nil, int64(2000+rand.IntN(3001)), 10) }
 
-func (s *sseSink) frame(event string, fr *frame) error {
-	return s.publish(&sse.Event{ID: []byte(fr.cursor), Event: []byte(event), Data: fr.data})
-}
+func (s *sseSink) frame(_ string, fr *frame) error { return s.publish(fr.text()) }
 
-func (s *sseSink) beat() error { return s.publish(&sse.Event{Comment: []byte("keep-alive")}) }
+func (s *sseSink) beat() error { return s.publish([]byte(heartbeat)) }
 
-func (s *sseSink) bye(reason, cursor string) error {
-	return s.publish(&sse.Event{ID: []byte(cursor), Event: []byte("bye"), Data: []byte(`{"reason":"` + reason + `"}`)})
-}
+func (s *sseSink) bye(reason, cursor string) error { return s.publish(byeEvent(reason, cursor)) }
 
-// flushWriter tells the sink when an event has been flushed, and what the library
-// does not look at: whether that worked.
+// flushWriter writes an event when the library flushes what it has made of it, and tells
+// the sink, with what the library does not look at: whether that worked.
 type flushWriter struct {
 	http.ResponseWriter
 	controller *http.ResponseController
 	timeout    time.Duration
+	event      []byte // that is published
 	flushed    chan error
 	failed     error
 }
@@ -133,17 +134,17 @@ func (w *flushWriter) extend() {
 	_ = w.controller.SetWriteDeadline(time.Now().Add(w.timeout)) // a writer without deadlines has none to miss
 }
 
-func (w *flushWriter) Write(b []byte) (int, error) {
-	if w.failed != nil {
-		return 0, w.failed
-	}
-	n, err := w.ResponseWriter.Write(b)
-	w.note(err)
-	return n, err
-}
+// Write leaves out what the library has made of an event: the order of its fields is not
+// that of the other sinks.
+func (w *flushWriter) Write(b []byte) (int, error) { return len(b), w.failed }
 
 // Flush implements http.Flusher.
 func (w *flushWriter) Flush() {
+	if len(w.event) > 0 && w.failed == nil {
+		_, err := w.ResponseWriter.Write(w.event)
+		w.event = nil
+		w.note(err)
+	}
 	if w.failed == nil {
 		w.note(w.controller.Flush())
 		// HTTP/2 resets a stream whose deadline passes, even if nothing is being written.
