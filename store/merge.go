@@ -37,7 +37,10 @@ type RowState struct {
 	Stamp uint64 // of the newest cell it had, which may have been dropped since
 	// Lifetime is everything ever counted in the row. When Even is set it grew by just
 	// what the cells of tier 0 grew since Since, the stamp asked for, and may be left
-	// out for somebody who has all up to that.
+	// out for somebody who has all up to that. With the numbers of the example at row:
+	// after 7, at tick 8, the state has Since 7, Stamp 8, the cell of second 100 with 5
+	// calls, and is even: who holds that cell with 3 calls and a lifetime of 3 makes it 5.
+	// At tick 9 the state after 7 is not even, and has the lifetime, which is 6.
 	Lifetime cell.Lifetime
 	Even     bool
 	Since    uint64

@@ -13,6 +13,15 @@ import (
 // being written, or packed, in the log of its tier. An open step that was packed
 // by a tick stays live until it closes; then only the packed cell is left. A late
 // event opens a packed cell again.
+//
+// What goes to other nodes mostly leaves out the lifetime, and uneven says when it cannot.
+// An example: tick 7 packs a cell of second 100 with 3 calls, tick 8 the same cell with 5.
+// Whoever has all up to 7 sees that cell grow by 2, and so the lifetime, from 3 to 5. At
+// tick 9 a call comes that is 90 s old. No cell of 1 s is kept for it, it is counted in one
+// of 10 s, and the lifetime of 6 cannot be told from cells of 1 s: uneven is 9. The lifetime
+// goes to who has all up to 8 or less, and not to who has all up to 9. When the cell of
+// second 100 is dropped later, with its stamp of 8, who has all up to 7 can no longer be told
+// by what it grew. Were uneven still 0, it would be 8 from then on.
 type row struct {
 	// What nearly every call needs comes first, on one cache line.
 	key      string    // of the series
@@ -28,7 +37,7 @@ type row struct {
 	born   uint32 // stamp of its first
 	// uneven is the newest stamp of which the cells here no longer tell all: at which the
 	// lifetime did not grow by just what those of the finest tier grew, or that a finer
-	// cell had which was dropped since.
+	// cell had which was dropped since. See above.
 	uneven uint32
 	due    int64 // second at which something of it leaves a window or a tier; 0 = never
 

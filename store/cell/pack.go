@@ -29,6 +29,22 @@ import (
 // shifted left by one; the low bit says that a count follows, otherwise the count is
 // 1. Dense (1): how many buckets there are from the first to the last that is not
 // empty, the first, and the count of each.
+//
+// An example: of three calls of weight 1, each of which ended its request, two succeeded
+// after 1000 µs, and one failed after 3000 µs with "timeout", whose id is 4.
+//
+//	11        of the optional parts there are errors (01) and successes (10)
+//	03        calls: as many as requests and samples, so these are left out
+//	01 01 01  errors, provider errors, request errors
+//	b8 17 00  failures took from 3000 µs (0x38 + 0x17·128) to 0 µs more
+//	01 05 01  1 category: 1+4, counted once
+//	e8 07 00  successes took from 1000 µs to 0 µs more
+//	d0 0f     and 2000 µs together
+//	02        of successes there is 1 bucket, sparse (1·2 + 0):
+//	81 05     641 = 320·2 + 1: the one at -1 + 320 = 319, which is 981 to 1002 µs,
+//	02        with the count that follows
+//	02        of failures there is 1 bucket, sparse:
+//	e6 05     742 = 371·2 + 0: the one at 370, counted once
 const (
 	packErrors = 1 << iota
 	packRequests
