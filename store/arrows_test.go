@@ -14,12 +14,14 @@ func TestArrows(t *testing.T) {
 	below := []string{ // what lies below the store; who uses it may use that
 		"remuda/store/cell",
 		"remuda/store/dedup",
+		"remuda/store/heights",
 		"remuda/store/ids",
 	}
 	allowed := map[string][]string{
 		"remuda/store":           below,
 		"remuda/store/cell":      {"remuda/store/ids"},
 		"remuda/store/dedup":     nil,
+		"remuda/store/heights":   nil,
 		"remuda/store/ids":       nil,
 		"remuda/store/attention": {"remuda/store"},
 		"remuda/store/rank":      {"remuda/store"},

@@ -3,6 +3,8 @@ package store
 import (
 	"strings"
 	"sync"
+
+	"remuda/store/heights"
 )
 
 // The kinds of latest values, for marks.
@@ -21,8 +23,8 @@ type chainReports struct {
 	circuits latestValues[CircuitReport]
 	heights  latestValues[BlockReport]
 	healths  latestValues[HealthReport]
-	marks    map[string]headMarks // by region: what the heights' consensus was
-	sampled  int64                // when it was last looked at, ms
+	marks    map[string]heights.Marks // by region: what the heights' consensus was
+	sampled  int64                    // when it was last looked at, ms
 	count    int
 	dirty    [3]bool // by kind: values of this node were reported since the last tick
 	due      int64   // when the next report turns stale or is dropped, ms; circuits depend on their senders
@@ -35,7 +37,7 @@ func newChainReports(p *profile, name string) *chainReports {
 		circuits: make(latestValues[CircuitReport]),
 		heights:  make(latestValues[BlockReport]),
 		healths:  make(latestValues[HealthReport]),
-		marks:    make(map[string]headMarks),
+		marks:    make(map[string]heights.Marks),
 	}
 }
 
@@ -241,7 +243,7 @@ func (c *chainReports) expire(now int64, silenced bool) (gone bool) {
 	c.noteHeads(heads)
 	c.due = 0
 	dropped := c.heights.drop(c, heightKind, func(key reportKey, a *said[BlockReport]) bool {
-		at := headOf(a, key.provider).at
+		at := headOf(a, key.provider).At
 		if now-at > heightFresh {
 			c.judge(&key, a, heads)
 		}
@@ -271,7 +273,7 @@ func (c *chainReports) forget(dropped int) {
 func (c *chainReports) mute(origins []*origin, now int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var heads map[string]*head
+	var heads map[string]*heights.Head
 	for key, r := range c.heights {
 		for _, o := range origins {
 			a := r.of(o)
@@ -287,7 +289,7 @@ func (c *chainReports) mute(origins []*origin, now int64) {
 }
 
 // judge keeps what is wrong with a height that does not count any more.
-func (c *chainReports) judge(key *reportKey, a *said[BlockReport], heads map[string]*head) {
+func (c *chainReports) judge(key *reportKey, a *said[BlockReport], heads map[string]*heights.Head) {
 	if a.judged {
 		return
 	}

@@ -32,17 +32,17 @@ func (s *Store) Heads(f Filter) (list []Head) {
 			}
 			head := Head{
 				Key: reportName(&f, c.profile.name, c.name, region), Profile: c.profile.name, Chain: c.name, Region: region,
-				Height: h.height, Disputed: h.disputed,
+				Height: h.Height, Disputed: h.Disputed,
 			}
 			kept := false
-			for i := range h.seen {
-				head.Seen = append(head.Seen, SeenHeight{h.seen[i].provider, h.seen[i].height})
-				kept = kept || f.Keeps(ProviderDim, h.seen[i].provider)
+			for i := range h.Seen {
+				head.Seen = append(head.Seen, SeenHeight{h.Seen[i].Provider, h.Seen[i].Height})
+				kept = kept || f.Keeps(ProviderDim, h.Seen[i].Provider)
 			}
 			if !kept {
 				continue
 			}
-			head.SinceAt, head.UsualMillis, head.Stalled = c.marks[region].stalled(h)
+			head.SinceAt, head.UsualMillis, head.Stalled = c.marks[region].Stalled(h)
 			head.SinceAt = s.clock.shown(head.SinceAt)
 			list = append(list, head)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"remuda/store/cell"
+	"remuda/store/heights"
 )
 
 // reporters tell a store what they see, on a clock of the test's.
@@ -206,11 +207,11 @@ func TestPolls(t *testing.T) {
 	if polled, slow, stuck := r.lag("polled"), r.lag("slow"), r.lag("stuck"); polled != "0" || slow != "-30" || stuck != "-200" {
 		t.Errorf("polled %s, slow %s, stuck %s", polled, slow, stuck)
 	}
-	if marks := r.store.headMarks.Load(); marks > 2*headsKept/headsSampled {
+	if marks := r.store.headMarks.Load(); marks > 2*heights.Kept/headsSampled {
 		t.Errorf("%d marks", marks)
 	}
 	r.pass(10*time.Minute, 500*time.Millisecond, heads)
-	if marks := r.store.headMarks.Load(); marks > headsKept/headsSampled+headSteps {
+	if marks := r.store.headMarks.Load(); marks > heights.Kept/headsSampled+heights.Steps {
 		t.Errorf("%d marks", marks)
 	}
 	r.pass(2*time.Hour, time.Minute, nil)

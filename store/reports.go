@@ -219,7 +219,7 @@ func (c *chainReports) mergeHeights(f *Filter, now int64, at func(chain string, 
 	for k, seen := range best {
 		p := at(c.name, &reportKey{provider: k.provider, region: k.region})
 		p.hasHeight = true
-		p.height = max(p.height, seen.height)
+		p.height = max(p.height, seen.Height)
 		lag, ahead, ok := c.lag(k.region, heads[k.region], &seen)
 		if !ok {
 			continue
