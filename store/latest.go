@@ -1,8 +1,6 @@
 package store
 
-import (
-	"slices"
-)
+import "slices"
 
 // How long a report counts, in ms. A circuit counts for as long as its sender is
 // heard of, because breakers only report transitions.

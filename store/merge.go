@@ -1,54 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"errors"
-	"math"
-	"slices"
-	"strings"
-	"time"
 
 	"remuda/store/cell"
 	"remuda/store/ids"
 )
-
-// OriginID names one run of a node: the only writer of its rows.
-type OriginID struct {
-	Node        string
-	Incarnation uint64
-}
-
-// A CellState is one packed cell of a row. Cells are absolute: of two states of
-// the same step the one with the newer stamp is right, whatever arrived first.
-type CellState struct {
-	Tier  cell.Tier // 0, 1, 2: steps of 1, 10, 60 s
-	Step  int64     // seconds since the epoch divided by the length of the tier's step
-	Stamp uint64
-	// Summed says that the cell was, at its stamp, the sum of the finer cells of its
-	// step. Packed may then be left out for somebody who has all of those.
-	Summed bool
-	Packed []byte // see cell.Cell.AppendPacked
-}
-
-// A RowState is what has changed of one row of an origin.
-type RowState struct {
-	Key   string // the series: its dimensions, see series.go
-	Born  uint64 // stamp of its first cell; a row that aged out and came back is another
-	Stamp uint64 // of the newest cell it had, which may have been dropped since
-	// Lifetime is everything ever counted in the row. When Even is set it grew by just
-	// what the cells of tier 0 grew since Since, the stamp asked for, and may be left
-	// out for somebody who has all up to that. With the numbers of the example at row:
-	// after 7, at tick 8, the state has Since 7, Stamp 8, the cell of second 100 with 5
-	// calls, and is even: who holds that cell with 3 calls and a lifetime of 3 makes it 5.
-	// At tick 9 the state after 7 is not even, and has the lifetime, which is 6.
-	Lifetime cell.Lifetime
-	Even     bool
-	Since    uint64
-	Cells    []CellState
-}
-
-// derived says that the lifetime was left out.
-func (s *RowState) derived() bool { return s.Even && s.Lifetime == (cell.Lifetime{}) }
 
 // Errors of Merge.
 var (
@@ -57,74 +14,6 @@ var (
 	ErrNoRoom   = errors.New("no room for another series")
 	ErrGap      = errors.New("state that builds on what is not here")
 )
-
-// Tiers says which cells Changed is to give.
-type Tiers uint8
-
-// The newest are those of 1 s steps; the others are older or the sum of newer ones.
-const (
-	NewestTier Tiers = 1 << cell.Tier1s
-	AllTiers   Tiers = 1<<cell.NumTiers - 1
-)
-
-// Changed calls yield, in no order, for every row of an origin with cells
-// stamped after a sequence, until yield returns false. The state is valid during
-// the call. Open cells are included as of the last tick: nothing leaves a node
-// between ticks. It may include what ticks close meanwhile.
-func (s *Store) Changed(id OriginID, after uint64, tiers Tiers, yield func(*RowState) bool) {
-	var state RowState
-	var packed []byte
-	var w walk
-	for i := range s.shards {
-		sh := &s.shards[i]
-		w.begin(sh)
-		// After a pause much is too old for others to take; what is told is its sums. And
-		// yield may have taken long.
-		sh.advance(s.clock.now() / 1000)
-		part := sh.part(id)
-		if part == nil {
-			w.end()
-			continue
-		}
-		for slot := 0; slot < len(part.rows); slot++ {
-			w.next()
-			r := part.rows[slot]
-			if r == nil || uint64(r.stamp) <= after || r.stamp == 0 {
-				continue
-			}
-			state = RowState{
-				Key: r.key, Born: uint64(r.born), Stamp: uint64(r.stamp), Lifetime: r.lifetime.Lifetime(),
-				Even: uint64(r.uneven) <= after, Since: after, Cells: state.Cells[:0],
-			}
-			packed = packed[:0]
-			for tier := range cell.NumTiers {
-				if tiers&(1<<tier) == 0 {
-					continue
-				}
-				log := &r.logs[tier]
-				for o := log.Begin(); log.Holds(o); {
-					e := log.At(o)
-					o = e.Next
-					if uint64(e.Stamp) <= after {
-						continue
-					}
-					begin := len(packed)
-					packed = append(packed, e.Packed...)
-					state.Cells = append(state.Cells, CellState{
-						Tier: tier, Step: int64(e.Step), Stamp: uint64(e.Stamp), Summed: e.Summed,
-						Packed: packed[begin:len(packed):len(packed)],
-					})
-				}
-			}
-			w.end()
-			if !yield(&state) {
-				return
-			}
-			w.begin(sh)
-		}
-		w.end()
-	}
-}
 
 // Merge takes over the state of a row of another node's run. It is idempotent,
 // commutative and associative: states may be lost, repeated and reordered, and
@@ -386,88 +275,6 @@ func (sh *shard) rowOf(part *originPart, hash uint64, key string) *row {
 	}
 	return nil
 }
-
-// rememberStart is the longest time (ms) before a run began that it can be told calls
-// of: the longest window, its running step, and the rounding to steps.
-const rememberStart = 3_720_000
-
-// origin returns the one record of an origin that its parts share.
-func (s *Store) origin(id OriginID) *origin {
-	s.originsMu.Lock()
-	defer s.originsMu.Unlock()
-	o := s.origins[id]
-	if o == nil {
-		// Incarnations are, unless a clock went back, when a run began.
-		o = &origin{name: id.Node, incarnation: id.Incarnation, began: int64(min(id.Incarnation, math.MaxInt64))}
-		s.origins[id] = o
-	}
-	return o
-}
-
-// Digest is a sum over all that an origin ever reported: of a hash of each row's
-// lifetime totals and of each latest value, as of the last tick or merge. Nodes
-// that have merged the same states have the same digest, whatever their clocks say
-// and whatever has aged out of windows.
-func (s *Store) Digest(id OriginID) uint64 {
-	s.originsMu.Lock()
-	defer s.originsMu.Unlock()
-	if o := s.origins[id]; o != nil {
-		return o.digest.Load()
-	}
-	return 0
-}
-
-// Calibrate sets the digest of an origin of which not everything that ever was is
-// here, because this node got to know it later.
-func (s *Store) Calibrate(id OriginID, digest uint64) { s.origin(id).digest.Store(digest) }
-
-// SetClock notes what an origin's clock says now (ms). Its cells are aged by that
-// clock: whole seconds are enough, and differences that delays explain are ignored.
-func (s *Store) SetClock(id OriginID, wall int64) {
-	const trifle = 2000
-	o := s.origin(id)
-	ahead := wall - s.clock.now()
-	if d := ahead - o.skew.Load()*1000; d > trifle || d < -trifle {
-		skew := (ahead + 500) / 1000
-		if ahead < 0 {
-			skew = (ahead - 500) / 1000
-		}
-		if skew >= -1 && skew <= 1 {
-			skew = 0
-		}
-		o.skew.Store(skew)
-		s.skews.Add(1)
-	}
-}
-
-// Skew is by how much an origin's clock is ahead of what time it is here, in whole
-// seconds but for this node's own; 0 when it is less than delays can explain.
-func (s *Store) Skew(id OriginID) time.Duration {
-	skew := time.Duration(s.clock.behind.Load()) * time.Millisecond
-	s.originsMu.Lock()
-	defer s.originsMu.Unlock()
-	if o := s.origins[id]; o != nil {
-		skew += time.Duration(o.skew.Load()) * time.Second
-	}
-	return skew
-}
-
-// Origins lists the runs of nodes that the store holds anything of.
-func (s *Store) Origins() []OriginID {
-	s.originsMu.Lock()
-	defer s.originsMu.Unlock()
-	list := make([]OriginID, 0, len(s.origins))
-	for id := range s.origins {
-		list = append(list, id)
-	}
-	slices.SortFunc(list, func(a, b OriginID) int {
-		return cmp.Or(strings.Compare(a.Node, b.Node), cmp.Compare(a.Incarnation, b.Incarnation))
-	})
-	return list
-}
-
-// Sequence is the number of ticks that this node has closed.
-func (s *Store) Sequence() uint64 { return s.sequence.Load() }
 
 // checkKey refuses what is not the key of a series and returns its profile.
 func checkKey(key string) (profile string, err error) {
