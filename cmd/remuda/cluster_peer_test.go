@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -86,4 +88,25 @@ func TestPublicOnLoopback(t *testing.T) {
 	}
 	calls, took := c.agree(30 * time.Second)
 	t.Logf("%d calls on each after %v", calls, took.Round(time.Millisecond))
+}
+
+// TestSecretForOthers: a secret that others may read is warned about.
+func TestSecretForOthers(t *testing.T) {
+	t.Parallel()
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o644: true, 0o620: true} {
+		secret := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(secret, []byte("a secret of sixteen or more bytes\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(secret, mode); err != nil {
+			t.Fatal(err)
+		}
+		m := newProcessCluster(t).add("iad", "--secret-file", secret)
+		m.start()
+		m.await()
+		if text := m.logged(); strings.Contains(text, "chmod 600") != warned {
+			t.Errorf("with mode %v the log says %s", mode, text)
+		}
+		m.drains()
+	}
 }

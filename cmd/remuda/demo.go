@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"remuda/cmd/remuda/internal/node"
 	"remuda/cmd/remuda/internal/traffic"
 )
 
@@ -34,8 +35,7 @@ Ctrl-C ends it.`
 
 // A demoNode is one of the nodes, through all of its runs.
 type demoNode struct {
-	flags   nodeFlags
-	address string
+	options node.Options
 	url     string
 }
 
@@ -59,24 +59,24 @@ func (c *demoCommand) Run(ctx context.Context) error {
 	defer lines.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	nodes := []*demoNode{
-		newDemoNode("iad", "us-east-1", c.HTTP), newDemoNode("sjc", "us-west-2", "127.0.0.1:0"), newDemoNode("lhr", "eu-west-1", "127.0.0.1:0"),
+		newDemoNode("iad", "us-east-1", c.HTTP, log), newDemoNode("sjc", "us-west-2", "", log), newDemoNode("lhr", "eu-west-1", "", log),
 	}
 	seed := ""
 	for _, d := range nodes {
 		if seed != "" {
-			d.flags.Join = []string{seed}
+			d.options.Join = []string{seed}
 		}
-		n, err := d.start(ctx, log)
+		n, err := d.start(ctx)
 		if err != nil {
 			return errors.Join(err, ctx.Err())
 		}
 		if seed == "" {
-			seed = d.flags.Gossip
+			seed = d.options.Gossip
 		}
-		if d.flags.Node == "lhr" {
-			group.Go(func() error { return d.dieAndReturn(ctx, n, log) })
+		if d.options.Node == "lhr" {
+			group.Go(func() error { return d.dieAndReturn(ctx, n) })
 		} else {
-			group.Go(func() error { return n.run(ctx) })
+			group.Go(func() error { return n.Run(ctx) })
 		}
 	}
 	fmt.Printf(`dashboard  %[1]s/     the same on %[2]s/ and %[3]s/
@@ -93,32 +93,31 @@ fails for 25 s, and the node lhr is killed at second 40 and back at 50. Ctrl-C e
 	return group.Wait()
 }
 
-func newDemoNode(name, region, address string) *demoNode {
-	return &demoNode{address: address, flags: nodeFlags{
-		Node: name, Region: region, Cluster: "demo", Gossip: "127.0.0.1:0", Tick: 500 * time.Millisecond,
-		DedupBytes: 64 << 20, MaxConnections: 1000, WriteTimeout: 10 * time.Second,
+func newDemoNode(name, region, address string, log *slog.Logger) *demoNode {
+	return &demoNode{options: node.Options{
+		Node: name, Region: region, HTTP: address, Cluster: "demo", MaxConnections: 1000, Version: buildVersion(), Logger: log,
 	}}
 }
 
 // start makes a run of the node. Later ones have the addresses of the first.
-func (d *demoNode) start(ctx context.Context, log *slog.Logger) (*node, error) {
-	n, err := newNode(ctx, &d.flags, d.address, "", log)
+func (d *demoNode) start(ctx context.Context) (*node.Node, error) {
+	n, err := node.New(ctx, d.options)
 	if err != nil {
 		return nil, err
 	}
 	if d.url == "" {
-		d.flags.Gossip, d.address, d.url = n.cluster.Address(), n.listener.Addr().String(), n.url()
+		d.options.Gossip, d.options.HTTP, d.url = n.Gossip(), n.Address(), n.URL()
 	}
 	return n, nil
 }
 
 // dieAndReturn runs a node that is killed once a minute.
-func (d *demoNode) dieAndReturn(ctx context.Context, n *node, log *slog.Logger) error {
+func (d *demoNode) dieAndReturn(ctx context.Context, n *node.Node) error {
 	began := time.Now()
 	for round := 0; ; round++ {
 		life, kill := context.WithCancelCause(ctx)
-		death := time.AfterFunc(time.Until(began.Add(time.Duration(round)*killEvery+killAfter)), func() { kill(errKilled) })
-		err := n.run(life)
+		death := time.AfterFunc(time.Until(began.Add(time.Duration(round)*killEvery+killAfter)), func() { kill(node.ErrKilled) })
+		err := n.Run(life)
 		death.Stop()
 		kill(nil)
 		if err != nil || ctx.Err() != nil {
@@ -129,7 +128,7 @@ func (d *demoNode) dieAndReturn(ctx context.Context, n *node, log *slog.Logger) 
 		case <-ctx.Done():
 			return nil
 		}
-		if n, err = d.start(ctx, log); err != nil {
+		if n, err = d.start(ctx); err != nil {
 			return err
 		}
 	}
@@ -172,7 +171,7 @@ func byRegion(lines []byte, nodes []*demoNode) [][]byte {
 	for line := range bytes.Lines(lines) {
 		to := 0
 		for i, d := range nodes {
-			if bytes.Contains(line, []byte(`"source_region":"`+d.flags.Region+`"`)) {
+			if bytes.Contains(line, []byte(`"source_region":"`+d.options.Region+`"`)) {
 				to = i
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -12,32 +11,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// TestFitMemory: bounds that are not given go by the memory limit.
-func TestFitMemory(t *testing.T) {
-	for _, c := range []struct {
-		limit, dedup, cache, totals int64
-		series                      int
-	}{
-		{math.MaxInt64, 64 << 20, 32 << 20, 512 << 20, 100_000},
-		{1 << 30, 64 << 20, 32 << 20, 128 << 20, 65_536},
-		{2 << 30, 64 << 20, 32 << 20, 256 << 20, 100_000},
-		{240 << 20, 40 << 20, 15 << 20, 30 << 20, 15_360},
-		{96 << 20, 16 << 20, 6 << 20, 12 << 20, 6144},
-		{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1000},
-	} {
-		var f nodeFlags
-		cache, totals := f.fitMemory(c.limit)
-		if int64(f.DedupBytes) != c.dedup || f.MaxSeries != c.series || cache != c.cache || totals != c.totals {
-			t.Errorf("%d: %+v %d %d, want %+v", c.limit, f, cache, totals, c)
-		}
-	}
-	given := nodeFlags{DedupBytes: 128 << 20, MaxSeries: 200_000}
-	given.fitMemory(64 << 20)
-	if given.DedupBytes != 128<<20 || given.MaxSeries != 200_000 {
-		t.Errorf("what was given is %+v", given)
-	}
-}
 
 // TestControlGroup: a node keeps to the memory that its control group allows: it takes
 // as many events with identities as come, and lives.
@@ -99,7 +72,7 @@ func TestControlGroup(t *testing.T) {
 			t.Errorf("it uses %v", row.Current)
 		}
 	}
-	if found["memory"] != allowed*8/10 || found["dedup_memory"] != allowed*8/10/dedupShare || found["series"] != allowed*8/10/seriesBytes {
+	if found["memory"] != allowed*8/10 || found["dedup_memory"] != allowed*8/10/6 || found["series"] != allowed*8/10/(16<<10) {
 		text, _ := json.Marshal(found)
 		t.Errorf("%s", text)
 	}

@@ -2,27 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/debug"
-	"strings"
 	"time"
+
+	"remuda/cmd/remuda/internal/node"
 )
 
 // serveCommand runs a node until it is told to stop.
 type serveCommand struct {
-	nodeFlags
-	HTTP      string `name:"http" default:"127.0.0.1:7400" help:"Address to serve on; port 0 takes a free one."`
-	Admin     string `help:"Address of the profiler (/debug/pprof); off by default."`
-	Insecure  bool   `help:"Serve beyond this machine although anybody who reaches it may read and write."`
-	LogFormat string `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}."`
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
-}
-
-// nodeFlags are the flags that serve and demo share.
-type nodeFlags struct {
 	Node                string            `help:"Name of this node (default: the host name)."`
 	Region              string            `default:"local" help:"Region of this node, and of events that name none."`
 	Cluster             string            `help:"Name of the cluster; with it, or with --join, this node is part of one (default: remuda)."`
@@ -51,6 +42,11 @@ type nodeFlags struct {
 	AllowedHosts        []string          `placeholder:"HOST" help:"Host names that requests may name, besides IP addresses and localhost; *.example.com for all below one, .example.com for it too."`
 	UIDir               string            `name:"ui-dir" type:"existingdir" help:"Serve the dashboard from this directory, to work on it."`
 	ChainAlias          map[string]string `mapsep:"," help:"Names of chains by EIP-155 number, besides the forty that are known: 1135=lisk,…"`
+	HTTP                string            `name:"http" default:"127.0.0.1:7400" help:"Address to serve on; port 0 takes a free one."`
+	Admin               string            `help:"Address of the profiler (/debug/pprof); off by default."`
+	Insecure            bool              `help:"Serve beyond this machine although anybody who reaches it may read and write."`
+	LogFormat           string            `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}."`
+	LogLevel            string            `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: ${enum}."`
 }
 
 // Help is the long help of the command.
@@ -83,12 +79,51 @@ func (c *serveCommand) Run(ctx context.Context, unknown strays) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // small heaps would be collected several times a second
 	}
-	n, err := newNode(ctx, &c.nodeFlags, c.HTTP, c.Admin, log)
+	options, err := c.options(log)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("remuda %s: node %s (%s) on %s\n", buildVersion(), n.store.Node(), n.store.Region(), n.url())
-	return n.run(ctx)
+	n, err := node.New(ctx, options)
+	if wrong := new(node.OptionError); errors.As(err, &wrong) {
+		return ofFlag(wrong)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("remuda %s: node %s (%s) on %s\n", buildVersion(), n.Store().Node(), n.Store().Region(), n.URL())
+	return n.Run(ctx)
+}
+
+// options are those of the node that the flags describe.
+func (c *serveCommand) options(log *slog.Logger) (node.Options, error) {
+	switch { // 0 is a default of a node's, and here was asked for
+	case c.Tick == 0:
+		return node.Options{}, usagef("--tick 0s: must be from 10ms to 5s")
+	case c.WriteTimeout == 0:
+		return node.Options{}, usagef("--write-timeout 0s: must be 100ms or more")
+	case c.MaxConnections == 0:
+		return node.Options{}, usagef("--max-connections 0: must be 1 or more")
+	}
+	return node.Options{
+		Node: c.Node, Region: c.Region, HTTP: c.HTTP, Admin: c.Admin, Cluster: c.Cluster, Join: c.Join, Gossip: c.Gossip,
+		Advertise: c.Advertise, PeerHTTP: c.PeerHTTP, SecretFile: c.SecretFile, GossipPacket: c.GossipPacket, DataDir: c.DataDir,
+		Tick: c.Tick, MaxSeries: c.MaxSeries, MaxSeriesPerProfile: c.MaxSeriesPerProfile, MaxLatestValues: c.MaxLatestValues,
+		DedupBytes: int64(c.DedupBytes), MaxBody: int64(c.MaxBody), MaxInflated: int64(c.MaxInflated), MaxLine: int(c.MaxLine),
+		MaxInFlight: int64(c.MaxInFlight), MaxSubscribers: c.MaxSubscribers, MaxViews: c.MaxViews, MaxExposed: c.MaxExposed,
+		ReadMemory: int64(c.ReadMemory), WriteTimeout: c.WriteTimeout, MaxConnections: c.MaxConnections, AllowedHosts: c.AllowedHosts,
+		UIDir: c.UIDir, ChainAliases: c.ChainAlias, Version: buildVersion(), Logger: log, Now: wallClock,
+	}, nil
+}
+
+// wallClock is the clock of the machine; tests give processes another.
+var wallClock = time.Now
+
+// ofFlag is an error of an option as one of the flag for it.
+func ofFlag(wrong *node.OptionError) error {
+	if wrong.Option == "" {
+		return usageError{wrong}
+	}
+	return usagef("--%w", wrong)
 }
 
 // checkAddresses keeps a node without any authentication on this machine unless
@@ -98,7 +133,7 @@ func (c *serveCommand) checkAddresses() error {
 		if address == "" {
 			continue
 		}
-		local, err := isLoopback(address)
+		local, err := node.IsLoopback(address)
 		if err != nil {
 			return usagef("%s %s: want host:port, such as 127.0.0.1:7400", flag, address)
 		}
@@ -108,28 +143,4 @@ func (c *serveCommand) checkAddresses() error {
 		}
 	}
 	return nil
-}
-
-// isLoopback reports whether an address can be reached from this machine only.
-func isLoopback(address string) (bool, error) {
-	host, service, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", service)
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback(), err
-}
-
-// hostName is the default name of a node: the host's, as far as an id can hold it.
-func hostName() string {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return "node"
-	}
-	return strings.TrimLeft(strings.Map(func(r rune) rune {
-		if r < 0x80 && strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", r) {
-			return r
-		}
-		return '-'
-	}, name), "_") // what begins with two is the program's own
 }

@@ -1,24 +1,13 @@
-package main
+package node
 
 import (
 	"net"
 	"sync"
-	"syscall"
 )
 
 // otherDescriptors are for what is no connection of clients: files, gossip, pulls. A
 // checkpoint is written also when clients have all the others.
 const otherDescriptors = 128
-
-// descriptorLimit is how many files and sockets this process may have open: the
-// runtime has raised it as far as it may. 0 is unknown.
-func descriptorLimit() uint64 {
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return 0
-	}
-	return limit.Cur
-}
 
 // connectionsWithin is how many connections there may be so that descriptors do not run
 // out.

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"errors"
@@ -9,20 +9,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestCheckpointFails: a checkpoint that cannot be written shows in attention and in the
 // exposition until one is, and makes the node end with an error.
 func TestCheckpointFails(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	n, err := newNode(t.Context(), &nodeFlags{
-		Node: "iad", Region: "r", Tick: 500 * time.Millisecond, DedupBytes: 1 << 20, MaxConnections: 10, WriteTimeout: time.Second, DataDir: data,
-	}, "127.0.0.1:0", "", slog.New(slog.DiscardHandler))
+	n, err := New(t.Context(), Options{
+		Node: "iad", DedupBytes: 1 << 20, MaxConnections: 10, DataDir: data, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.close()
+	defer n.Close()
 	get := func(path string) string {
 		w := httptest.NewRecorder()
 		n.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+path, nil))
@@ -61,25 +60,4 @@ func TestCheckpointFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants("when it is back", false, "2", "2")
-}
-
-// TestSecretForOthers: a secret that others may read is warned about.
-func TestSecretForOthers(t *testing.T) {
-	t.Parallel()
-	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o644: true, 0o620: true} {
-		secret := filepath.Join(t.TempDir(), "secret")
-		if err := os.WriteFile(secret, []byte("a secret of sixteen or more bytes\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(secret, mode); err != nil {
-			t.Fatal(err)
-		}
-		m := newProcessCluster(t).add("iad", "--secret-file", secret)
-		m.start()
-		m.await()
-		if text := m.logged(); strings.Contains(text, "chmod 600") != warned {
-			t.Errorf("with mode %v the log says %s", mode, text)
-		}
-		m.drains()
-	}
 }
