@@ -136,8 +136,12 @@ func (s *sender) postAll(ctx, sending context.Context, lines int, flush time.Dur
 		}
 		return nil
 	}
-	timer := time.NewTimer(flush)
+	timer, quiet := time.NewTimer(flush), time.NewTimer(stillTime)
 	defer timer.Stop()
+	defer quiet.Stop()
+	interrupted := ctx.Done()
+	var still <-chan time.Time // once interrupted: nothing more comes
+	var over <-chan struct{}   // and: nothing more may be sent
 	for {
 		select {
 		case l, ok := <-s.in.lines:
@@ -147,28 +151,23 @@ func (s *sender) postAll(ctx, sending context.Context, lines int, flush time.Dur
 			if err := add(l); err != nil {
 				return err
 			}
+			if still != nil {
+				quiet.Reset(stillTime)
+			}
 		case <-timer.C:
 			if err := post(); err != nil {
 				return err
 			}
 			timer.Reset(flush)
-		case <-ctx.Done():
+		case <-interrupted:
 			// Who wrote to the pipe was mostly interrupted too: what is in it is the last.
-			for quiet := time.NewTimer(stillTime); ; quiet.Reset(stillTime) {
-				select {
-				case l, ok := <-s.in.lines:
-					if !ok {
-						return post()
-					}
-					if err := add(l); err != nil {
-						return err
-					}
-				case <-quiet.C:
-					return post()
-				case <-sending.Done():
-					return sending.Err()
-				}
-			}
+			timer.Stop()
+			quiet.Reset(stillTime)
+			interrupted, still, over = nil, quiet.C, sending.Done()
+		case <-still:
+			return post()
+		case <-over:
+			return sending.Err()
 		}
 	}
 }
