@@ -17,24 +17,37 @@ import (
 // share of the work, and a post that cannot be refused yet goes on waiting, which costs
 // next to nothing, and may yet get its turn.
 //
-// An example: 500 turns end in a second, and senders give up after 5 s, which the gate takes
-// for 4.4 s. 2,000 connections that post again as soon as they are answered wait for 4 s:
-// each gets its turn, and none is refused. Of 4,000 those that came last are served,
-// and 165 a second refused.
+// What becomes of a body:
+//
+//	it comes ──▶ a turn is free ──────────────────────────▶ turn ──▶ it is read and counted
+//	   │                                                     ▲
+//	   └──▶ waits ──▶ a turn ends, and it is next ───────────┘
+//	          ├─────▶ its request ends ─────────────────────▶ canceled
+//	          ├─────▶ after 1 s, if its sender is gone ─────▶ gone: canceled
+//	          └─────▶ after 1 s, if too many wait, or after the longest wait ──▶ refused: overloaded
+//
+// An example: 500 turns end in a second, and senders give up after 5 s. Of each that is
+// gone when it is looked at the gate learns a sixteenth: the longest wait goes from 10 s
+// towards 7/8 of 5 s, which is 4.4 s. More than get a turn in 7/8 of that, 500 × 3.8 s =
+// 1,900, are too many. So 1,500 connections that post again as soon as they are answered
+// wait for 3 s: each gets its turn, and none is refused. Of 4,000 the first has always
+// waited for long; then those that came last are served, who are still there, and of the
+// others 40 + 500/4 = 165 a second refused. A gate that learns nothing more forgets a
+// fiftieth a second: after a minute the longest wait is 8.3 s again.
 //
 // A gate is safe for concurrent use.
 type gate struct {
-	mu       sync.Mutex
-	free     int     // turns that nobody has; nobody waits then
-	waiting  waiters // in the order they came
-	looking  bool    // a look is due
-	looked   time.Time
-	ended    int     // turns that ended since the last look
-	refusals int     // since the last look
-	pace     float64 // turns that could end in a second if none were refused, lately
-	due      float64 // refusals that may be made
+	mu           sync.Mutex
+	freeTurns    int     // that nobody has; nobody waits then
+	waiting      waiters // in the order they came
+	lookDue      bool    // a look is to come
+	lastLook     time.Time
+	turnsEnded   int     // since the last look
+	refusalsMade int     // since the last look
+	refusalsDue  float64 // that may be made
+	pace         float64 // turns that could end in a second if none were refused, lately
 
-	enough time.Duration // how long one waits at most
+	longestWait time.Duration // for as long as senders seem to wait
 }
 
 const (
@@ -53,7 +66,7 @@ const (
 	lookEvery       = 50 * time.Millisecond
 )
 
-func newGate(turns int) *gate { return &gate{free: turns, enough: longest} }
+func newGate(turns int) *gate { return &gate{freeTurns: turns, longestWait: longest} }
 
 // waiter is a post that waits.
 type waiter struct {
@@ -66,7 +79,7 @@ type waiter struct {
 type verdict uint8
 
 const (
-	left    verdict = iota // its request has ended
+	none    verdict = iota // it waits
 	turn                   // it is next
 	refused                // it has waited for long enough
 	gone                   // its sender is
@@ -107,20 +120,20 @@ func (l *waiters) remove(w *waiter) {
 // whose sender, if that can be told, is gone when its turn comes, gets none.
 func (g *gate) enter(ctx context.Context, source Source) error {
 	g.mu.Lock()
-	if g.free > 0 { // Fast path: a node that is not overloaded has one free
-		g.free--
+	if g.freeTurns > 0 { // Fast path: a node that is not overloaded has one free
+		g.freeTurns--
 		g.mu.Unlock()
 		return nil
 	}
 	w := &waiter{since: time.Now(), source: source, verdict: make(chan verdict, 1)}
 	g.waiting.add(w)
-	if !g.looking {
-		g.looking, g.looked, g.ended = true, w.since, 0
+	if !g.lookDue {
+		g.lookDue, g.lastLook, g.turnsEnded = true, w.since, 0
 		time.AfterFunc(lookEvery, g.look)
 	}
 	g.mu.Unlock()
 
-	v := left
+	v := none
 	select {
 	case v = <-w.verdict:
 	case <-ctx.Done():
@@ -138,7 +151,7 @@ func (g *gate) enter(ctx context.Context, source Source) error {
 	case v == turn:
 		g.next(0)
 	}
-	if v != refused {
+	if v != refused { // none: its request has ended
 		return errGone
 	}
 	return &Error{code: "overloaded", detail: "more events come than this node can take", retryAfter: g.comeAgain()}
@@ -151,10 +164,10 @@ func (g *gate) leave() { g.next(1) }
 func (g *gate) next(ended int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ended += ended
+	g.turnsEnded += ended
 	w := g.waiting.first
 	if w == nil {
-		g.free++
+		g.freeTurns++
 		return
 	}
 	if g.waiting.count > 1 && time.Since(w.since) > fair && g.tooMany() {
@@ -164,9 +177,10 @@ func (g *gate) next(ended int) {
 	w.verdict <- turn
 }
 
-// tooMany reports whether more wait than get their turn before their senders give up.
+// tooMany reports whether more wait than get their turn before their senders give up, with
+// an eighth of the time to spare.
 func (g *gate) tooMany() bool {
-	return float64(g.waiting.count) > g.pace*(g.enough*7/8).Seconds()
+	return float64(g.waiting.count) > g.pace*(g.longestWait*7/8).Seconds()
 }
 
 // look refuses those that have waited for too long, as many as may be, and comes again
@@ -175,42 +189,42 @@ func (g *gate) look() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	passed := now.Sub(g.looked).Seconds()
-	g.looked = now
-	g.due = min(g.due+leastRefusals*passed+float64(g.ended)/turnsForRefusal, leastRefusals)
-	could := float64(g.ended) + float64(g.refusals)*refusalCost
+	passed := now.Sub(g.lastLook).Seconds()
+	g.lastLook = now
+	g.refusalsDue = min(g.refusalsDue+leastRefusals*passed+float64(g.turnsEnded)/turnsForRefusal, leastRefusals)
+	could := float64(g.turnsEnded) + float64(g.refusalsMade)*refusalCost
 	g.pace += (could/max(passed, 1e-3) - g.pace) * min(passed, 1)
-	g.ended, g.refusals = 0, 0
-	g.enough += time.Duration(passed * recovery * float64(longest-g.enough))
+	g.turnsEnded, g.refusalsMade = 0, 0
+	g.longestWait += time.Duration(passed * recovery * float64(longest-g.longestWait))
 	for w := g.waiting.first; w != nil; w = g.waiting.first {
-		v := g.judge(w, now.Sub(w.since))
-		if v == left {
+		v := g.verdictOn(w, now.Sub(w.since))
+		if v == none {
 			break
 		}
 		g.waiting.remove(w)
 		w.verdict <- v
 		if v == refused {
-			g.refusals++
+			g.refusalsMade++
 		}
 	}
-	if g.looking = g.waiting.count > 0; g.looking {
+	if g.lookDue = g.waiting.count > 0; g.lookDue {
 		time.AfterFunc(lookEvery, g.look)
 	}
 }
 
-// judge says what becomes of the one that has waited longest; left, if it may wait on.
-func (g *gate) judge(w *waiter, waited time.Duration) verdict {
+// verdictOn says what becomes of the one that has waited longest.
+func (g *gate) verdictOn(w *waiter, waited time.Duration) verdict {
 	switch {
 	case waited < patience:
-		return left
+		return none
 	case w.source != nil && w.source.Gone():
-		g.enough -= max(g.enough-max(waited*7/8, patience), 0) / 16 // one says little
+		g.longestWait -= max(g.longestWait-max(waited*7/8, patience), 0) / 16 // one says little
 		return gone
-	case waited >= g.enough || g.due >= 1 && g.tooMany():
-		g.due = max(g.due-1, 0)
+	case waited >= g.longestWait || g.refusalsDue >= 1 && g.tooMany():
+		g.refusalsDue = max(g.refusalsDue-1, 0)
 		return refused
 	}
-	return left
+	return none
 }
 
 // comeAgain is when there may be a turn for one who is refused now.

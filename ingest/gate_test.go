@@ -125,7 +125,7 @@ func TestGatePace(t *testing.T) {
 			t.Errorf("%d turns, want %d", turns, want)
 		}
 		time.Sleep(2 * lookEvery)
-		if g.looking || g.queue() > 0 {
+		if g.lookDue || g.queue() > 0 {
 			t.Error("it still looks")
 		}
 	})
@@ -203,15 +203,15 @@ func TestGateLearns(t *testing.T) {
 		for range 40 {
 			<-crowd(g, 1, 0, leaver{at: time.Now().Add(wait)})
 		}
-		if g.enough < longest*9/10 {
-			t.Errorf("one at a time: they may wait for %v", g.enough)
+		if g.longestWait < longest*9/10 {
+			t.Errorf("one at a time: they may wait for %v", g.longestWait)
 		}
 		all := crowd(g, 3000, 0, leaver{at: time.Now().Add(wait)})
 		for range 3000 {
 			<-all
 		}
-		if g.enough > wait {
-			t.Errorf("they go after %v, and may wait for %v", wait, g.enough)
+		if g.longestWait > wait {
+			t.Errorf("they go after %v, and may wait for %v", wait, g.longestWait)
 		}
 		refusedIn := (<-crowd(g, 1, 0, leaver{at: time.Now().Add(wait)})).err
 		if errors.Is(refusedIn, errGone) {
@@ -220,8 +220,8 @@ func TestGateLearns(t *testing.T) {
 		for range 200 {
 			<-crowd(g, 1, 0, nil)
 		}
-		if g.enough < longest*9/10 {
-			t.Errorf("later they may wait for %v", g.enough)
+		if g.longestWait < longest*9/10 {
+			t.Errorf("later they may wait for %v", g.longestWait)
 		}
 	})
 }
@@ -245,7 +245,7 @@ func TestOverload(t *testing.T) {
 			}
 			return g.Ingest(ctx, b)
 		}
-		turns := g.gate.free
+		turns := g.gate.freeTurns
 		for range turns { // all turns are taken
 			if err := g.gate.enter(t.Context(), nil); err != nil {
 				t.Fatal(err)
@@ -282,8 +282,8 @@ func TestOverload(t *testing.T) {
 		if receipt, err := post(t.Context(), patience); err != nil || receipt.Accepted != 1 {
 			t.Errorf("with a late turn: %+v %v", receipt, err)
 		}
-		if g.gate.free != 1 {
-			t.Errorf("%d turns are free", g.gate.free)
+		if g.gate.freeTurns != 1 {
+			t.Errorf("%d turns are free", g.gate.freeTurns)
 		}
 		time.Sleep(2 * lookEvery)
 	})
