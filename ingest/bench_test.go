@@ -86,7 +86,7 @@ func decodeBody(b *testing.B, body []byte) {
 	b.SetBytes(int64(len(body) / 1000))
 	b.ReportAllocs()
 	for i := 0; i < b.N; i += 1000 {
-		if err := w.pass(now); err != nil || w.next != 1000 || w.receipt.Rejected != 0 {
+		if err := w.pass(now); err != nil || w.nextIndex != 1000 || w.receipt.Rejected != 0 {
 			b.Fatal(err, w.receipt)
 		}
 	}

@@ -21,25 +21,26 @@ type work struct {
 	inflated buffer
 	body     []byte // as it was sent, or inflated
 
+	decoder  Decoder   // of this body
+	media    string    // what the body is
+	decoders []Decoder // by format, those that were needed so far
+
 	*judge.Case               // the event being read
-	decoders    []Decoder     // by format, those that were needed so far
-	decoder     Decoder       // of this body
-	media       string        // what it is
+	nextIndex   int           // of it, in the body
 	events      []store.Event // decoded and good, not yet applied
 	offsets     []int32       // where each of them begins
-	indexes     []int32
-	next        int // index of the next event of the body
-	filled      int // most events that were held at a time
+	indexes     []int32       // and which of the body it is
+	mostEvents  int           // that were held at a time
 
-	strict  bool
-	judged  bool // the whole body was judged: what is good of it is applied
-	partial bool // events that were judged had to make room for others
-	alike   store.Body
-	refused []store.Refused // by sender
-	lastFault
-	receipt store.Receipt
-	lineAt  int // lineNo is the line of this offset
-	lineNo  int
+	strict    bool
+	judged    bool            // the whole body was judged: what is good of it is applied
+	partial   bool            // events that were judged had to make room for others
+	alike     store.Body      // the events of the body that are equal to each other
+	refused   []store.Refused // by sender
+	lastFault                 // of them
+	receipt   store.Receipt
+	lineAt    int // lineNo is the line of this offset
+	lineNo    int
 }
 
 func (g *Ingester) newWork() *work {
@@ -56,8 +57,8 @@ func (w *work) release() {
 		w.decoder.End()
 	}
 	w.Start(0)
-	clear(w.events[:w.filled]) // they point into the body
-	w.filled = 0
+	clear(w.events[:w.mostEvents]) // they point into the body
+	w.mostEvents = 0
 	w.body, w.decoder = nil, nil
 	w.inflated.drop()
 	w.receipt = store.Receipt{}
@@ -95,7 +96,7 @@ func (w *work) pass(now int64) error {
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
 	w.receipt, w.refused = store.Receipt{}, w.refused[:0]
 	w.partial = false
-	w.next, w.lineAt, w.lineNo = 0, 0, 1
+	w.nextIndex, w.lineAt, w.lineNo = 0, 0, 1
 	if err := w.decoder.Begin(w.media, w.body); err != nil {
 		return &Error{code: "unsupported_media_type", detail: err.Error()}
 	}
@@ -121,7 +122,7 @@ func (w *work) pass(now int64) error {
 // slot returns the event to decode into.
 func (w *work) slot() *store.Event {
 	n := len(w.events)
-	w.filled = max(w.filled, n+1)
+	w.mostEvents = max(w.mostEvents, n+1)
 	return &w.events[:n+1][n]
 }
 
@@ -147,8 +148,8 @@ func (w *work) take() {
 	}
 	w.events = w.events[:len(w.events)+1]
 	w.offsets = append(w.offsets, int32(w.Offset))
-	w.indexes = append(w.indexes, int32(w.next))
-	w.next++
+	w.indexes = append(w.indexes, int32(w.nextIndex))
+	w.nextIndex++
 }
 
 func (w *work) refuse(f judge.Fault) {
@@ -156,11 +157,11 @@ func (w *work) refuse(f judge.Fault) {
 	sender := w.blame(f.Code, f.Field.String())
 	if len(w.receipt.Refusals) < store.MaxListedRefusals {
 		w.receipt.Refusals = append(w.receipt.Refusals, store.Refusal{
-			Line: w.line(w.Offset), Index: w.next, Code: f.Code, Sender: sender,
+			Line: w.line(w.Offset), Index: w.nextIndex, Code: f.Code, Sender: sender,
 			Field: strings.Clone(f.Name()), Detail: strings.Clone(f.Detail), // they outlive the body
 		})
 	}
-	w.next++
+	w.nextIndex++
 	w.decoder.Refuse()
 	w.Forget() // it may be in what was dropped
 }

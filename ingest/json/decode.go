@@ -20,6 +20,28 @@ import (
 // successes have not. What is a variation of neither, or is not good, is read from
 // its start as if nothing had come before. So the short way cannot judge otherwise
 // than the long one: it never says no, and it reads values with the same methods.
+//
+// An example:
+//
+//	1  {"chain":"base","provider_id":"p1","method":"m","duration_ms":5,"result":"success"}
+//	2  {"chain":"base","provider_id":"p2","method":"m","duration_ms":17,"result":"success"}
+//	3  {"chain":"base","provider_id":"p2","method":"m","duration_ms":9,"result":"error"}
+//	4  {"chain":"base","provider_id":"p1","method":"m","duration_ms":8,"result":"error","weight":2}
+//	5  {"chain":"base","provider_id":"p1","method":"m","duration_ms":6,"result":"success"}
+//
+// 1 is read from its start and becomes a shape of 5 members. Three of them hardly ever are
+// the same twice, see changes; so what is expected of others is
+//
+//	{"chain":"base","provider_id":   then a value of provider_id
+//	,"method":                       then a value of method
+//	,"duration_ms":                  then a value of duration_ms
+//	,"result":"success"}             the tail
+//
+// 2 is that: four comparisons, three values read, and all else is copied from 1. 3 has
+// another tail, so it is compared with 1 byte by byte (learn): all that differs lies in
+// values, and from now on result is expected to change too. 4 goes on where 3 ended. It is
+// read from its start, and becomes the other shape. 5 is a variation of the first shape
+// again, and takes four values to read.
 type Decoder struct {
 	scanner
 	*judge.Case // the event being read
@@ -50,7 +72,7 @@ var seed = maphash.MakeSeed()
 // A shape is an event that others are compared with. It stays as it is until it is
 // replaced; only what is expected of others is learnt.
 type shape struct {
-	before     *store.Event // nil when there is none
+	event      *store.Event // nil when there is none
 	begin, end int          // its brace, and behind its closing brace
 	judge.Members
 	n      int                    // of its members
@@ -97,7 +119,7 @@ func (d *Decoder) drop() {
 // Forget has the memory of the events read so far used again: those that others would
 // be compared with are let go of.
 func (d *Decoder) Forget() {
-	d.shape.before, d.spare.before, d.anewed = nil, nil, false
+	d.shape.event, d.spare.event, d.anewed = nil, nil, false
 	clear(d.attempts)
 	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
 }
@@ -117,7 +139,7 @@ func (d *Decoder) keep() {
 		return
 	}
 	d.anewed = false
-	s.Members, s.before, s.begin, s.end = d.Members, d.Event, d.Offset, d.Offset+d.Size
+	s.Members, s.event, s.begin, s.end = d.Members, d.Event, d.Offset, d.Offset+d.Size
 	s.changing = 0
 	for i, m := range s.list[:s.n] {
 		if changes&(1<<m.field) != 0 && !m.null {
@@ -127,7 +149,7 @@ func (d *Decoder) keep() {
 	s.expect()
 }
 
-// changes are the fields that hardly ever are the same in two events.
+// changes are the fields that hardly ever are the same in two events of a sender.
 const changes = 1<<judge.EventID | 1<<judge.RequestID | 1<<judge.Method | 1<<judge.ProviderID | 1<<judge.Duration | 1<<judge.Upstream
 
 // expect works out the blocks.
@@ -157,7 +179,7 @@ func (d *Decoder) object(e *store.Event, pos int) int {
 	d.mark()
 	d.Event, d.begin, d.anewed = e, pos, false
 	for range 2 {
-		if d.shape.before != nil {
+		if d.shape.event != nil {
 			if end := d.variation(pos); end > 0 {
 				return end
 			}
@@ -166,7 +188,7 @@ func (d *Decoder) object(e *store.Event, pos int) int {
 		d.shape, d.spare = d.spare, d.shape
 	}
 	d.shape, d.spare = d.spare, d.shape // it takes the place of the one that fitted longer ago
-	d.shape.before, d.anewed = nil, true
+	d.shape.event, d.anewed = nil, true
 	return d.anew()
 }
 
@@ -189,7 +211,7 @@ func (d *Decoder) expected(pos int) int {
 			return 0
 		}
 		if i == 0 { // not before, since few events of other shapes begin alike
-			*d.Event = *s.before
+			*d.Event = *s.event
 			d.Open(s.Members)
 		}
 		pos += int(b.text.end - b.text.begin)
@@ -237,7 +259,7 @@ func (d *Decoder) learn(pos int) int {
 	if differ < int(s.values[0].begin) {
 		return 0
 	}
-	*d.Event = *s.before
+	*d.Event = *s.event
 	d.Open(s.Members)
 	changing := s.changing
 	for i, v := range s.values[:s.n] {

@@ -277,3 +277,33 @@ func TestNumbersAreExact(t *testing.T) {
 		}
 	}
 }
+
+// TestShapes is the example at [Decoder]: how many values of an event are read, and how
+// many members the shape has that it is a variation of.
+func TestShapes(t *testing.T) {
+	d := newDecoder(t)
+	body := `{"chain":"base","provider_id":"p1","method":"m","duration_ms":5,"result":"success"}
+{"chain":"base","provider_id":"p2","method":"m","duration_ms":17,"result":"success"}
+{"chain":"base","provider_id":"p2","method":"m","duration_ms":9,"result":"error"}
+{"chain":"base","provider_id":"p1","method":"m","duration_ms":8,"result":"error","weight":2}
+{"chain":"base","provider_id":"p1","method":"m","duration_ms":6,"result":"success"}`
+	if err := d.Begin("application/x-ndjson", []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		anew            bool
+		changing, known int
+	}{{true, 3, 5}, {false, 3, 5}, {false, 4, 5}, {true, 3, 6}, {false, 4, 5}} {
+		var e store.Event
+		if err := d.Next(&e); err != nil {
+			t.Fatal(err)
+		}
+		anew := d.anewed
+		if anew {
+			d.keep()
+		}
+		if s := d.shape; anew != want.anew || len(s.blocks) != want.changing || s.n != want.known {
+			t.Errorf("line %d: anew %v, %d values of %d, want %+v", i+1, anew, len(s.blocks), s.n, want)
+		}
+	}
+}
