@@ -36,11 +36,11 @@ func TestArrows(t *testing.T) {
 
 		"remuda/httpapi": {
 			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/answer", "remuda/httpapi/ask",
-			"remuda/httpapi/headers", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/stream", "remuda/httpapi/value",
+			"remuda/httpapi/headers", "remuda/httpapi/layout", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/stream", "remuda/httpapi/value",
 		},
 		"remuda/httpapi/answer": {
 			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/ask", "remuda/httpapi/headers",
-			"remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
+			"remuda/httpapi/layout", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
 		},
 		"remuda/httpapi/stream": {
 			"remuda/store", "remuda/httpapi/headers", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
@@ -48,6 +48,7 @@ func TestArrows(t *testing.T) {
 		"remuda/httpapi/ask":     {"remuda/store", "remuda/httpapi/headers", "remuda/httpapi/problem"},
 		"remuda/httpapi/memory":  {"remuda/httpapi/problem"},
 		"remuda/httpapi/value":   {"remuda/store"},
+		"remuda/httpapi/layout":  nil,
 		"remuda/httpapi/problem": nil,
 		"remuda/ui":              {"remuda/httpapi/headers"},
 		"remuda/httpapi/headers": nil,

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"remuda/cmd/remuda/internal/client"
+	"remuda/httpapi/layout"
 )
 
 type topCommand struct {
@@ -227,27 +228,11 @@ func (c *topCommand) table(rows *client.Rows, state string) []byte {
 		fmt.Fprintf(&b, "  %s", clean(state))
 	}
 	b.WriteString("\n\n")
-	const textColumns = 5
-	widths := make([]int, len(cells[0]))
-	for _, line := range cells {
-		for i, text := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
-		}
+	numeric := make([]bool, len(cells[0]))
+	for i := range numeric {
+		numeric[i] = i >= 5 // the first say which provider, and how it is
 	}
-	for _, line := range cells {
-		for i, text := range line {
-			fill := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-			if i > 0 {
-				b.WriteString("  ")
-			}
-			if i < textColumns {
-				b.WriteString(text + fill)
-			} else {
-				b.WriteString(fill + text)
-			}
-		}
-		b.WriteByte('\n')
-	}
+	b.Write(layout.Append(nil, cells, numeric))
 	if len(list) == 0 {
 		b.WriteString("no data yet\n")
 	}

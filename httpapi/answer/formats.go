@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"remuda/httpapi/ask"
+	"remuda/httpapi/layout"
 )
 
 // render makes the body of an answer.
@@ -178,7 +178,6 @@ func renderTable(res *Resource, p *ask.Params, rows []*Record, m *meta) []byte {
 	}
 	lines := make([][]string, 0, len(rows)+1)
 	head := make([]string, len(faces))
-	widths := make([]int, len(faces))
 	numeric := make([]bool, len(faces))
 	for i, f := range faces {
 		head[i], numeric[i] = f[1], len(rows) > 0
@@ -194,36 +193,14 @@ func renderTable(res *Resource, p *ask.Params, rows []*Record, m *meta) []byte {
 		}
 		lines = append(lines, line)
 	}
-	for _, line := range lines {
-		for i, text := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
-		}
-	}
-	var b bytes.Buffer
-	for _, line := range lines {
-		for i, text := range line {
-			if i > 0 {
-				b.WriteString("  ")
-			}
-			fill := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-			switch {
-			case numeric[i]:
-				b.WriteString(fill + text)
-			case i == len(line)-1:
-				b.WriteString(text)
-			default:
-				b.WriteString(text + fill)
-			}
-		}
-		b.WriteByte('\n')
-	}
+	text := layout.Append(nil, lines, numeric)
 	if j := m.judged; j != nil && j.Providers == 0 {
-		b.WriteString("no data: there is nothing to tell by whether anything else is wrong\n")
+		text = append(text, "no data: there is nothing to tell by whether anything else is wrong\n"...)
 	}
 	if m.truncated {
-		b.WriteString("… more rows than the limit\n")
+		text = append(text, "… more rows than the limit\n"...)
 	}
-	return b.Bytes()
+	return text
 }
 
 func tableCell(r *Record, column string, now int64) string {
