@@ -101,7 +101,7 @@ func newDemoNode(name, region, address string, log *slog.Logger) *demoNode {
 
 // start makes a run of the node. Later ones have the addresses of the first.
 func (d *demoNode) start(ctx context.Context) (*node.Node, error) {
-	n, err := node.New(ctx, d.options)
+	n, err := newNode(ctx, d.options)
 	if err != nil {
 		return nil, err
 	}

@@ -83,10 +83,7 @@ func (c *serveCommand) Run(ctx context.Context, unknown strays) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.New(ctx, options)
-	if wrong := new(node.OptionError); errors.As(err, &wrong) {
-		return ofFlag(wrong)
-	}
+	n, err := newNode(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -118,12 +115,19 @@ func (c *serveCommand) options(log *slog.Logger) (node.Options, error) {
 // wallClock is the clock of the machine; tests give processes another.
 var wallClock = time.Now
 
-// ofFlag is an error of an option as one of the flag for it.
-func ofFlag(wrong *node.OptionError) error {
-	if wrong.Option == "" {
-		return usageError{wrong}
+// newNode makes a node. What is wrong with an option is told of the flag for it.
+func newNode(ctx context.Context, o node.Options) (*node.Node, error) {
+	n, err := node.New(ctx, o)
+	wrong := new(node.OptionError)
+	switch {
+	case !errors.As(err, &wrong):
+		return n, err
+	case wrong.Failed:
+		return nil, fmt.Errorf("--%w", wrong)
+	case wrong.Option == "":
+		return nil, usageError{wrong}
 	}
-	return usagef("--%w", wrong)
+	return nil, usagef("--%w", wrong)
 }
 
 // checkAddresses keeps a node without any authentication on this machine unless

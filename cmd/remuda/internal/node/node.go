@@ -61,7 +61,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	cacheBytes, totalBytes := o.fitMemory(debug.SetMemoryLimit(-1)) // which only asks
 	hosts, err := httpapi.ParseHosts(o.AllowedHosts)
 	if err != nil {
-		return nil, &OptionError{"allowed-hosts", err}
+		return nil, &OptionError{Option: "allowed-hosts", Err: err}
 	}
 	n := &Node{options: o, log: o.Logger, hosts: hosts, ran: make(chan struct{})}
 	defer func() {
@@ -113,7 +113,7 @@ func (n *Node) listen(ctx context.Context) (connections int, err error) {
 	o := &n.options
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.HTTP)
 	if err != nil {
-		return 0, err
+		return 0, failed("http", err)
 	}
 	connections, ofMembers := connectionsWithin(descriptorLimit(), o.MaxConnections), 0
 	if o.PeerHTTP != "" {
@@ -127,13 +127,13 @@ func (n *Node) listen(ctx context.Context) (connections int, err error) {
 	if o.PeerHTTP != "" {
 		members, err := new(net.ListenConfig).Listen(ctx, "tcp", o.PeerHTTP)
 		if err != nil {
-			return 0, fmt.Errorf("for members: %w", err)
+			return 0, failed("peer-http", err)
 		}
 		n.members = limit(members.(*net.TCPListener), ofMembers, 0)
 	}
 	if o.Admin != "" {
 		if n.admin, err = new(net.ListenConfig).Listen(ctx, "tcp", o.Admin); err != nil {
-			return 0, fmt.Errorf("for the profiler: %w", err)
+			return 0, failed("admin", err)
 		}
 	}
 	return connections, nil
@@ -154,11 +154,11 @@ func (n *Node) makeStore(ctx context.Context, totalBytes int64) (err error) {
 	begin := func(uint64) error { return nil }
 	if o.DataDir != "" {
 		if n.dir, err = disk.Open(o.DataDir, n.log); err != nil {
-			return fmt.Errorf("the data directory: %w", err)
+			return failed("data-dir", err)
 		}
 		least, begin = n.dir.NextIncarnation(), func(incarnation uint64) error {
 			if err := n.dir.Begin(incarnation); err != nil {
-				return fmt.Errorf("the data directory: %w", err)
+				return failed("data-dir", err)
 			}
 			return nil
 		}
@@ -191,7 +191,7 @@ func (n *Node) makeStore(ctx context.Context, totalBytes int64) (err error) {
 	}
 	if n.dir != nil {
 		if n.found, err = n.dir.Restore(n.store); err != nil {
-			return fmt.Errorf("the data directory: %w", err)
+			return failed("data-dir", err)
 		}
 	}
 	return nil

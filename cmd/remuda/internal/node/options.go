@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -54,23 +53,31 @@ type Options struct {
 	Now          func() time.Time  // the wall clock; default time.Now
 }
 
-// An OptionError says which option cannot be, and why.
+// An OptionError says which option cannot be, or what of it failed, and why.
 type OptionError struct {
 	Option string // as a flag of the program is spelled; "" when the error says it
 	Err    error
+	Failed bool // it may be, and cannot be done now
 }
 
 func (e *OptionError) Error() string {
-	if e.Option == "" {
+	switch {
+	case e.Option == "":
 		return e.Err.Error()
+	case e.Failed:
+		return e.Option + ": " + e.Err.Error()
 	}
 	return e.Option + " " + e.Err.Error()
 }
 
 func (e *OptionError) Unwrap() error { return e.Err }
 
+func failed(option string, err error) error {
+	return &OptionError{Option: option, Err: err, Failed: true}
+}
+
 func optionErrorf(option, format string, args ...any) error {
-	return &OptionError{option, fmt.Errorf(format, args...)}
+	return &OptionError{Option: option, Err: fmt.Errorf(format, args...)}
 }
 
 // complete fills in defaults and refuses what cannot be.
@@ -101,7 +108,7 @@ func (o *Options) complete() error {
 	}
 	for option, value := range map[string]string{"secret-file": o.SecretFile, "advertise": o.Advertise, "peer-http": o.PeerHTTP} {
 		if value != "" && !o.clustered() {
-			return &OptionError{option, errors.New("is for a cluster: that needs members to join, or a name to begin one")}
+			return optionErrorf(option, "is for a cluster: that needs members to join, or a name to begin one")
 		}
 	}
 	if o.PeerHTTP == "" {
