@@ -32,6 +32,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"remuda/cluster/disk"
+	"remuda/cluster/link"
 	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
@@ -65,7 +66,7 @@ type Options struct {
 type Cluster struct {
 	options     Options
 	capacity    capacity
-	secrets     secrets
+	secrets     link.Secrets
 	log         *slog.Logger
 	serf        *serf.Serf
 	mail        *mailbox
@@ -73,16 +74,16 @@ type Cluster struct {
 	incarnation uint64
 	address     string // where members reach this node over HTTP
 	claims      claims
-	turns       turns
+	turns       link.Turns
 	session     uint64 // of calls of this process, asked their number
 	asked       atomic.Uint64
-	sessions    sessions      // of others
+	sessions    link.Sessions // of others
 	refused     atomic.Uint64 // requests that did not come from a member
 	repeated    atomic.Uint64 // requests that came again
 	skipped     atomic.Uint64 // sequences that were not gossiped
 	headsOnly   atomic.Uint64 // sequences of which only the head was
 	gossiped    atomic.Uint64 // bytes of events of this node
-	traffic     traffic       // of gossip
+	traffic     link.Traffic  // of gossip
 	exchanged   exchanged     // bytes, with each member
 
 	began     time.Time
@@ -141,10 +142,10 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.SecretFile != "" {
 		var err error
-		if c.secrets, err = readSecrets(o.SecretFile, o.Cluster); err != nil {
+		if c.secrets, err = link.ReadSecrets(o.SecretFile, o.Cluster); err != nil {
 			return nil, err
 		}
-		if mode, others := forOthers(o.SecretFile); others {
+		if mode, others := link.ForOthers(o.SecretFile); others {
 			o.Logger.Warn("the secret can be read or changed by others than its owner: chmod 600", "file", o.SecretFile, "mode", mode)
 		}
 	}
@@ -167,7 +168,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		_ = sockets.Shutdown()
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
-	sockets.receive()
+	sockets.Receive()
 	c.claims.begin(c.Address())
 	c.tasks.Go(func() { c.mail.run(events, c.life.Done()) })
 	c.joinSeeds(ctx)
@@ -343,7 +344,7 @@ func (c *Cluster) refresh() {
 	for i := range list {
 		m := &list[i]
 		if m.BytesIn, m.BytesOut = c.exchanged.with(m.Name); m.Name == c.options.Node {
-			m.BytesIn, m.BytesOut = c.traffic.received.Load(), c.traffic.sent.Load()
+			m.BytesIn, m.BytesOut = c.traffic.Received.Load(), c.traffic.Sent.Load()
 		}
 	}
 	c.store.SetMembers(list)

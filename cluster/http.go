@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"remuda/cluster/link"
 	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
@@ -30,7 +31,7 @@ const (
 	dialTimeout     = 2 * time.Second
 	headerTimeout   = 3 * time.Second // until an answer begins
 	exchangeTimeout = 3 * time.Second
-	pullTimeout     = 30 * time.Second
+	pullTimeout     = link.AnswerTimeout
 	findTimeout     = time.Second
 	bodyTimeout     = 3 * time.Second // for a list of marks to come
 
@@ -60,14 +61,14 @@ func (c *Cluster) Handler() http.Handler {
 // guard admits members only.
 func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.FrameWriter) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		seal, err := c.secrets.check(r, c.options.Cluster)
+		seal, err := c.secrets.Check(r, c.options.Cluster)
 		if err != nil {
 			c.refuse(w, err)
 			return
 		}
-		if from, ok := callOf(r); ok && seal != nil && (from.run != 0 && from.run != c.incarnation || !c.sessions.admit(from)) {
+		if from, ok := link.CallOf(r); ok && seal != nil && (from.Run != 0 && from.Run != c.incarnation || !c.sessions.Admit(from)) {
 			c.repeated.Add(1)
-			http.Error(w, errRepeated.Error(), http.StatusConflict)
+			http.Error(w, link.ErrRepeated.Error(), http.StatusConflict)
 			return
 		}
 		deadline := http.NewResponseController(w)
@@ -78,16 +79,16 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.Fram
 			http.Error(w, "read the body: "+err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := seal.checkBody(body); err != nil {
+		if err := seal.CheckBody(body); err != nil {
 			c.refuse(w, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Cache-Control", "no-store")
-		pieces := newPieceWriter(w)
-		buffer := bufio.NewWriterSize(pieces, pieceSize)
-		if err := answer(r, body, wire.NewFrameWriter(buffer, seal.box())); err != nil {
-			if pieces.n == 0 && buffer.Buffered() == 0 {
+		pieces := link.NewPieceWriter(w)
+		buffer := bufio.NewWriterSize(pieces, 32<<10)
+		if err := answer(r, body, wire.NewFrameWriter(buffer, seal.Box())); err != nil {
+			if pieces.Size() == 0 && buffer.Buffered() == 0 {
 				status := http.StatusServiceUnavailable
 				if errors.Is(err, wire.ErrDamaged) {
 					status = http.StatusBadRequest
@@ -97,9 +98,9 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.Fram
 			return // a cut answer has no end
 		}
 		_ = buffer.Flush()
-		pieces.end()
+		pieces.End()
 		if p, known := c.view().byName[r.Header.Get(memberHeader)]; known {
-			c.exchanged.add(p.Name, 0, pieces.n)
+			c.exchanged.add(p.Name, 0, pieces.Size())
 		}
 	}
 }
@@ -138,10 +139,10 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) 
 		return wire.ErrDamaged
 	}
 	who := c.asker(r)
-	if err := c.turns.take(r.Context(), who); err != nil {
+	if err := c.turns.Take(r.Context(), who); err != nil {
 		return err
 	}
-	defer c.turns.giveBack(who)
+	defer c.turns.GiveBack(who)
 	id := store.OriginID{Node: q.Get("origin"), Incarnation: incarnation}
 	if _, ok := c.Status(id); !ok {
 		return errors.New("nothing is known of this origin")
@@ -154,6 +155,18 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) 
 		s, _ := c.Status(id)
 		return s
 	})
+}
+
+// asker says who asks. Without a secret anybody on this machine may say that it is a
+// member, and there is no more than these.
+func (c *Cluster) asker(r *http.Request) link.Asker {
+	if from, ok := link.CallOf(r); ok {
+		if _, known := c.view().byName[from.From]; known {
+			return link.Asker{Name: from.From, IsMember: true}
+		}
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // it came over TCP
+	return link.Asker{Name: host}
 }
 
 // answerDecisions sends this node's own decisions of a request.
@@ -186,14 +199,14 @@ func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, 
 	if query == nil {
 		query = make(url.Values)
 	}
-	query.Set(callParam, call{c.options.Node, c.session, c.asked.Add(1), whom.run}.String())
+	query.Set(link.CallParam, link.Call{From: c.options.Node, Session: c.session, Serial: c.asked.Add(1), Run: whom.run}.String())
 	target := url.URL{Scheme: "http", Host: whom.address, Path: path, RawQuery: query.Encode()}
 	r, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
 	r.Header.Set(memberHeader, c.options.Node)
-	nonce := c.secrets.sign(r, c.options.Cluster, body)
+	nonce := c.secrets.Sign(r, c.options.Cluster, body)
 	answer, err := c.client.Do(r)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", rules.ErrNoAnswer, err)
@@ -203,11 +216,7 @@ func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, 
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
 		return 0, fmt.Errorf("%s answers %d: %s", whom.name, answer.StatusCode, bytes.TrimSpace(text))
 	}
-	var sealed *seal
-	if nonce != nil {
-		sealed = &seal{keys: c.secrets, nonce: nonce}
-	}
-	in := wire.NewFrameReader(bufio.NewReaderSize(answer.Body, 32<<10), sealed.box())
+	in := wire.NewFrameReader(bufio.NewReaderSize(answer.Body, 32<<10), c.secrets.Opening(nonce).Box())
 	for {
 		frame, err := in.Next()
 		if errors.Is(err, io.EOF) {

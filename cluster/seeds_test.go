@@ -31,11 +31,16 @@ func freePort(t *testing.T, hosts ...string) int {
 		port := first.Addr().(*net.TCPAddr).Port
 		_ = first.Close()
 		if !slices.ContainsFunc(hosts, func(host string) bool {
-			tcp, udp, err := listenBoth(host, port)
+			tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(host), Port: port})
 			if err != nil {
 				return true
 			}
-			_, _ = tcp.Close(), udp.Close()
+			defer tcp.Close()
+			udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(host), Port: port})
+			if err != nil {
+				return true
+			}
+			_ = udp.Close()
 			return false
 		}) {
 			return port

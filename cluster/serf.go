@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"remuda/cluster/link"
 	"remuda/cluster/wire"
 
 	"github.com/hashicorp/memberlist"
@@ -20,7 +21,7 @@ import (
 //
 // Conflicts of names are left to rule R10: serf's own vote would shut down a node
 // that was moved to another address, before its former run is seen to have failed.
-func serfConfig(o *Options, w *capacity, keys secrets, counted *traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, *transport, error) {
+func serfConfig(o *Options, w *capacity, keys link.Secrets, counted *link.Traffic, claimed *claims, events chan<- serf.Event) (*serf.Config, *link.Transport, error) {
 	host, port, err := splitAddress(o.Gossip)
 	if err != nil {
 		return nil, nil, err
@@ -45,10 +46,7 @@ func serfConfig(o *Options, w *capacity, keys secrets, counted *traffic, claimed
 	m.QueueCheckInterval = 5 * time.Second
 	m.Alive = claimed // serf has none of its own but with a Merge delegate
 	if len(keys) > 0 {
-		all := make([][]byte, len(keys))
-		for i := range keys {
-			all[i] = keys[i].gossip
-		}
+		all := keys.GossipKeys()
 		if m.Keyring, err = memberlist.NewKeyring(all, all[0]); err != nil {
 			return nil, nil, fmt.Errorf("use the secret for gossip: %w", err)
 		}
@@ -65,9 +63,9 @@ func serfConfig(o *Options, w *capacity, keys secrets, counted *traffic, claimed
 	c.ReconnectInterval = 5 * time.Second
 	c.QueueCheckInterval = 5 * time.Second
 	c.EnableNameConflictResolution = false
-	logger := log.New(newSerfLog(o.Logger), "", 0)
+	logger := log.New(link.NewLog(o.Logger), "", 0)
 	c.Logger, m.Logger = logger, logger
-	sockets, err := newTransport(host, port, logger, counted)
+	sockets, err := link.NewTransport(host, port, logger, counted)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,7 +104,7 @@ func resolve(host string) (net.IP, error) {
 
 // checkReach refuses addresses with which members could not reach each other, or
 // with which more than members could.
-func checkReach(o *Options, keys secrets) error {
+func checkReach(o *Options, keys link.Secrets) error {
 	host, _, err := splitAddress(o.Gossip)
 	if err != nil {
 		return err

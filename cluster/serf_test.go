@@ -9,10 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -516,17 +514,17 @@ func TestSecrets(t *testing.T) {
 	}
 	for name, prepare := range map[string]func(*http.Request){
 		"nothing":     func(*http.Request) {},
-		"the name":    func(r *http.Request) { r.Header.Set(clusterHeader, "remuda") },
-		"a bad mac":   func(r *http.Request) { stranger.secrets.sign(r, "remuda", nil) },
-		"other query": func(r *http.Request) { nodes[1].secrets.sign(r, "remuda", nil); r.URL.RawQuery += "&x=1" },
+		"the name":    func(r *http.Request) { r.Header.Set("Remuda-Cluster", "remuda") },
+		"a bad mac":   func(r *http.Request) { stranger.secrets.Sign(r, "remuda", nil) },
+		"other query": func(r *http.Request) { nodes[1].secrets.Sign(r, "remuda", nil); r.URL.RawQuery += "&x=1" },
 		"other body": func(r *http.Request) {
 			r.Method, r.URL.Path, r.URL.RawQuery = http.MethodPost, marksPath, ""
-			nodes[1].secrets.sign(r, "remuda", []byte("what was signed"))
+			nodes[1].secrets.Sign(r, "remuda", []byte("what was signed"))
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("something else")), 14
 		},
 		"no mac": func(r *http.Request) {
-			nodes[1].secrets.sign(r, "remuda", nil)
-			r.Header.Del(macHeader)
+			nodes[1].secrets.Sign(r, "remuda", nil)
+			r.Header.Del("Remuda-Mac")
 		},
 	} {
 		r, err := http.NewRequest(http.MethodGet, nodes[0].server.URL+statePath+"?origin=a&incarnation=1&after=0", nil)
@@ -620,33 +618,5 @@ func TestLeaveTogether(t *testing.T) {
 	}
 	if !slices.ContainsFunc(nodes, func(n *testNode) bool { return n.calls() == 15_000 }) {
 		t.Error("no node has all, the last that left neither")
-	}
-}
-
-// TestPacketsWait: others ping a node that was killed from the moment its socket is
-// bound again, when serf is not yet whole. What comes before that waits.
-func TestPacketsWait(t *testing.T) {
-	var counted traffic
-	sockets, err := newTransport("127.0.0.1", 0, log.New(io.Discard, "", 0), &counted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = sockets.Shutdown() }()
-	from, err := net.Dial("udp", sockets.udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	if _, err := from.Write([]byte("ping")); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-sockets.PacketCh():
-		t.Error("a packet is handed on too early")
-	case <-time.After(50 * time.Millisecond):
-	}
-	sockets.receive()
-	if packet := <-sockets.PacketCh(); string(packet.Buf) != "ping" {
-		t.Errorf("got %q", packet.Buf)
 	}
 }

@@ -493,7 +493,7 @@ func (s *simulation) pull(n *simNode, p rules.Pull) {
 	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
 		var frames [][]byte
-		missing := error(wire.ErrDamaged)
+		missing := wire.ErrDamaged
 		if !s.reaches(n, m) {
 			missing = rules.ErrNoAnswer
 		} else if _, known := m.status(p.ID); known {

@@ -5,9 +5,14 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"remuda/cluster/link"
 	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
@@ -37,13 +42,21 @@ func TestWideRow(t *testing.T) {
 	}
 	a.store.Tick()
 
-	keys, err := deriveKeys("a secret of the cluster", "remuda")
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(testSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := link.ReadSecrets(file, "remuda")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	opening := keys.Opening(keys.Sign(request, "remuda", nil))
+	sealing, err := keys.Check(request, "remuda")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var sent bytes.Buffer
-	sealing := &seal{keys: []secretKeys{keys}, nonce: make([]byte, nonceSize)}
-	opening := &seal{keys: []secretKeys{keys}, nonce: make([]byte, nonceSize)}
 	buffer := bufio.NewWriter(&sent)
 	frames := wire.NewFrameWriter(buffer, sealing)
 	own := verified(a.id, 1, a.store.Digest(a.id))

@@ -29,7 +29,8 @@ func TestArrows(t *testing.T) {
 		"remuda/ingest/json":     {"remuda/ingest/judge", "remuda/store"},
 		"remuda/ingest/judge":    {"remuda/store"},
 		"remuda/ingest/request":  {"remuda/ingest", "remuda/ingest/json", "remuda/ingest/judge", "remuda/store"},
-		"remuda/cluster":         {"remuda/cluster/wire", "remuda/cluster/disk", "remuda/cluster/rules", "remuda/store"},
+		"remuda/cluster":         {"remuda/cluster/wire", "remuda/cluster/disk", "remuda/cluster/rules", "remuda/cluster/link", "remuda/store"},
+		"remuda/cluster/link":    {"remuda/cluster/wire", "remuda/store"},
 		"remuda/cluster/disk":    {"remuda/cluster/wire", "remuda/store"},
 		"remuda/cluster/rules":   {"remuda/cluster/wire", "remuda/store"},
 		"remuda/cluster/wire":    {"remuda/store"},
@@ -75,7 +76,7 @@ func TestArrows(t *testing.T) {
 		"github.com/dgraph-io/ristretto": {"remuda/httpapi/answer"},
 		"github.com/prometheus/":         {"remuda/httpapi"},
 		"github.com/munnerz/goautoneg":   {"remuda/httpapi/ask"},
-		"github.com/hashicorp/":          {"remuda/cluster"},
+		"github.com/hashicorp/":          {"remuda/cluster", "remuda/cluster/link"},
 		"github.com/r3labs/sse":          {"remuda/httpapi/stream", "remuda/cmd/remuda/internal/client"},
 		"github.com/alecthomas/kong":     {"remuda/cmd/remuda"},
 	}

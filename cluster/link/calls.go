@@ -1,4 +1,4 @@
-package cluster
+package link
 
 import (
 	"errors"
@@ -10,22 +10,23 @@ import (
 	"remuda/cluster/wire"
 )
 
-// A call says whose request it is, and the how manyth, and which run of the member
+// A Call says whose request it is, and the how manyth, and which run of the member
 // that is asked it is for. It is part of the URI, and so of what is signed: somebody
 // without the secret who has recorded a request cannot have it answered again, neither
 // by the run that answered it nor by a later one. No clock is needed for that: those of
 // members may be hours apart.
 //
 // Requests of the version before have none. They are answered, and can be repeated.
-type call struct {
-	from    string // the member
-	session uint64 // of its process, at random
-	serial  uint64 // of its requests, from 1
-	run     uint64 // of the member that is asked; 0 when that is not known
+type Call struct {
+	From    string // the member
+	Session uint64 // of its process, at random
+	Serial  uint64 // of its requests, from 1
+	Run     uint64 // of the member that is asked; 0 when that is not known
 }
 
 const (
-	callParam = "call"
+	// CallParam is the parameter of a URI that a call is in.
+	CallParam = "call"
 
 	// callWindow is by how much a request may be late against those after it.
 	callWindow = 1024
@@ -34,33 +35,33 @@ const (
 	maxSessions = wire.MaxOrigins
 )
 
-func (c call) String() string {
-	return c.from + "/" + strconv.FormatUint(c.session, 10) + "/" + strconv.FormatUint(c.serial, 10) + "/" + strconv.FormatUint(c.run, 10)
+func (c Call) String() string {
+	return c.From + "/" + strconv.FormatUint(c.Session, 10) + "/" + strconv.FormatUint(c.Serial, 10) + "/" + strconv.FormatUint(c.Run, 10)
 }
 
-// callOf returns the call of a request; ok is false when it has none that can be read.
-func callOf(r *http.Request) (c call, ok bool) {
-	parts := strings.Split(r.URL.Query().Get(callParam), "/")
+// CallOf returns the call of a request; ok is false when it has none that can be read.
+func CallOf(r *http.Request) (c Call, ok bool) {
+	parts := strings.Split(r.URL.Query().Get(CallParam), "/")
 	if len(parts) != 4 {
-		return call{}, false
+		return Call{}, false
 	}
-	c.from = parts[0]
-	for i, to := range []*uint64{&c.session, &c.serial, &c.run} {
+	c.From = parts[0]
+	for i, to := range []*uint64{&c.Session, &c.Serial, &c.Run} {
 		n, err := strconv.ParseUint(parts[i+1], 10, 64)
 		if err != nil {
-			return call{}, false
+			return Call{}, false
 		}
 		*to = n
 	}
 	return c, true
 }
 
-// errRepeated is the answer to a request that was answered before, or was for a former
+// ErrRepeated is the answer to a request that was answered before, or was for a former
 // run of this node.
-var errRepeated = errors.New("this request was answered before, or is for another run of this node")
+var ErrRepeated = errors.New("this request was answered before, or is for another run of this node")
 
-// sessions remembers which calls were answered.
-type sessions struct {
+// Sessions remember which calls were answered.
+type Sessions struct {
 	mu   sync.Mutex
 	list map[uint64]*session
 	uses uint64
@@ -72,11 +73,11 @@ type session struct {
 	used uint64
 }
 
-// admit reports whether a call is one that has not been admitted before.
-func (s *sessions) admit(c call) bool {
+// Admit reports whether a call is one that has not been admitted before.
+func (s *Sessions) Admit(c Call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.list[c.session]
+	one := s.list[c.Session]
 	if one == nil {
 		if s.list == nil {
 			s.list = make(map[uint64]*session)
@@ -85,14 +86,14 @@ func (s *sessions) admit(c call) bool {
 			s.forgetOne()
 		}
 		one = new(session)
-		s.list[c.session] = one
+		s.list[c.Session] = one
 	}
 	s.uses++
 	one.used = s.uses
-	return one.admit(c.serial)
+	return one.admit(c.Serial)
 }
 
-func (s *sessions) forgetOne() {
+func (s *Sessions) forgetOne() {
 	var oldest uint64
 	least := s.uses + 1
 	for id, one := range s.list {

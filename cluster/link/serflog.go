@@ -1,4 +1,4 @@
-package cluster
+package link
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// serfLog passes what serf and memberlist log on to slog. Much of that is about what
+// A Log passes what serf and memberlist log on to slog. Much of that is about what
 // comes from outside, a line for every packet that cannot be read for example, so of
 // lines of one kind one a minute is logged, with the number of those left out.
-type serfLog struct {
+type Log struct {
 	log *slog.Logger
 	now func() time.Time
 
@@ -34,12 +34,13 @@ const (
 	maxLogKinds = 256
 )
 
-func newSerfLog(log *slog.Logger) *serfLog {
-	return &serfLog{log: log, now: time.Now, kinds: make(map[string]*logged)}
+// NewLog returns one that logs to log.
+func NewLog(log *slog.Logger) *Log {
+	return &Log{log: log, now: time.Now, kinds: make(map[string]*logged)}
 }
 
 // Write takes a line, which begins with its level.
-func (l *serfLog) Write(line []byte) (int, error) {
+func (l *Log) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	level := slog.LevelDebug
 	for name, is := range map[string]slog.Level{"[INFO] ": slog.LevelDebug, "[WARN] ": slog.LevelInfo, "[ERR] ": slog.LevelWarn} {
@@ -86,7 +87,7 @@ func kindOf(text string) string {
 
 // due reports whether a line is to be logged now, and how many of its kind were left
 // out before it.
-func (l *serfLog) due(kind string) (leftOut int, now bool) {
+func (l *Log) due(kind string) (leftOut int, now bool) {
 	at := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()

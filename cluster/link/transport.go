@@ -1,4 +1,8 @@
-package cluster
+// Package link is what two members need to bear each other's bytes: sockets for gossip,
+// secrets that sign and seal, requests that count once, and turns for who asks for much.
+// It knows no store and no rule, and nothing here waits for whoever is at the other end
+// longer than it says.
+package link
 
 import (
 	"errors"
@@ -14,35 +18,40 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// A transport is what memberlist gossips over: UDP for packets, TCP for streams. The
+// A Transport is what memberlist gossips over: UDP for packets, TCP for streams. The
 // library's own makes a buffer of 64 KiB for every packet that comes, which at a
 // thousand packets a second is most of what a node allocates; this one makes them as
 // large as the packet. It also counts what goes over the wire.
-type transport struct {
+type Transport struct {
 	udp     *net.UDPConn
 	tcp     *net.TCPListener
 	log     *log.Logger
 	packets chan *memberlist.Packet
 	streams chan net.Conn
-	traffic *traffic
+	traffic *Traffic
 
+	open      atomic.Int64 // streams that others opened
 	closing   sync.Once
 	closed    chan struct{}
 	listeners sync.WaitGroup
 }
 
-// traffic is in bytes, without the headers of IP, UDP and TCP.
-type traffic struct{ sent, received atomic.Uint64 }
+// Traffic is in bytes, without the headers of IP, UDP and TCP.
+type Traffic struct{ Sent, Received atomic.Uint64 }
 
 const (
 	maxPacket     = 64 << 10
 	receiveBuffer = 2 << 20 // of the socket, as far as the system grants it
 	acceptPause   = 100 * time.Millisecond
+
+	// maxStreams bounds the streams that others have opened. Members need one each from time
+	// to time, for a moment. More are closed at once: their ends try again.
+	maxStreams = 256
 )
 
-// newTransport binds its sockets; port 0 takes one that is free for both. What comes
-// waits in them for [transport.receive].
-func newTransport(host string, port int, logger *log.Logger, counted *traffic) (*transport, error) {
+// NewTransport binds its sockets; port 0 takes one that is free for both. What comes
+// waits in them for [Transport.Receive].
+func NewTransport(host string, port int, logger *log.Logger, counted *Traffic) (*Transport, error) {
 	tcp, udp, err := listenBoth(host, port)
 	for again := 0; err != nil && port == 0 && again < 10; again++ { // its twin was taken
 		tcp, udp, err = listenBoth(host, port)
@@ -51,17 +60,17 @@ func newTransport(host string, port int, logger *log.Logger, counted *traffic) (
 		return nil, err
 	}
 	_ = udp.SetReadBuffer(receiveBuffer) // a smaller one loses packets in bursts, which the protocol bears
-	return &transport{
+	return &Transport{
 		udp: udp, tcp: tcp, log: logger, traffic: counted,
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), closed: make(chan struct{}),
 	}, nil
 }
 
-// receive begins to hand on what comes. It is for when serf.Create has returned: serf
+// Receive begins to hand on what comes. It is for when serf.Create has returned: serf
 // goes on being made while its memberlist already answers, and a ping that comes in
 // between, such as others send to a node that was killed and is back, would read what
 // is not written yet.
-func (t *transport) receive() {
+func (t *Transport) Receive() {
 	t.listeners.Go(t.readPackets)
 	t.listeners.Go(t.acceptStreams)
 }
@@ -79,7 +88,7 @@ func listenBoth(host string, port int) (*net.TCPListener, *net.UDPConn, error) {
 	return tcp, udp, nil
 }
 
-func (t *transport) readPackets() {
+func (t *Transport) readPackets() {
 	buf := make([]byte, maxPacket)
 	for {
 		n, from, err := t.udp.ReadFromUDPAddrPort(buf)
@@ -89,7 +98,7 @@ func (t *transport) readPackets() {
 		if err != nil || n == 0 {
 			continue // an empty packet, or word of one that did not arrive
 		}
-		t.traffic.received.Add(uint64(n))
+		t.traffic.Received.Add(uint64(n))
 		packet := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()}
 		select {
 		case t.packets <- packet:
@@ -99,7 +108,7 @@ func (t *transport) readPackets() {
 	}
 }
 
-func (t *transport) acceptStreams() {
+func (t *Transport) acceptStreams() {
 	for {
 		conn, err := t.tcp.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -114,17 +123,23 @@ func (t *transport) acceptStreams() {
 			}
 			continue
 		}
-		select {
-		case t.streams <- countedConn{conn, t.traffic}:
-		case <-t.closed:
+		if t.open.Add(1) > maxStreams {
+			t.open.Add(-1)
 			_ = conn.Close()
+			continue
+		}
+		stream := &countedConn{Conn: conn, traffic: t.traffic, open: &t.open}
+		select {
+		case t.streams <- stream:
+		case <-t.closed:
+			_ = stream.Close()
 			return
 		}
 	}
 }
 
 // FinalAdvertiseAddr is where others reach this node.
-func (t *transport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+func (t *Transport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
 	bound := t.tcp.Addr().(*net.TCPAddr)
 	switch {
 	case ip == "" && !bound.IP.IsUnspecified():
@@ -147,34 +162,34 @@ func (t *transport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error)
 }
 
 // WriteTo sends a packet.
-func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
+func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err == nil {
 		_, err = t.udp.WriteToUDPAddrPort(b, to)
 	}
 	if err == nil {
-		t.traffic.sent.Add(uint64(len(b)))
+		t.traffic.Sent.Add(uint64(len(b)))
 	}
 	return time.Now(), err
 }
 
 // PacketCh gives the packets that came.
-func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+func (t *Transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
 
 // DialTimeout opens a stream.
-func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+func (t *Transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	conn, err := net.DialTimeout("tcp", addr, timeout)
 	if err != nil {
 		return nil, err
 	}
-	return countedConn{conn, t.traffic}, nil
+	return &countedConn{Conn: conn, traffic: t.traffic}, nil
 }
 
 // StreamCh gives the streams that others opened.
-func (t *transport) StreamCh() <-chan net.Conn { return t.streams }
+func (t *Transport) StreamCh() <-chan net.Conn { return t.streams }
 
 // Shutdown ends listening, and waits until it has.
-func (t *transport) Shutdown() error {
+func (t *Transport) Shutdown() error {
 	t.closing.Do(func() {
 		close(t.closed)
 		_ = t.udp.Close()
@@ -186,17 +201,28 @@ func (t *transport) Shutdown() error {
 
 type countedConn struct {
 	net.Conn
-	traffic *traffic
+	traffic *Traffic
+	open    *atomic.Int64 // of which it is one until it is closed; nil if it is not
+	closing sync.Once
 }
 
-func (c countedConn) Read(b []byte) (int, error) {
+func (c *countedConn) Close() error {
+	c.closing.Do(func() {
+		if c.open != nil {
+			c.open.Add(-1)
+		}
+	})
+	return c.Conn.Close()
+}
+
+func (c *countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.traffic.received.Add(uint64(n))
+	c.traffic.Received.Add(uint64(n))
 	return n, err
 }
 
-func (c countedConn) Write(b []byte) (int, error) {
+func (c *countedConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.traffic.sent.Add(uint64(n))
+	c.traffic.Sent.Add(uint64(n))
 	return n, err
 }

@@ -1,4 +1,4 @@
-package cluster
+package link
 
 import (
 	"crypto/aes"
@@ -20,15 +20,15 @@ import (
 	"remuda/cluster/wire"
 )
 
-// Members prove to each other that they know the cluster's secret, and nobody
-// else can read or change what they say. Keys for gossip, requests and answers are
+// Secrets are those of a cluster. Members prove to each other that they know one, and
+// nobody else can read or change what they say. Keys for gossip, requests and answers are
 // derived from it. A file may hold several secrets, one a line: the first is used,
 // all are accepted, so that it can be changed node by node.
 //
 // A request carries a nonce and a MAC of itself; its answer is sealed with the
 // nonce, so that an old answer is none to a new request. A request is answered once:
 // calls.go. Requests only read, or tell what somebody has.
-type secrets []secretKeys
+type Secrets []secretKeys
 
 type secretKeys struct {
 	gossip, request []byte
@@ -45,13 +45,13 @@ const (
 	macHeader     = "Remuda-Mac"
 )
 
-// readSecrets reads the file of secrets of a cluster.
-func readSecrets(path, cluster string) (secrets, error) {
+// ReadSecrets reads the file of secrets of a cluster.
+func ReadSecrets(path, cluster string) (Secrets, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the secret: %w", err)
 	}
-	var list secrets
+	var list Secrets
 	for line := range strings.Lines(string(content)) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -72,8 +72,8 @@ func readSecrets(path, cluster string) (secrets, error) {
 	return list, nil
 }
 
-// forOthers reports whether somebody besides its owner may read or change a file.
-func forOthers(path string) (mode fs.FileMode, others bool) {
+// ForOthers reports whether somebody besides its owner may read or change a file.
+func ForOthers(path string) (mode fs.FileMode, others bool) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return 0, false
@@ -96,8 +96,8 @@ func deriveKeys(secret, cluster string) (k secretKeys, err error) {
 	return k, err
 }
 
-// sign adds what an internal request needs.
-func (s secrets) sign(r *http.Request, cluster string, body []byte) (nonce []byte) {
+// Sign adds what an internal request needs.
+func (s Secrets) Sign(r *http.Request, cluster string, body []byte) (nonce []byte) {
 	r.Header.Set(clusterHeader, cluster)
 	if len(s) == 0 {
 		return nil
@@ -123,10 +123,10 @@ func (k *secretKeys) mac(r *http.Request, cluster string, nonce, sum []byte) []b
 // errForbidden is the answer to a request that does not come from a member.
 var errForbidden = errors.New("not a member of this cluster")
 
-// check admits a request of a member, before its body is read, and returns what its
+// Check admits a request of a member, before its body is read, and returns what its
 // answer is sealed with; without secrets that is nothing, and only this machine is
 // admitted.
-func (s secrets) check(r *http.Request, cluster string) (*seal, error) {
+func (s Secrets) Check(r *http.Request, cluster string) (*seal, error) {
 	if r.Header.Get(clusterHeader) != cluster {
 		return nil, errForbidden
 	}
@@ -151,8 +151,8 @@ func (s secrets) check(r *http.Request, cluster string) (*seal, error) {
 	return nil, errForbidden
 }
 
-// checkBody refuses a body that is not the one that was signed.
-func (s *seal) checkBody(body []byte) error {
+// CheckBody refuses a body that is not the one that was signed.
+func (s *seal) CheckBody(body []byte) error {
 	if s == nil {
 		return nil
 	}
@@ -171,8 +171,25 @@ type seal struct {
 	frame uint64
 }
 
-// box is what seals the frames; without a secret there is none.
-func (s *seal) box() wire.Box {
+// Opening opens the frames of the answer to a request that was signed with a nonce; nil
+// without one.
+func (s Secrets) Opening(nonce []byte) *seal {
+	if nonce == nil {
+		return nil
+	}
+	return &seal{keys: s, nonce: nonce}
+}
+
+// GossipKeys returns the keys of gossip, the one that is used first.
+func (s Secrets) GossipKeys() (keys [][]byte) {
+	for i := range s {
+		keys = append(keys, s[i].gossip)
+	}
+	return keys
+}
+
+// Box is what seals the frames; without a secret there is none.
+func (s *seal) Box() wire.Box {
 	if s == nil {
 		return nil
 	}

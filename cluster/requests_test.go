@@ -4,69 +4,16 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"remuda/cluster/link"
+	"remuda/cluster/rules"
 )
-
-// A call is admitted once, in whatever order they come; one that is later than the window
-// is not.
-func TestCallsOnce(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 0))
-	var s sessions
-	came := make(map[uint64]bool)
-	top := uint64(0)
-	for range 100_000 {
-		serial := max(top, 1) - min(uint64(rng.IntN(2*callWindow)), top)
-		if rng.IntN(3) == 0 {
-			serial = top + 1 + uint64(rng.IntN(3))
-		}
-		if rng.IntN(2000) == 0 {
-			serial = top + uint64(rng.IntN(3*callWindow))
-		}
-		want := !came[serial] && (serial > top || top-serial < callWindow)
-		if got := s.admit(call{session: 7, serial: serial}); got != want {
-			t.Fatalf("call %d after %d: admitted %v, want %v", serial, top, got, want)
-		}
-		came[serial], top = true, max(top, serial)
-	}
-	if !s.admit(call{session: 8, serial: 1}) || s.admit(call{session: 8, serial: 1}) {
-		t.Error("a second session is not one of its own")
-	}
-}
-
-// What is remembered of processes that ask is bounded; the one that is forgotten is who
-// asked nothing for longest.
-func TestCallsBounded(t *testing.T) {
-	var s sessions
-	for i := range uint64(maxSessions + 100) {
-		s.admit(call{session: 1, serial: i + 1})
-		s.admit(call{session: i + 2, serial: 1})
-	}
-	if len(s.list) != maxSessions {
-		t.Errorf("%d sessions are remembered, want %d", len(s.list), maxSessions)
-	}
-	if s.admit(call{session: 1, serial: 1}) || s.admit(call{session: maxSessions + 101, serial: 1}) {
-		t.Error("one that goes on asking is forgotten")
-	}
-}
-
-func TestCallText(t *testing.T) {
-	want := call{"iad@10.0.0.1:x", 1<<64 - 1, 17, 1795777508970}
-	r := httptest.NewRequest(http.MethodGet, "/?call="+want.String(), nil)
-	if got, ok := callOf(r); !ok || got != want {
-		t.Errorf("%v, %v", got, ok)
-	}
-	for _, text := range []string{"", "a", "a/1/2", "a/1/2/3/4", "a/1/2/-3", "a/1/x/3", "a/1/18446744073709551616/3"} {
-		if _, ok := callOf(httptest.NewRequest(http.MethodGet, "/?call="+text, nil)); ok {
-			t.Errorf("%q can be read", text)
-		}
-	}
-}
 
 const testSecret = "a secret of the cluster"
 
@@ -81,7 +28,7 @@ func signedPull(t *testing.T, b *testNode, of *testNode, c string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.secrets.sign(r, "remuda", nil)
+	b.secrets.Sign(r, "remuda", nil)
 	var text strings.Builder
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
@@ -115,7 +62,7 @@ func TestRepeatedCall(t *testing.T) {
 	nodes := testCluster(t, 2, testOptions{secret: testSecret})
 	a, b := nodes[0], nodes[1]
 	address := a.server.Listener.Addr().String()
-	recorded := signedPull(t, b, a, call{"b", 77, 1, a.Incarnation()}.String())
+	recorded := signedPull(t, b, a, link.Call{From: "b", Session: 77, Serial: 1, Run: a.Incarnation()}.String())
 	for _, test := range []struct {
 		what, request string
 		status        int
@@ -124,8 +71,8 @@ func TestRepeatedCall(t *testing.T) {
 		{"the same again", recorded, http.StatusConflict},
 		{"with another number", strings.Replace(recorded, "call=b/77/1/", "call=b/77/2/", 1), http.StatusForbidden},
 		{"without one", strings.Replace(recorded, "&call=b/77/1/"+fmt.Sprint(a.Incarnation()), "", 1), http.StatusForbidden},
-		{"one for a former run", signedPull(t, b, a, call{"b", 77, 3, a.Incarnation() - 1}.String()), http.StatusConflict},
-		{"one of a run that is not known", signedPull(t, b, a, call{"b", 77, 4, 0}.String()), http.StatusOK},
+		{"one for a former run", signedPull(t, b, a, link.Call{From: "b", Session: 77, Serial: 3, Run: a.Incarnation() - 1}.String()), http.StatusConflict},
+		{"one of a run that is not known", signedPull(t, b, a, link.Call{From: "b", Session: 77, Serial: 4, Run: 0}.String()), http.StatusOK},
 		{"one of the version before", signedPull(t, b, a, ""), http.StatusOK},
 	} {
 		if got := sends(t, address, test.request); got != test.status {
@@ -174,7 +121,7 @@ func TestSlowReaders(t *testing.T) {
 		if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(conn, signedPull(t, b, a, call{"b", 1000 + uint64(i), 1, 0}.String())); err != nil {
+		if _, err := io.WriteString(conn, signedPull(t, b, a, link.Call{From: "b", Session: 1000 + uint64(i), Serial: 1, Run: 0}.String())); err != nil {
 			t.Fatal(err)
 		}
 		readers = append(readers, bufio.NewReaderSize(conn, 16))
@@ -189,18 +136,16 @@ func TestSlowReaders(t *testing.T) {
 			given++
 		}
 	}
-	if given != maxAnswersEach {
-		t.Errorf("%d of %d who read nothing have a turn, want %d", given, slow, maxAnswersEach)
+	if given != rules.MaxPulls {
+		t.Errorf("%d of %d who read nothing have a turn, want %d", given, slow, rules.MaxPulls)
 	}
-	if status := sends(t, address, signedPull(t, b, a, call{"a", 5, 1, 0}.String())); status != http.StatusOK {
+	if status := sends(t, address, signedPull(t, b, a, link.Call{From: "a", Session: 5, Serial: 1, Run: 0}.String())); status != http.StatusOK {
 		t.Errorf("another one is answered with status %d", status)
 	}
 	took := eventually(t, 30*time.Second, "they are cut", func() bool {
-		a.turns.mu.Lock()
-		defer a.turns.mu.Unlock()
-		return a.turns.given == 0
+		return a.turns.Count() == 0
 	})
-	if most := 2 * pieceTimeout; took > most {
+	if most := 6 * time.Second; took > most {
 		t.Errorf("they were cut after %v, want at most %v", took, most)
 	}
 	t.Logf("the last had its turn until %v after another one was answered", took.Round(time.Millisecond))
