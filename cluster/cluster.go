@@ -69,6 +69,7 @@ type Cluster struct {
 	secrets     link.Secrets
 	log         *slog.Logger
 	serf        *serf.Serf
+	sockets     *link.Transport // of serf
 	mail        *mailbox
 	client      *http.Client
 	incarnation uint64
@@ -164,6 +165,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)
 	}
+	c.sockets = sockets
 	if c.serf, err = serf.Create(config); err != nil {
 		_ = sockets.Shutdown()
 		return nil, fmt.Errorf("gossip on %s: %w", o.Gossip, err)

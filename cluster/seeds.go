@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -21,6 +22,7 @@ import (
 
 const (
 	joinTimeout   = 3 * time.Second        // what a start waits for members to answer
+	joinDial      = 2 * time.Second        // what a seed has for accepting a connection
 	firstRejoin   = 250 * time.Millisecond // nodes are often started together
 	rejoinEvery   = 5 * time.Second
 	lookupTimeout = 3 * time.Second
@@ -67,6 +69,7 @@ func (c *Cluster) joinSeeds(ctx context.Context) {
 // joinMissing joins those addresses of seeds that no running member is at.
 func (c *Cluster) joinMissing() (err error) {
 	others := false
+	var missing []netip.AddrPort
 	for _, seed := range c.options.Join {
 		addresses, lerr := c.addressesOf(seed)
 		err = errors.Join(err, lerr)
@@ -76,13 +79,30 @@ func (c *Cluster) joinMissing() (err error) {
 				return err
 			}
 			if !atAnyMember(c.serf.Members(), address) {
-				_, jerr := c.serf.Join([]string{address.String()}, true)
-				err = errors.Join(err, jerr)
+				missing = append(missing, address)
 			}
 		}
 	}
 	c.ownSeed.Store(!others)
-	return err
+	return errors.Join(err, c.join(missing))
+}
+
+// join joins addresses. serf does that one after another, so each is reached first: those
+// at which nobody is do not hold up the others.
+func (c *Cluster) join(list []netip.AddrPort) error {
+	errs := make([]error, len(list))
+	var joining sync.WaitGroup
+	for i, address := range list {
+		joining.Go(func() {
+			at := address.String()
+			defer c.sockets.Unreach(at)
+			if errs[i] = c.sockets.Reach(c.life, at, joinDial); errs[i] == nil && !atAnyMember(c.serf.Members(), address) {
+				_, errs[i] = c.serf.Join([]string{at}, true)
+			}
+		})
+	}
+	joining.Wait()
+	return errors.Join(errs...)
 }
 
 // addressesOf returns the addresses of a seed but this node's own.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -192,5 +193,48 @@ func TestSeedsUnusable(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "--join "+seed) {
 			t.Errorf("--join %s: %v", seed, err)
 		}
+	}
+}
+
+// full is the address of somebody who answers no packet of a new connection.
+func full(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	if err == nil {
+		err = syscall.Listen(fd, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprint("127.0.0.1:", at.(*syscall.SockaddrInet4).Port)
+	for range 20 { // nobody accepts these
+		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	t.Fatal("its queue does not fill")
+	return ""
+}
+
+// TestSeedsAtOnce: seeds that do not answer are waited for together, and hold up nobody who
+// does for longer than one of them would.
+func TestSeedsAtOnce(t *testing.T) {
+	b := newTestNode(t, testOptions{name: "b"})
+	list := []string{full(t), full(t), full(t), full(t), b.Address()}
+	began := time.Now()
+	a := newTestNode(t, testOptions{name: "a", join: strings.Join(list, ",")})
+	eventually(t, 20*time.Second, "they see each other", func() bool { return a.sees() == 2 && b.sees() == 2 })
+	if took := time.Since(began); took > 2*joinDial {
+		t.Errorf("it took %v, want at most %v", took, 2*joinDial)
 	}
 }

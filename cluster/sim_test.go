@@ -266,7 +266,7 @@ func (n *simNode) status(id store.OriginID) (wire.Status, bool) {
 
 // take has an event taken, and begins what that wants.
 func (s *simulation) take(n *simNode, e rules.Event) {
-	for _, effect := range n.driver.step(s.elapsed(n), e) {
+	for _, effect := range n.step(s.elapsed(n), e) {
 		switch do := effect.(type) {
 		case rules.Merge:
 			s.merge(n, do)

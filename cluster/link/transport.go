@@ -5,6 +5,7 @@
 package link
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -31,6 +32,8 @@ type Transport struct {
 	traffic *Traffic
 
 	open      atomic.Int64 // streams that others opened
+	mu        sync.Mutex
+	reached   map[string]net.Conn // streams opened by Reach that were not taken yet
 	closing   sync.Once
 	closed    chan struct{}
 	listeners sync.WaitGroup
@@ -176,8 +179,48 @@ func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
 // PacketCh gives the packets that came.
 func (t *Transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
 
-// DialTimeout opens a stream.
+// Reach opens the stream that DialTimeout is to be asked for next. memberlist joins one
+// address after another; so whoever does not answer is waited for beforehand, all at once.
+func (t *Transport) Reach(ctx context.Context, addr string, timeout time.Duration) error {
+	dialer := net.Dialer{Timeout: timeout}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	before := t.reached[addr]
+	if t.reached == nil {
+		t.reached = make(map[string]net.Conn)
+	}
+	t.reached[addr] = conn
+	t.mu.Unlock()
+	if before != nil {
+		_ = before.Close()
+	}
+	return nil
+}
+
+// takeReached returns a stream that Reach opened to an address, nil when there is none.
+func (t *Transport) takeReached(addr string) net.Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	conn := t.reached[addr]
+	delete(t.reached, addr)
+	return conn
+}
+
+// Unreach closes the stream to an address that Reach opened, if nobody took it.
+func (t *Transport) Unreach(addr string) {
+	if conn := t.takeReached(addr); conn != nil {
+		_ = conn.Close()
+	}
+}
+
+// DialTimeout opens a stream, or takes the one that Reach has opened.
 func (t *Transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+	if conn := t.takeReached(addr); conn != nil {
+		return &countedConn{Conn: conn, traffic: t.traffic}, nil
+	}
 	conn, err := net.DialTimeout("tcp", addr, timeout)
 	if err != nil {
 		return nil, err
