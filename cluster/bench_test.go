@@ -59,10 +59,10 @@ func BenchmarkState(b *testing.B) {
 				}
 				var sent bytes.Buffer
 				buffer := bufio.NewWriter(&sent)
-				frames := wire.NewFrameWriter(buffer, nil)
-				take := wire.NewFrameReader(&sent, nil)
-				out := wire.StateWriter{Source: from, Emit: func(frame []byte) error {
-					if err := frames.Write(frame); err != nil {
+				chunks := wire.NewChunkWriter(buffer, nil)
+				take := wire.NewChunkReader(&sent, nil)
+				out := wire.StateWriter{Source: from, Emit: func(chunk []byte) error {
+					if err := chunks.Write(chunk); err != nil {
 						return err
 					}
 					if err := buffer.Flush(); err != nil {

@@ -8,8 +8,8 @@
 // All methods of [Cluster] are safe for concurrent use. One goroutine owns the rules: it
 // takes what has happened, an event after another, and begins what they say. Another ticks
 // the store and tells the members. What is merged and asked for has goroutines of its own,
-// which tell the first what came of it. Everybody else reads a view of the rules that is
-// made anew after every step, and waits for nobody.
+// which tell the first what came of it. Everybody else reads the latest bulletin of the
+// rules, which is never changed, and waits for nobody.
 //
 // No lock is held while anything is packed, merged, sent, logged or encoded, but for those
 // of the store, a row at a time.
@@ -91,7 +91,7 @@ type Cluster struct {
 	store     *store.Store // set before own is
 	driver    *driver      // of the goroutine of the rules
 	publisher *publisher   // of the goroutine that ticks
-	seen      atomic.Pointer[view]
+	latest    atomic.Pointer[bulletin]
 	own       atomic.Pointer[wire.Status] // as of the last tick; nil until Run
 	told      map[string]string           // states of members as last logged; of the goroutine of the rules
 	rejoining atomic.Bool
@@ -139,7 +139,7 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		options: o, log: o.Logger, mail: newMailbox(), began: time.Now(),
 		claims: claims{node: o.Node}, session: rand.Uint64(), client: newClient(),
 	}
-	c.seen.Store(nothingYet)
+	c.latest.Store(nothingYet)
 	c.life, c.end = context.WithCancel(context.Background())
 	if o.SecretFile != "" {
 		var err error
@@ -203,8 +203,8 @@ func (c *Cluster) seenBefore(ctx context.Context) (incarnation uint64) {
 		asked++
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		empty := wire.AppendMarks(nil, c.options.Node, nil)
-		_, err := c.ask(ctx, addressee{p.Name, p.HTTPAddr, p.Incarnation}, http.MethodPost, marksPath, nil, empty, func(frame []byte) error {
-			_, list, err := wire.ReadMarks(frame)
+		_, err := c.ask(ctx, addressee{p.Name, p.HTTPAddr, p.Incarnation}, http.MethodPost, marksPath, nil, empty, func(chunk []byte) error {
+			_, list, err := wire.ReadMarks(chunk)
 			for _, s := range list {
 				if s.ID.Node == c.options.Node {
 					incarnation = max(incarnation, s.ID.Incarnation)
@@ -294,7 +294,7 @@ func (c *Cluster) work(ctx context.Context) error {
 	for _, p := range posted {
 		if _, ticked := p.event.(rules.Ticked); ticked {
 			c.logMembers()
-			c.exchanged.forget(func(member string) bool { _, known := c.view().byName[member]; return known })
+			c.exchanged.forget(func(member string) bool { _, known := c.bulletin().byName[member]; return known })
 			changed = true
 		}
 		c.begin(ctx, c.driver.step(c.since(), p.event))

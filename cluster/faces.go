@@ -11,7 +11,7 @@ import (
 
 // Reasons says why this node should not be asked yet; nil when it may be.
 func (c *Cluster) Reasons() []string {
-	return c.view().reasons
+	return c.bulletin().reasons
 }
 
 // Find asks the members for decisions of a request, and merges them into the store.
@@ -22,11 +22,11 @@ func (c *Cluster) Find(ctx context.Context, requestID string) {
 		return
 	}
 	var asked sync.WaitGroup
-	for _, p := range c.view().others(c.options.Node) {
+	for _, p := range c.bulletin().others(c.options.Node) {
 		asked.Go(func() {
 			query := map[string][]string{"request_id": {requestID}}
-			_, err := c.ask(ctx, addressee{p.Name, p.HTTPAddr, p.Incarnation}, http.MethodGet, decisionsPath, query, nil, func(frame []byte) error {
-				own, decisions, err := wire.ReadDecisions(frame)
+			_, err := c.ask(ctx, addressee{p.Name, p.HTTPAddr, p.Incarnation}, http.MethodGet, decisionsPath, query, nil, func(chunk []byte) error {
+				own, decisions, err := wire.ReadDecisions(chunk)
 				if err != nil || own.ID.Node != p.Name {
 					return wire.ErrDamaged
 				}
@@ -46,7 +46,7 @@ func (c *Cluster) Figures(yield func(name, help string, value float64)) {
 	if c.own.Load() == nil {
 		return
 	}
-	waiting, v := queued(c.serf), c.view()
+	waiting, v := queued(c.serf), c.bulletin()
 	all := &v.counts
 	bytesIn, bytesOut := c.exchanged.total()
 	for _, f := range []struct {

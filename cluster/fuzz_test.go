@@ -11,8 +11,8 @@ import (
 )
 
 // told is a message of each kind that a node sends, from a node that has something of
-// everything: the events of a tick, and the frames of its state.
-func told(t testing.TB, w *world) (events, frames [][]byte, id store.OriginID) {
+// everything: the events of a tick, and the chunks of its state.
+func told(t testing.TB, w *world) (events, chunks [][]byte, id store.OriginID) {
 	a := w.node("a", 1)
 	at := a.store.Now()
 	report := store.Event{
@@ -27,14 +27,14 @@ func told(t testing.TB, w *world) (events, frames [][]byte, id store.OriginID) {
 	}
 	events = a.tick(10, wide)
 	own := verified(a.id, 1, a.store.Digest(a.id))
-	out := wire.StateWriter{Source: a.store, Emit: func(frame []byte) error { frames = append(frames, bytes.Clone(frame)); return nil }}
+	out := wire.StateWriter{Source: a.store, Emit: func(chunk []byte) error { chunks = append(chunks, bytes.Clone(chunk)); return nil }}
 	if err := out.Write(a.id, 0, a.store.Now(), func() wire.Status { return own }); err != nil {
 		t.Fatal(err)
 	}
-	return events, frames, a.id
+	return events, chunks, a.id
 }
 
-// FuzzReceive: whatever a member sends, the protocol takes it or leaves it, and what
+// FuzzReceive: whatever a member sends, the rules take it or leave it, and what
 // it took can be asked for.
 func FuzzReceive(f *testing.F) {
 	events, _, _ := told(f, newWorld(f))
@@ -52,16 +52,16 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// FuzzPull does the same with the frames of a pull.
+// FuzzPull does the same with the chunks of a pull.
 func FuzzPull(f *testing.F) {
-	_, frames, id := told(f, newWorld(f))
-	f.Add(frames[0], frames[1], frames[len(frames)-1])
+	_, chunks, id := told(f, newWorld(f))
+	f.Add(chunks[0], chunks[1], chunks[len(chunks)-1])
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		w := newWorld(t)
 		w.exchanged(id.Node, nil, verified(id, 1, 0)) // it is spoken of
 		in, outcome := w.reader(rules.Pull{ID: id, Member: id.Node})
-		for _, frame := range [][]byte{a, b, c} {
-			if in.Take(frame) != nil {
+		for _, chunk := range [][]byte{a, b, c} {
+			if in.Take(chunk) != nil {
 				break
 			}
 		}

@@ -59,7 +59,7 @@ func (c *Cluster) Handler() http.Handler {
 }
 
 // guard admits members only.
-func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.FrameWriter) error) http.HandlerFunc {
+func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.ChunkWriter) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		seal, err := c.secrets.Check(r, c.options.Cluster)
 		if err != nil {
@@ -87,7 +87,7 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.Fram
 		w.Header().Set("Cache-Control", "no-store")
 		pieces := link.NewPieceWriter(w)
 		buffer := bufio.NewWriterSize(pieces, 32<<10)
-		if err := answer(r, body, wire.NewFrameWriter(buffer, seal.Box())); err != nil {
+		if err := answer(r, body, wire.NewChunkWriter(buffer, seal.Box())); err != nil {
 			if pieces.Size() == 0 && buffer.Buffered() == 0 {
 				status := http.StatusServiceUnavailable
 				if errors.Is(err, wire.ErrDamaged) {
@@ -99,7 +99,7 @@ func (c *Cluster) guard(answer func(r *http.Request, body []byte, out *wire.Fram
 		}
 		_ = buffer.Flush()
 		pieces.End()
-		if p, known := c.view().byName[r.Header.Get(memberHeader)]; known {
+		if p, known := c.bulletin().byName[r.Header.Get(memberHeader)]; known {
 			c.exchanged.add(p.Name, 0, pieces.Size())
 		}
 	}
@@ -116,7 +116,7 @@ const memberHeader = "Remuda-Member"
 var errStarting = errors.New("starting")
 
 // answerMarks compares what a member has with what is here, and tells it.
-func (c *Cluster) answerMarks(r *http.Request, body []byte, out *wire.FrameWriter) error {
+func (c *Cluster) answerMarks(r *http.Request, body []byte, out *wire.ChunkWriter) error {
 	member, theirs, err := wire.ReadMarks(body)
 	at := r.URL.Query().Get("at")
 	if err != nil || len(at) > maxAddress {
@@ -131,7 +131,7 @@ func (c *Cluster) answerMarks(r *http.Request, body []byte, out *wire.FrameWrite
 }
 
 // answerState sends what changed of an origin after a sequence.
-func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) error {
+func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.ChunkWriter) error {
 	q := r.URL.Query()
 	incarnation, err1 := strconv.ParseUint(q.Get("incarnation"), 10, 53)
 	after, err2 := strconv.ParseUint(q.Get("after"), 10, 32)
@@ -161,7 +161,7 @@ func (c *Cluster) answerState(r *http.Request, _ []byte, out *wire.FrameWriter) 
 // member, and there is no more than these.
 func (c *Cluster) asker(r *http.Request) link.Asker {
 	if from, ok := link.CallOf(r); ok {
-		if _, known := c.view().byName[from.From]; known {
+		if _, known := c.bulletin().byName[from.From]; known {
 			return link.Asker{Name: from.From, IsMember: true}
 		}
 	}
@@ -170,7 +170,7 @@ func (c *Cluster) asker(r *http.Request) link.Asker {
 }
 
 // answerDecisions sends this node's own decisions of a request.
-func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *wire.FrameWriter) error {
+func (c *Cluster) answerDecisions(r *http.Request, _ []byte, out *wire.ChunkWriter) error {
 	own, ok := c.Status(store.OriginID{Node: c.options.Node, Incarnation: c.incarnation})
 	if !ok {
 		return errStarting
@@ -187,12 +187,12 @@ type addressee struct {
 
 // member returns how a member is asked.
 func (c *Cluster) member(name string) addressee {
-	p := c.view().byName[name]
+	p := c.bulletin().byName[name]
 	return addressee{name, p.HTTPAddr, p.Incarnation}
 }
 
-// ask sends a request, and hands the frames of the answer to take.
-func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, query url.Values, body []byte, take func(frame []byte) error) (read int, err error) {
+// ask sends a request, and hands the chunks of the answer to take.
+func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, query url.Values, body []byte, take func(chunk []byte) error) (read int, err error) {
 	if whom.address == "" {
 		return 0, rules.ErrNoMember
 	}
@@ -216,14 +216,14 @@ func (c *Cluster) ask(ctx context.Context, whom addressee, method, path string, 
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 200))
 		return 0, fmt.Errorf("%s answers %d: %s", whom.name, answer.StatusCode, bytes.TrimSpace(text))
 	}
-	in := wire.NewFrameReader(bufio.NewReaderSize(answer.Body, 32<<10), c.secrets.Opening(nonce).Box())
+	in := wire.NewChunkReader(bufio.NewReaderSize(answer.Body, 32<<10), c.secrets.Opening(nonce).Box())
 	for {
-		frame, err := in.Next()
+		chunk, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return in.Size(), nil
 		}
 		if err == nil {
-			err = take(frame)
+			err = take(chunk)
 		}
 		if err != nil {
 			return in.Size(), err
@@ -246,8 +246,8 @@ func (c *Cluster) exchange(ctx context.Context, e rules.Exchange) rules.Exchange
 // exchangeAt exchanges marks with who answers at an address, if it has the name.
 func (c *Cluster) exchangeAt(ctx context.Context, whom addressee) (theirs []wire.Status, read int, err error) {
 	query := url.Values{"at": {c.address}}
-	read, err = c.ask(ctx, whom, http.MethodPost, marksPath, query, c.marks(), func(frame []byte) error {
-		from, list, err := wire.ReadMarks(frame)
+	read, err = c.ask(ctx, whom, http.MethodPost, marksPath, query, c.marks(), func(chunk []byte) error {
+		from, list, err := wire.ReadMarks(chunk)
 		if err == nil && from != whom.name {
 			err = wire.ErrDamaged
 		}

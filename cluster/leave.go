@@ -12,7 +12,7 @@ import (
 // and says goodbye; but not in a name that is another's. It is called when Run has
 // ended, unless with ErrEvicted.
 func (c *Cluster) Leave(ctx context.Context) error {
-	yields := c.view().yields
+	yields := c.bulletin().yields
 	if c.own.Load() != nil { // it was running
 		c.tick()
 		patience := leaveTimeout
@@ -109,7 +109,7 @@ func (c *Cluster) heirs() map[string]addressee {
 			list[p.HTTPAddr] = addressee{p.Name, p.HTTPAddr, p.Incarnation}
 		}
 	}
-	if v := c.view(); v.rivalAt != "" {
+	if v := c.bulletin(); v.rivalAt != "" {
 		list[v.rivalAt] = addressee{name: c.options.Node, address: v.rivalAt}
 	}
 	return list

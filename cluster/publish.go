@@ -21,7 +21,7 @@ type publisher struct {
 	numbers rowNumbers
 	tokens  float64 // events that may be sent now; a start is a burst
 	started bool
-	over    bool // the delta before had no room: this one gets no more than its tick's worth
+	noRoom  bool // the delta before had none: this one gets no more than its tick's worth
 	backlog []store.Stamped[store.DecisionRecord]
 	offered uint64 // decisions up to this sequence were put into the backlog
 }
@@ -47,7 +47,7 @@ func (p *publisher) publish(b budget, headOnly bool) [][]byte {
 		p.started, p.tokens = true, maxBurst*b.parts
 	}
 	parts := max(1, min(int(p.tokens), wire.MaxParts))
-	if p.over { // what was saved up for a burst would go into every third delta of many
+	if p.noRoom { // what was saved up for a burst would go into every third delta of many
 		parts = min(parts, int(math.Ceil(b.parts)))
 	}
 	var packed [][]byte
@@ -55,7 +55,7 @@ func (p *publisher) publish(b budget, headOnly bool) [][]byte {
 	if !headOnly {
 		packed = p.changes(&h, notes, b.payload, parts)
 	}
-	if p.over = packed == nil; p.over {
+	if p.noRoom = packed == nil; p.noRoom {
 		h.Whole, h.After = false, h.Sequence-1
 		packed = p.latest(&h, notes, b.payload)
 		p.offered = h.Sequence // the pull brings the decisions of this tick

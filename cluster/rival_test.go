@@ -67,7 +67,7 @@ func TestR10FormerRun(t *testing.T) {
 			}
 		},
 		"one by one, as if it lived, until it does not": func(w *world, heads [][][]byte) {
-			for _, h := range heads[:int((rules.RivalPeriod-time.Second)/every)] {
+			for _, h := range heads[:int((rivalPeriod-time.Second)/every)] {
 				w.receive(h)
 				w.now += every
 			}
@@ -131,8 +131,8 @@ func TestR10Rival(t *testing.T) {
 						yielded = w.now
 					}
 				}
-				if took := yielded - first; took < rules.RivalPeriod || took > rules.RivalPeriod+time.Second {
-					t.Errorf("it yields %v after the first head, want %v", took, rules.RivalPeriod)
+				if took := yielded - first; took < rivalPeriod || took > rivalPeriod+time.Second {
+					t.Errorf("it yields %v after the first head, want %v", took, rivalPeriod)
 				}
 			})
 		}

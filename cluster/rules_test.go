@@ -27,6 +27,7 @@ const (
 	supersedes   = 10 * time.Second
 	farBehind    = 45 * time.Minute
 	aloneFor     = 30 * time.Second
+	rivalPeriod  = 30 * time.Second
 )
 
 // A world is one node, the one under test, and others that are only a store and a
@@ -159,7 +160,7 @@ func (w *world) serve(n *teller, p rules.Pull) {
 		w.t.Fatalf("%+v is not a pull of %v", p, n.id)
 	}
 	in, outcome := w.reader(p)
-	out := wire.StateWriter{Source: n.store, Name: n.numbers.answerName, Builds: p.Builds, Emit: func(frame []byte) error { return in.Take(bytes.Clone(frame)) }}
+	out := wire.StateWriter{Source: n.store, Name: n.numbers.answerName, Builds: p.Builds, Emit: func(chunk []byte) error { return in.Take(bytes.Clone(chunk)) }}
 	sequence := n.store.Sequence()
 	own := verified(n.id, sequence, n.store.Digest(n.id))
 	if err := out.Write(n.id, p.After, n.store.Clock(), func() wire.Status { return own }); err != nil {

@@ -165,7 +165,7 @@ func (c *Cluster) rejoin() {
 	c.tasks.Go(func() {
 		defer c.rejoining.Store(false)
 		err := c.joinMissing()
-		warn := c.view().size == 1 && time.Since(c.warned) > warnEvery
+		warn := c.bulletin().size == 1 && time.Since(c.warned) > warnEvery
 		if warn {
 			c.warned = time.Now()
 		}

@@ -440,7 +440,7 @@ func TestHangingMembers(t *testing.T) {
 		n.count(600, 300) // far more than gossip carries
 	}
 	eventually(t, 20*time.Second, "all pulls are under way", func() bool {
-		return reader.view().pulls == rules.MaxPulls
+		return reader.bulletin().pulls == rules.MaxPulls
 	})
 	nodes[last].count(600, 300)
 	took := eventually(t, 2*pullTimeout, "it has what the last one counted", func() bool { return reader.calls() >= 600 })
@@ -465,7 +465,7 @@ func TestBudgetBoundary(t *testing.T) {
 			arrived := func(size int) bool {
 				message := (&wire.Head{ID: store.OriginID{Node: fmt.Sprint("x", size), Incarnation: 1}, Sequence: 1, Parts: 1, Wall: a.store.Now()}).Append(nil)
 				message = append(message, make([]byte, size-len(message))...) // no entry has kind 0: it is counted as unreadable
-				ignored := func() uint64 { return b.view().counts.Ignored }
+				ignored := func() uint64 { return b.bulletin().counts.Ignored }
 				before := ignored()
 				if err := a.serf.UserEvent(eventName, message, false); err != nil {
 					return false

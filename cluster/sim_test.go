@@ -484,7 +484,7 @@ func (s *simulation) exchange(n *simNode, e rules.Exchange) {
 	})
 }
 
-// pull a state: it is read when the request arrives, and merged frame by frame.
+// pull a state: it is read when the request arrives, and merged chunk by chunk.
 func (s *simulation) pull(n *simNode, p rules.Pull) {
 	m, run := s.find(p.Member), n.run
 	s.pulls++
@@ -492,15 +492,15 @@ func (s *simulation) pull(n *simNode, p rules.Pull) {
 		s.built++
 	}
 	s.after(n.between(time.Millisecond, 40*time.Millisecond), func() {
-		var frames [][]byte
+		var chunks [][]byte
 		missing := wire.ErrDamaged
 		if !s.reaches(n, m) {
 			missing = rules.ErrNoAnswer
 		} else if _, known := m.status(p.ID); known {
 			late := m.rng.IntN(8) == 0
-			w := wire.StateWriter{Source: m.store, Emit: func(frame []byte) error {
-				frames = append(frames, bytes.Clone(frame))
-				if late && len(frames) == 1 {
+			w := wire.StateWriter{Source: m.store, Emit: func(chunk []byte) error {
+				chunks = append(chunks, bytes.Clone(chunk))
+				if late && len(chunks) == 1 {
 					s.tick(m) // while it answers
 				}
 				return nil
@@ -516,9 +516,9 @@ func (s *simulation) pull(n *simNode, p rules.Pull) {
 				s.t.Fatal(err)
 			}
 		}
-		cut := s.cuts && n.rng.IntN(12) == 0 && len(frames) > 0 // the connection breaks
+		cut := s.cuts && n.rng.IntN(12) == 0 && len(chunks) > 0 // the connection breaks
 		if cut {
-			frames = frames[:n.rng.IntN(len(frames))]
+			chunks = chunks[:n.rng.IntN(len(chunks))]
 		}
 		outcome := rules.Outcome{Whole: true}
 		in := wire.StateReader{
@@ -539,21 +539,21 @@ func (s *simulation) pull(n *simNode, p rules.Pull) {
 			if n.run != run || !n.up {
 				return
 			}
-			if len(frames) == 0 {
+			if len(chunks) == 0 {
 				if !in.Done && failed == nil {
 					failed = missing
 				}
 				s.take(n, rules.Pulled{Pull: p, Status: in.Status, Exact: in.Exact, Outcome: outcome, Err: failed})
 				return
 			}
-			frame := frames[0]
-			frames = frames[1:]
-			if err := in.Take(frame); err != nil && p.Builds {
+			chunk := chunks[0]
+			chunks = chunks[1:]
+			if err := in.Take(chunk); err != nil && p.Builds {
 				s.again++ // it asks again, for all that was left out
-				failed, frames = err, nil
+				failed, chunks = err, nil
 			} else if err != nil {
-				s.t.Errorf("%v: %s cannot take a frame of %v from %s: %v", s.now, n.name, p.ID, m.name, err)
-				failed, frames = err, nil
+				s.t.Errorf("%v: %s cannot take a chunk of %v from %s: %v", s.now, n.name, p.ID, m.name, err)
+				failed, chunks = err, nil
 			}
 			s.after(n.between(time.Millisecond, 30*time.Millisecond), next)
 		}

@@ -58,9 +58,9 @@ func TestWideRow(t *testing.T) {
 	}
 	var sent bytes.Buffer
 	buffer := bufio.NewWriter(&sent)
-	frames := wire.NewFrameWriter(buffer, sealing)
+	chunks := wire.NewChunkWriter(buffer, sealing)
 	own := verified(a.id, 1, a.store.Digest(a.id))
-	out := wire.StateWriter{Source: a.store, Emit: frames.Write}
+	out := wire.StateWriter{Source: a.store, Emit: chunks.Write}
 	if err := out.Write(a.id, 0, a.store.Now(), func() wire.Status { return own }); err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +70,11 @@ func TestWideRow(t *testing.T) {
 	size := sent.Len()
 	w.exchanged("a", nil, verified(a.id, 1, 0)) // it is spoken of
 	in, _ := w.reader(rules.Pull{ID: a.id, Member: "a"})
-	from := wire.NewFrameReader(&sent, opening)
+	from := wire.NewChunkReader(&sent, opening)
 	for !in.Done {
-		frame, err := from.Next()
+		chunk, err := from.Next()
 		if err == nil {
-			err = in.Take(frame)
+			err = in.Take(chunk)
 		}
 		if err != nil {
 			t.Fatalf("a state of %d bytes: %v", size, err)

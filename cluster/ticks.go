@@ -37,7 +37,7 @@ func (c *Cluster) tickUntil(ctx context.Context) {
 
 // untilTick is how long it is to the next tick.
 func (c *Cluster) untilTick() time.Duration {
-	length := c.capacity.tickOf(c.view().size)
+	length := c.capacity.tickOf(c.bulletin().size)
 	return length - time.Duration(c.store.Clock())*time.Millisecond%length
 }
 
@@ -48,7 +48,7 @@ func (c *Cluster) tick() {
 	}
 	c.closed() // who hears of it may ask at once
 	c.mail.post(rules.Ticked{})
-	v := c.view()
+	v := c.bulletin()
 	if c.gone.Load() || v.yields {
 		return
 	}

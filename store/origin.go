@@ -214,6 +214,11 @@ func (o *originPart) rewind(second int64) {
 // and was dropped as too old. When the clock seemed fast, none of a step after that
 // which was running when it turned out to be slow can have been here; events come from
 // up to MaxAhead later.
+//
+// Say that the clock of an origin seemed to be at second 1,000, and cells of 1 s before 921
+// were dropped, of which 80 are kept. Then it turns out to be at 900 only. A cell of second
+// 850 comes, and would be kept now: it may have been here before, since at 900 there were
+// cells up to second 905, and it was dropped. One of second 910 cannot have been.
 func (o *originPart) mayHaveDropped(tier cell.Tier, step int64) bool {
 	return step < tier.KeptFrom(o.now) ||
 		step < tier.KeptFrom(o.latest) && step <= tier.StepAt(o.back+MaxAhead/1000)

@@ -38,8 +38,8 @@ func Write(out io.Writer, st *store.Store, statusOf func(store.OriginID) wire.St
 	if err := binary.Write(w, binary.LittleEndian, st.Now()); err != nil {
 		return err
 	}
-	frames := wire.NewFrameWriter(w, nil)
-	state := wire.StateWriter{Source: st, Emit: frames.Write}
+	chunks := wire.NewChunkWriter(w, nil)
+	state := wire.StateWriter{Source: st, Emit: chunks.Write}
 	for _, id := range st.Origins() {
 		wall := st.Now() + st.Skew(id).Milliseconds()
 		if err := state.Write(id, 0, wall, func() wire.Status { return statusOf(id) }); err != nil {
@@ -76,10 +76,10 @@ func Read(st *store.Store, content []byte) (found Remembered, err error) {
 	if found.Age > maxAge {
 		return found, fmt.Errorf("it is %v old, and no window is that long", found.Age.Round(time.Second))
 	}
-	in := wire.NewFrameReader(bufio.NewReader(bytes.NewReader(body[8:len(body)-sha256.Size])), nil)
+	in := wire.NewChunkReader(bufio.NewReader(bytes.NewReader(body[8:len(body)-sha256.Size])), nil)
 	var origin *wire.StateReader
 	for {
-		frame, err := in.Next()
+		chunk, err := in.Next()
 		if errors.Is(err, io.EOF) && origin == nil {
 			return found, nil
 		}
@@ -94,7 +94,7 @@ func Read(st *store.Store, content []byte) (found Remembered, err error) {
 				Merge: func(e *wire.Entries) bool { return mergeAll(st, origin.Status.ID, e) },
 			}
 		}
-		if err := origin.Take(frame); err != nil {
+		if err := origin.Take(chunk); err != nil {
 			return found, fmt.Errorf("it is damaged: %w", err)
 		}
 		if origin.Done {

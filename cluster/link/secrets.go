@@ -162,16 +162,16 @@ func (s *seal) CheckBody(body []byte) error {
 	return nil
 }
 
-// A seal encrypts the frames of one answer, or opens them: each with its place in
+// A seal encrypts the chunks of one answer, or opens them: each with its place in
 // the answer, so that none can be left out or moved.
 type seal struct {
 	keys  []secretKeys // the first seals, any opens
 	nonce []byte       // of the request
 	body  []byte       // sum of its body
-	frame uint64
+	chunk uint64
 }
 
-// Opening opens the frames of the answer to a request that was signed with a nonce; nil
+// Opening opens the chunks of the answer to a request that was signed with a nonce; nil
 // without one.
 func (s Secrets) Opening(nonce []byte) *seal {
 	if nonce == nil {
@@ -188,7 +188,7 @@ func (s Secrets) GossipKeys() (keys [][]byte) {
 	return keys
 }
 
-// Box is what seals the frames; without a secret there is none.
+// Box is what seals the chunks; without a secret there is none.
 func (s *seal) Box() wire.Box {
 	if s == nil {
 		return nil
@@ -196,7 +196,7 @@ func (s *seal) Box() wire.Box {
 	return s
 }
 
-// Seal encrypts a frame.
+// Seal encrypts a chunk.
 func (s *seal) Seal(plain []byte) []byte {
 	box := make([]byte, s.keys[0].answer.NonceSize(), len(plain)+64)
 	_, _ = rand.Read(box)
@@ -218,6 +218,6 @@ func (s *seal) Open(box []byte) ([]byte, error) {
 }
 
 func (s *seal) place() []byte {
-	s.frame++
-	return binary.BigEndian.AppendUint64(s.nonce[:nonceSize:nonceSize], s.frame)
+	s.chunk++
+	return binary.BigEndian.AppendUint64(s.nonce[:nonceSize:nonceSize], s.chunk)
 }

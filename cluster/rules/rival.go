@@ -22,9 +22,9 @@ type signs struct {
 }
 
 const (
-	// RivalPeriod is for how long heads of a rival have to come, and rivalSilence the
+	// rivalPeriod is for how long heads of a rival have to come, and rivalSilence the
 	// longest time between two: members send each other what was lost every 15 s.
-	RivalPeriod  = 30 * time.Second
+	rivalPeriod  = 30 * time.Second
 	rivalSilence = 20 * time.Second
 )
 
@@ -41,7 +41,7 @@ func (r *Rules) watchRival(now time.Duration, o *origin, h *wire.Head) {
 		v.first, v.last, v.ahead = now, now, ahead
 	case ahead >= v.ahead-slack:
 		v.last = now
-		if now-v.first >= RivalPeriod {
+		if now-v.first >= rivalPeriod {
 			r.rival = o.id
 		}
 	}

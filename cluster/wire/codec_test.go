@@ -132,16 +132,16 @@ func FuzzDelta(f *testing.F) {
 	})
 }
 
-// FuzzState does the same with the frames of a pull, lists of marks and decisions.
+// FuzzState does the same with the chunks of a pull, lists of marks and decisions.
 func FuzzState(f *testing.F) {
 	s := Status{ID: testHead.ID, Mark: 90, Ahead: 90, Digest: 5, Verified: true}
-	begin := appendStatus(append([]byte{frameHeader, Version}, 0x80, 0x01), &s)
-	f.Add(begin, append([]byte{frameEntries}, encode(&testHead, everything(), testRows()...)[testHead.Size():]...), appendStatus([]byte{frameEnd}, &s))
+	begin := appendStatus(append([]byte{chunkHeader, Version}, 0x80, 0x01), &s)
+	f.Add(begin, append([]byte{chunkEntries}, encode(&testHead, everything(), testRows()...)[testHead.Size():]...), appendStatus([]byte{chunkEnd}, &s))
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		begun := 0
 		in := StateReader{Begin: func(*Status, int64) bool { begun++; return true }, Merge: func(*Entries) bool { return begun == 1 }}
-		for _, frame := range [][]byte{a, b, c} {
-			if in.Take(frame) != nil {
+		for _, chunk := range [][]byte{a, b, c} {
+			if in.Take(chunk) != nil {
 				break
 			}
 		}
@@ -154,6 +154,6 @@ func FuzzState(f *testing.F) {
 			}
 		}
 		_, _, _ = ReadDecisions(b)
-		_, _ = NewFrameReader(bytes.NewReader(c), nil).Next()
+		_, _ = NewChunkReader(bytes.NewReader(c), nil).Next()
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"remuda/store/ids"
 )
 
-// An entry is one thing that changed: a kind, and its fields. Deltas and the frames
+// An entry is one thing that changed: a kind, and its fields. Deltas and the chunks
 // of a pull are lists of entries. docs/wire.md describes their bytes.
 const (
 	entryCircuit = 1 + iota
@@ -299,7 +299,7 @@ func (r *reader) decision() (d store.Stamped[store.DecisionRecord]) {
 func AppendDecisions(b []byte, own *Status, list []store.Stamped[store.DecisionRecord]) []byte {
 	b = appendStatus(b, own)
 	for i := range list {
-		if len(b) > frameSize {
+		if len(b) > chunkSize {
 			break
 		}
 		b = AppendDecision(b, &list[i])
@@ -308,8 +308,8 @@ func AppendDecisions(b []byte, own *Status, list []store.Stamped[store.DecisionR
 }
 
 // ReadDecisions reads what AppendDecisions wrote.
-func ReadDecisions(frame []byte) (own Status, list []store.Stamped[store.DecisionRecord], err error) {
-	r := reader{rest: frame}
+func ReadDecisions(chunk []byte) (own Status, list []store.Stamped[store.DecisionRecord], err error) {
+	r := reader{rest: chunk}
 	own = r.status()
 	e := r.entries(&Head{ID: own.ID})
 	if !r.end() || len(e.Rows) > 0 {

@@ -1,5 +1,5 @@
 // Package wire is what members say to each other, to the byte: heads and entries of
-// deltas, marks, states, and the frames that carry them; docs/wire.md is its
+// deltas, marks, states, and the chunks that carry them; docs/wire.md is its
 // specification. It is pure: values in, bytes out and back. Nothing here sends, waits,
 // locks or knows the time, and whatever it reads may come from anybody.
 package wire

@@ -8,17 +8,17 @@ import (
 )
 
 // A state is everything of an origin that was stamped after a sequence, as a list of
-// frames: a header, entries, an end. Pulls carry it, and checkpoints are made of it.
+// chunks: a header, entries, an end. Pulls carry it, and checkpoints are made of it.
 const (
-	frameHeader  = 'H' // version, wall, status
-	frameEntries = 'E'
-	frameEnd     = 'Z' // status
+	chunkHeader  = 'H' // version, wall, status
+	chunkEntries = 'E'
+	chunkEnd     = 'Z' // status
 
-	// frameSize is after how many bytes of entries a frame is complete. A row is not
-	// split, since its lifetime must come with all its newest cells: maxFrame holds
+	// chunkSize is after how many bytes of entries a chunk is complete. A row is not
+	// split, since its lifetime must come with all its newest cells: maxChunk holds
 	// one with every cell that is kept, 238 of some 26 KB at most.
-	frameSize = 128 << 10
-	maxFrame  = 8 << 20
+	chunkSize = 128 << 10
+	maxChunk  = 8 << 20
 )
 
 // A Source is where states are read: a store.
@@ -28,18 +28,18 @@ type Source interface {
 	ChangedDecisions(id store.OriginID, after uint64) []store.Stamped[store.DecisionRecord]
 }
 
-// A StateWriter writes a state frame by frame.
+// A StateWriter writes a state chunk by chunk.
 type StateWriter struct {
 	Source Source
-	Emit   func(frame []byte) error
+	Emit   func(chunk []byte) error
 	// Name says what a row is called to who has all up to a sequence; nil when rows have
 	// no numbers: the state is not of the run that answers.
 	Name   func(s *store.RowState, sequence, after uint64) RowName
 	Builds bool // the receiver has all up to the sequence asked for
 
 	head  Head
-	frame []byte
-	key   string // the last in the frame
+	chunk []byte
+	key   string // the last in the chunk
 	err   error
 }
 
@@ -48,7 +48,7 @@ type StateWriter struct {
 func (w *StateWriter) Write(id store.OriginID, after uint64, wall int64, status func() Status) error {
 	begin := status()
 	w.head = Head{ID: id, Sequence: begin.Mark, Wall: wall}
-	w.err = w.Emit(appendStatus(binary.AppendUvarint([]byte{frameHeader, Version}, uint64(wall)), &begin))
+	w.err = w.Emit(appendStatus(binary.AppendUvarint([]byte{chunkHeader, Version}, uint64(wall)), &begin))
 	notes := w.Source.ChangedNotes(id, after)
 	EachLatest(notes, after, w.add)
 	w.rows(id, after, store.NewestTier)
@@ -66,7 +66,7 @@ func (w *StateWriter) Write(id store.OriginID, after uint64, wall int64, status 
 		return w.err
 	}
 	end := status()
-	return w.Emit(appendStatus([]byte{frameEnd}, &end))
+	return w.Emit(appendStatus([]byte{chunkEnd}, &end))
 }
 
 // rows writes rows. A row's lifetime must never be ahead of its newest cells: the
@@ -106,24 +106,24 @@ func (w *StateWriter) rows(id store.OriginID, after uint64, tiers store.Tiers) {
 }
 
 func (w *StateWriter) add(entry []byte) bool {
-	if len(w.frame) == 0 {
-		w.frame = append(w.frame, frameEntries)
+	if len(w.chunk) == 0 {
+		w.chunk = append(w.chunk, chunkEntries)
 	}
-	w.frame = append(w.frame, entry...)
-	if len(w.frame) >= frameSize {
+	w.chunk = append(w.chunk, entry...)
+	if len(w.chunk) >= chunkSize {
 		w.flush()
 	}
 	return w.err == nil
 }
 
 func (w *StateWriter) flush() {
-	if w.err == nil && len(w.frame) > 0 {
-		w.err = w.Emit(w.frame)
+	if w.err == nil && len(w.chunk) > 0 {
+		w.err = w.Emit(w.chunk)
 	}
-	w.frame, w.key = w.frame[:0], ""
+	w.chunk, w.key = w.chunk[:0], ""
 }
 
-// A StateReader takes the frames of a state in their order.
+// A StateReader takes the chunks of a state in their order.
 type StateReader struct {
 	After uint64                           // the sequence asked for
 	Begin func(s *Status, wall int64) bool // called before the first merge; false ends it
@@ -138,11 +138,11 @@ type StateReader struct {
 	started bool
 }
 
-// Take reads a frame.
-func (s *StateReader) Take(frame []byte) error {
-	r := reader{rest: frame}
+// Take reads a chunk.
+func (s *StateReader) Take(chunk []byte) error {
+	r := reader{rest: chunk}
 	switch kind := r.byte(); {
-	case kind == frameHeader && !s.started:
+	case kind == chunkHeader && !s.started:
 		s.started = true
 		if r.byte() != Version {
 			return ErrDamaged
@@ -156,12 +156,12 @@ func (s *StateReader) Take(frame []byte) error {
 		if !s.Begin(&s.Status, s.Wall) {
 			return ErrDamaged
 		}
-	case kind == frameEntries && s.started && !s.Done:
+	case kind == chunkEntries && s.started && !s.Done:
 		e := r.entries(&s.head)
 		if !r.end() || !s.Merge(&e) {
 			return ErrDamaged
 		}
-	case kind == frameEnd && s.started && !s.Done:
+	case kind == chunkEnd && s.started && !s.Done:
 		s.Done = true
 		end := r.status()
 		if !r.end() {

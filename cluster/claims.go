@@ -13,6 +13,8 @@ import (
 	"remuda/cluster/wire"
 )
 
+// claimTimeout is what somebody has for answering who says to have this node's name. What
+// follows from the answer is in rules/rival.go.
 const claimTimeout = 2 * time.Second
 
 // claims hears from memberlist who else says to have this node's name.

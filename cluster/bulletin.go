@@ -6,13 +6,13 @@ import (
 	"remuda/store"
 )
 
-// A view is what others than the goroutine of the rules see of them. It is made anew when
+// A bulletin is what others than the goroutine of the rules see of them. It is made anew when
 // something was taken, and never changed: who reads it waits for nobody.
 //
 // It is published before merges begin that a step wants, and anew when they are done. So
 // what it says of a run's mark is in the store, and it calls no run verified of which
 // something is being merged.
-type view struct {
+type bulletin struct {
 	statuses []wire.Status // of the runs of others
 	byID     map[store.OriginID]*wire.Status
 	peers    []wire.Peer          // all nodes that are known, by name
@@ -27,31 +27,31 @@ type view struct {
 }
 
 // nothingYet is what is seen before Run.
-var nothingYet = &view{size: 1, reasons: []string{"catching_up"}}
+var nothingYet = &bulletin{size: 1, reasons: []string{"catching_up"}}
 
-// publish brings the view up to date. The goroutine of the rules calls it.
+// publish makes a new bulletin. The goroutine of the rules calls it.
 func (c *Cluster) publish() {
 	r := c.driver.rules
-	v := &view{
+	b := &bulletin{
 		statuses: r.Statuses(), byID: make(map[store.OriginID]*wire.Status), peers: r.Peers(), byName: make(map[string]wire.Peer),
 		size: r.Size(), reasons: r.Reasons(c.since()), pulls: r.Pulling(), counts: r.Counts(),
 	}
-	for i := range v.statuses {
-		v.byID[v.statuses[i].ID] = &v.statuses[i]
+	for i := range b.statuses {
+		b.byID[b.statuses[i].ID] = &b.statuses[i]
 	}
-	for _, p := range v.peers {
-		v.byName[p.Name] = p
+	for _, p := range b.peers {
+		b.byName[p.Name] = p
 	}
-	v.rival, v.rivalAt, v.yields = r.Rival()
-	c.seen.Store(v)
+	b.rival, b.rivalAt, b.yields = r.Rival()
+	c.latest.Store(b)
 }
 
-// view is what is seen of the rules now.
-func (c *Cluster) view() *view { return c.seen.Load() }
+// bulletin is the latest.
+func (c *Cluster) bulletin() *bulletin { return c.latest.Load() }
 
 // others lists the members that are up, but this node.
-func (v *view) others(self string) (list []wire.Peer) {
-	for _, p := range v.peers {
+func (b *bulletin) others(self string) (list []wire.Peer) {
+	for _, p := range b.peers {
 		if p.Alive() && p.Name != self {
 			list = append(list, p)
 		}
@@ -68,7 +68,7 @@ func (c *Cluster) Status(id store.OriginID) (s wire.Status, ok bool) {
 	if id == own.ID {
 		return *own, true
 	}
-	if s := c.view().byID[id]; s != nil {
+	if s := c.bulletin().byID[id]; s != nil {
 		return *s, true
 	}
 	return wire.Status{ID: id}, false
@@ -80,6 +80,6 @@ func (c *Cluster) marks() []byte {
 	if own == nil {
 		return nil
 	}
-	list := append([]wire.Status{*own}, c.view().statuses...)
+	list := append([]wire.Status{*own}, c.bulletin().statuses...)
 	return wire.AppendMarks(nil, c.options.Node, list)
 }

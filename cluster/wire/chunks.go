@@ -9,33 +9,33 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Answers between members, and checkpoints, are frames: a length, and that many
+// Answers between members, and checkpoints, are chunks: a length, and that many
 // bytes of zstd, sealed when the cluster has a secret.
 
 var (
 	encoder, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	decoder, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxFrame), zstd.WithDecoderConcurrency(0))
+	decoder, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxChunk), zstd.WithDecoderConcurrency(0))
 )
 
-// A Box encrypts the frames of one answer, and opens them, in their order.
+// A Box encrypts the chunks of one answer, and opens them, in their order.
 type Box interface {
 	Seal(plain []byte) []byte
 	Open(sealed []byte) ([]byte, error)
 }
 
-// A FrameWriter writes frames.
-type FrameWriter struct {
+// A ChunkWriter writes chunks.
+type ChunkWriter struct {
 	w   *bufio.Writer
 	box Box // nil when they are not sealed
 	buf []byte
 }
 
-// NewFrameWriter returns one that writes to w, which the caller flushes.
-func NewFrameWriter(w *bufio.Writer, box Box) *FrameWriter { return &FrameWriter{w: w, box: box} }
+// NewChunkWriter returns one that writes to w, which the caller flushes.
+func NewChunkWriter(w *bufio.Writer, box Box) *ChunkWriter { return &ChunkWriter{w: w, box: box} }
 
-// Write writes one frame.
-func (f *FrameWriter) Write(frame []byte) error {
-	f.buf = encoder.EncodeAll(frame, f.buf[:0])
+// Write writes one chunk.
+func (f *ChunkWriter) Write(chunk []byte) error {
+	f.buf = encoder.EncodeAll(chunk, f.buf[:0])
 	sealed := f.buf
 	if f.box != nil {
 		sealed = f.box.Seal(f.buf)
@@ -54,8 +54,8 @@ type byteAndReader interface {
 	io.ByteReader
 }
 
-// A frameReader reads frames.
-type frameReader struct {
+// A chunkReader reads chunks.
+type chunkReader struct {
 	r      byteAndReader
 	box    Box
 	read   int // bytes
@@ -63,19 +63,19 @@ type frameReader struct {
 	buf    []byte
 }
 
-// NewFrameReader returns one that reads from r; box is nil when they are not sealed.
-func NewFrameReader(r byteAndReader, box Box) *frameReader { return &frameReader{r: r, box: box} }
+// NewChunkReader returns one that reads from r; box is nil when they are not sealed.
+func NewChunkReader(r byteAndReader, box Box) *chunkReader { return &chunkReader{r: r, box: box} }
 
 // Size is how many bytes were read so far.
-func (f *frameReader) Size() int { return f.read }
+func (f *chunkReader) Size() int { return f.read }
 
-// Next returns a frame, valid until the next call. After the last one it is io.EOF.
-func (f *frameReader) Next() ([]byte, error) {
+// Next returns a chunk, valid until the next call. After the last one it is io.EOF.
+func (f *chunkReader) Next() ([]byte, error) {
 	size, err := binary.ReadUvarint(f.r)
 	if err != nil {
 		return nil, err
 	}
-	if size > maxFrame {
+	if size > maxChunk {
 		return nil, ErrDamaged
 	}
 	if uint64(cap(f.sealed)) < size {
