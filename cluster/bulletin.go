@@ -20,8 +20,7 @@ type bulletin struct {
 	size     int                  // members that are up
 	reasons  []string             // why this node should not be asked yet
 	yields   bool                 // an older process has this node's name
-	rival    store.OriginID       // that one
-	rivalAt  string               // where it answers over HTTP, if it does
+	rivalAt  string               // where that answers over HTTP, if it does
 	pulls    int                  // running
 	counts   rules.Counts
 }
@@ -42,7 +41,7 @@ func (c *Cluster) publish() {
 	for _, p := range b.peers {
 		b.byName[p.Name] = p
 	}
-	b.rival, b.rivalAt, b.yields = r.Rival()
+	_, b.rivalAt, b.yields = r.Rival()
 	c.latest.Store(b)
 }
 
