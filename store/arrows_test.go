@@ -16,6 +16,7 @@ func TestArrows(t *testing.T) {
 		"remuda/store/dedup",
 		"remuda/store/heights",
 		"remuda/store/ids",
+		"remuda/store/presence",
 	}
 	allowed := map[string][]string{
 		"remuda/store":           below,
@@ -23,6 +24,7 @@ func TestArrows(t *testing.T) {
 		"remuda/store/dedup":     nil,
 		"remuda/store/heights":   nil,
 		"remuda/store/ids":       nil,
+		"remuda/store/presence":  {"remuda/store/ids"},
 		"remuda/store/attention": {"remuda/store"},
 		"remuda/store/rank":      {"remuda/store"},
 		"remuda/ingest":          {"remuda/ingest/json", "remuda/ingest/judge", "remuda/store"},

@@ -250,10 +250,10 @@ func (c *chainReports) expire(now int64, silenced bool) (gone bool) {
 		return c.dueAfter(now, at, heightFresh)
 	})
 	dropped += c.healths.drop(c, healthKind, func(_ reportKey, a *said[HealthReport]) bool {
-		return c.dueAfter(now, a.origin.local(a.now.LastSeenAt), healthFresh)
+		return c.dueAfter(now, a.origin.Local(a.now.LastSeenAt), healthFresh)
 	})
 	dropped += c.circuits.drop(c, circuitKind, func(key reportKey, a *said[CircuitReport]) bool {
-		return c.profile.presence.lastSeen(key.sender) != 0 || now-a.origin.local(a.now.LastSeenAt) < reportKept
+		return c.profile.presence.LastSeen(key.sender) != 0 || now-a.origin.Local(a.now.LastSeenAt) < reportKept
 	})
 	c.forget(dropped)
 	return c.gone

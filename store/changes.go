@@ -56,7 +56,7 @@ func (r *changeRing) insert(c recordedChange) {
 }
 
 func (a *recordedChange) compare(b *recordedChange) int {
-	x, y := a.origin.local(a.At), b.origin.local(b.At)
+	x, y := a.origin.Local(a.At), b.origin.Local(b.At)
 	switch {
 	case x != y:
 		return int(min(max(x-y, -1), 1))

@@ -23,7 +23,7 @@ func (s *Store) meta(profiles []string, w cell.Window, revision uint64, now int6
 		if !matches(profiles, p.name) {
 			continue
 		}
-		reporting, known := p.presence.coverage(now)
+		reporting, known := p.presence.Count(now, s.skews.Load())
 		m.SendersReporting += reporting
 		m.SendersKnown += known
 		_, _, overflow := p.tallies(nil)

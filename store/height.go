@@ -100,6 +100,6 @@ func wrongHeight(lag int64, ahead bool) (status Status, detail string) {
 // headOf is what a report says of the height of its provider.
 func headOf(a *said[BlockReport], provider string) heights.Seen {
 	return heights.Seen{
-		Provider: provider, Height: a.now.Height, At: a.origin.local(a.now.LastSeenAt), Told: a.now.Source == HeightFromWS,
+		Provider: provider, Height: a.now.Height, At: a.origin.Local(a.now.LastSeenAt), Told: a.now.Source == HeightFromWS,
 	}
 }

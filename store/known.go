@@ -46,9 +46,9 @@ func (s *Store) knownTime(profiles []string, from, now int64) knownTime {
 	for _, o := range origins {
 		to := now
 		if o != s.self && !o.met.Load() {
-			to = o.local(o.newest.Load())
+			to = o.Local(o.newest.Load())
 		}
-		if began := o.local(o.began); began < to {
+		if began := o.Local(o.began); began < to {
 			list = append(list, span{began, to})
 		}
 		list = o.earlySpans(list, profiles)
@@ -116,7 +116,7 @@ func (o *origin) earlyStep(tier cell.Tier, step int64) bool {
 func (o *origin) earlySpans(list knownTime, profiles []string) knownTime {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	began := o.local(o.began / 1000 * 1000)
+	began := o.Local(o.began / 1000 * 1000)
 	for p, e := range o.early {
 		if !matches(profiles, p.name) {
 			continue

@@ -73,7 +73,7 @@ func (r *reported[V]) choose() {
 }
 
 func (a *said[V]) newer(b *said[V]) bool {
-	x, y := a.origin.local(a.now.seenAt()), b.origin.local(b.now.seenAt())
+	x, y := a.origin.Local(a.now.seenAt()), b.origin.Local(b.now.seenAt())
 	if x != y {
 		return x > y
 	}
@@ -207,7 +207,7 @@ func (m latestValues[V]) close(c *chainReports, kind byte, stamp uint32) {
 
 // fresh reports whether a value is young enough, and its node heard of.
 func (a *said[V]) fresh(now, within int64) bool {
-	return now-a.origin.local(a.now.seenAt()) <= within && !a.origin.silent.Load()
+	return now-a.origin.Local(a.now.seenAt()) <= within && !a.origin.silent.Load()
 }
 
 func (r CircuitReport) seenAt() int64 { return r.LastSeenAt }

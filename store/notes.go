@@ -270,7 +270,7 @@ func (m *noteMerger) sender(p *profile, n *Stamped[Sender]) {
 		m.store.senderCount.Add(1)
 	}
 	p.away[key] = awaySender{Sender: n.Value, stamp: uint32(n.Stamp)}
-	p.presence.told(key, n.Value.LastSeenAt, m.store.clock.now())
+	p.presence.Told(key.name, key.origin, n.Value.LastSeenAt, m.store.clock.now())
 	m.store.revision.Add(1)
 }
 
@@ -291,7 +291,7 @@ func mergeValue[V value](
 			isNew, _ := values.merge(key, m.origin, n.Value, uint32(n.Born), uint32(n.Stamp), c.mark(kind, key))
 			c.counted(isNew)
 			if fresh > 0 {
-				c.dueBy(m.origin.local(n.Value.seenAt()) + fresh + 1)
+				c.dueBy(m.origin.Local(n.Value.seenAt()) + fresh + 1)
 			}
 		})
 	})
@@ -329,7 +329,7 @@ func (s *Store) Forget(id OriginID) bool {
 		for key := range p.away {
 			if key.origin == o {
 				delete(p.away, key)
-				p.presence.untold(key, s.clock.now())
+				p.presence.Untold(key.name, key.origin, s.clock.now())
 				s.senderCount.Add(-1)
 			}
 		}

@@ -46,8 +46,8 @@ type droppedShare struct {
 // be longer than clocks and messages can differ.
 const rememberDropped = 900
 
-// local converts an instant (ms) of the origin's clock to this node's.
-func (o *origin) local(at int64) int64 { return at - o.skew.Load()*1000 }
+// Local converts an instant (ms) of the origin's clock to this node's.
+func (o *origin) Local(at int64) int64 { return at - o.skew.Load()*1000 }
 
 // drop keeps the share of something that this node forgets.
 func (o *origin) drop(id, share uint64, second int64) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"remuda/store/cell"
+	"remuda/store/presence"
 )
 
 // sighted is the slow twin of presence: a walk over all senders.
@@ -16,11 +17,11 @@ func (p *profile) sighted() map[string]int64 {
 	defer p.mu.RUnlock()
 	seen := make(map[string]int64)
 	for name, s := range p.senders {
-		seen[name] = s.seen()
+		seen[name] = s.LastSeen()
 	}
 	for key, s := range p.away {
 		if s.LastSeenAt > 0 {
-			seen[key.name] = max(seen[key.name], key.origin.local(s.LastSeenAt))
+			seen[key.name] = max(seen[key.name], key.origin.Local(s.LastSeenAt))
 		}
 	}
 	return seen
@@ -84,23 +85,20 @@ func TestPresence(t *testing.T) {
 					if seen == 0 {
 						continue
 					}
-					if wantKnown++; at-seen <= senderReporting {
+					if wantKnown++; at-seen <= presence.Reporting {
 						wantReporting++
 					}
 				}
-				reporting, known := p.presence.coverage(at)
+				reporting, known := p.presence.Count(at, s.skews.Load())
 				if reporting != wantReporting || known != wantKnown {
 					t.Fatalf("%d of %d report, and not %d of %d", reporting, known, wantReporting, wantKnown)
 				}
 				reported, silent = reported+reporting, silent+known-reporting
 				for i := range 41 {
 					name := "g" + strconv.Itoa(i)
-					if got := p.presence.lastSeen(name); got != seen[name] {
+					if got := p.presence.LastSeen(name); got != seen[name] {
 						t.Fatalf("%s was last heard of at %d, not %d", name, got, seen[name])
 					}
-				}
-				if len(p.presence.byName) != len(seen) {
-					t.Fatalf("%d names of %d are kept", len(p.presence.byName), len(seen))
 				}
 			}
 			if reported == 0 || silent == 0 {
@@ -121,7 +119,7 @@ func TestPresenceToTheMillisecond(t *testing.T) {
 			t.Errorf("%d of %d report", m.SendersReporting, m.SendersKnown)
 		}
 	}
-	g.now = g.now.Add(senderReporting * time.Millisecond)
+	g.now = g.now.Add(presence.Reporting * time.Millisecond)
 	want(1)
 	g.now = g.now.Add(time.Millisecond)
 	want(0)

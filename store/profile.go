@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"remuda/store/presence"
 )
 
 // A profile is a tenant: what the store holds besides series, which are in the
@@ -17,7 +19,7 @@ type profile struct {
 
 	feed     feed
 	changes  changeRing
-	presence presence
+	presence *presence.Roll // its mutex may be taken under mu, and under that of a chain
 
 	// reportsRevision is the revision of the newest change of a latest value, near
 	// enough: of two changes at once either may be last, and both are counted above
@@ -41,7 +43,7 @@ type tally struct {
 func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
 	p.away, p.others = make(map[away]awaySender), make(map[*origin]*tally)
-	p.presence = presence{store: s, byName: make(map[string]*sighting)}
+	p.presence = presence.New()
 	p.feed.sequence, p.feed.gates = &s.feedSequence, make(map[string]*feedGate)
 	p.changes.sequence = firstNumber(s.options.Incarnation)
 	return p
@@ -112,7 +114,7 @@ func (s *Store) report(b *batch, events []Event, now int64, body uint64) {
 		}
 		r.profile.feed.seen.Add(r.said.decisions)
 		if r.sender.add(&r.said, body, now, s.clock.shown(now)) {
-			r.profile.presence.wake(r.sender, now)
+			r.profile.presence.Wake(r.sender.name, r.sender, now)
 		}
 	}
 	for _, o := range b.offers {

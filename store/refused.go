@@ -93,7 +93,7 @@ func (p *profile) refuser(name, region string, now int64) *sender {
 	if s == nil {
 		s = &sender{name: strings.Clone(name), region: strings.Clone(region), rejection: rejection{at: now}}
 		p.senders[s.name] = s
-		p.presence.join(s, now)
+		p.presence.Join(s.name, s, now)
 		p.store.senderCount.Add(1)
 	}
 	return s
@@ -118,7 +118,7 @@ func (s *sender) refuse(events uint64, f Fault, now int64) {
 func (s *sender) heard() int64 { return max(s.lastSeen, s.rejection.at) }
 
 // heard is the same of one that reports to another node, by this node's clock.
-func (d *Sender) heard(o *origin) int64 { return o.local(max(d.LastSeenAt, d.RejectedAt)) }
+func (d *Sender) heard(o *origin) int64 { return o.Local(max(d.LastSeenAt, d.RejectedAt)) }
 
 // addRejected adds what another node refused of the sender.
 func (d *Sender) addRejected(o *Sender) {

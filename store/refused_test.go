@@ -47,7 +47,7 @@ func TestRefusedTravel(t *testing.T) {
 	if got := see(); got != "gw r2 5 too_old of ts 0 true\nonly r 1099511627776 malformed -1000 false\n" {
 		t.Error(got)
 	}
-	if reporting, known := c.allProfiles()[0].presence.coverage(at.UnixMilli()); reporting != 1 || known != 1 {
+	if reporting, known := c.allProfiles()[0].presence.Count(at.UnixMilli(), c.skews.Load()); reporting != 1 || known != 1 {
 		t.Errorf("%d of %d senders report", reporting, known)
 	}
 

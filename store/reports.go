@@ -51,7 +51,7 @@ func (s *Store) Circuits(f Filter) []CircuitReport {
 				continue
 			}
 			row, o := a.now, a.origin
-			row.Stale = !c.profile.presence.trusted(key.sender, now) || o.silent.Load()
+			row.Stale = !c.profile.presence.Trusts(key.sender, now) || o.silent.Load()
 			row.SinceAt, row.LastSeenAt = s.shown(o, row.SinceAt), s.shown(o, row.LastSeenAt)
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
 			list = append(list, row)
@@ -172,7 +172,7 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 	s.eachChain(f, func(c *chainReports) {
 		for key, r := range c.circuits {
 			a := r.pick(f[NodeDim])
-			if a == nil || !f.takes(&key, true) || !c.profile.presence.trusted(key.sender, now) || a.origin.silent.Load() {
+			if a == nil || !f.takes(&key, true) || !c.profile.presence.Trusts(key.sender, now) || a.origin.silent.Load() {
 				continue
 			}
 			p := at(c.name, &key)

@@ -7,14 +7,11 @@ import (
 
 	"remuda/store/cell"
 	"remuda/store/ids"
+	"remuda/store/presence"
 )
 
-// A sender is known for an hour after its last event and reporting for a minute.
-const (
-	senderReporting = 60_000
-	senderTrusted   = 300_000 // silent for longer, its circuits are stale
-	senderKnown     = 3_600_000
-)
+// senderKnown is for how long a sender is known after its last event, ms.
+const senderKnown = 3_600_000
 
 // sender is one gateway process as it reports to this node.
 type sender struct {
@@ -29,7 +26,7 @@ type sender struct {
 	lateness  int64
 	offset    int64
 	rejection rejection
-	quiet     bool // the profile's presence does not count it as reporting: it wants to be told of more
+	quiet     bool // the profile's presence does not count it as reporting, and wants to be told of more
 	stage     int  // 0 reporting, 1 silent, 2 no longer trusted; as of the last expiry
 
 	closed   Sender // what others know
@@ -168,7 +165,7 @@ func (p *profile) sender(name, region string, now int64) *sender {
 			}
 			s = &sender{name: strings.Clone(name), region: strings.Clone(region), lastSeen: now}
 			p.senders[s.name] = s
-			p.presence.join(s, now)
+			p.presence.Join(s.name, s, now)
 			p.store.senderCount.Add(1)
 			p.store.revision.Add(1)
 		}
@@ -219,22 +216,22 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		switch {
 		case now-s.heard() > senderKnown:
 			gone = append(gone, name)
-		case age > senderTrusted && s.stage < 2:
+		case age > presence.Trusted && s.stage < 2:
 			s.stage, changed, silenced = 2, true, true
-		case age > senderReporting && s.stage < 1:
+		case age > presence.Reporting && s.stage < 1:
 			s.stage, changed = 1, true
 		}
 		s.mu.Unlock()
 	}
 	var goneAway []away
 	for key, s := range p.away {
-		age := now - key.origin.local(s.LastSeenAt)
+		age := now - key.origin.Local(s.LastSeenAt)
 		switch {
 		case now-s.heard(key.origin) > senderKnown:
 			goneAway = append(goneAway, key)
-		case age > senderTrusted && s.stage < 2:
+		case age > presence.Trusted && s.stage < 2:
 			changed, silenced = true, true
-		case age > senderReporting && s.stage < 1:
+		case age > presence.Reporting && s.stage < 1:
 			changed = true
 		}
 	}
@@ -243,14 +240,14 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		p.mu.Lock()
 		for _, key := range goneAway {
 			delete(p.away, key)
-			p.presence.untold(key, now)
+			p.presence.Untold(key.name, key.origin, now)
 			p.store.senderCount.Add(-1)
 		}
 		for key, s := range p.away {
 			s.stage = 0
-			if age := now - key.origin.local(s.LastSeenAt); age > senderTrusted {
+			if age := now - key.origin.Local(s.LastSeenAt); age > presence.Trusted {
 				s.stage = 2
-			} else if age > senderReporting {
+			} else if age > presence.Reporting {
 				s.stage = 1
 			}
 			p.away[key] = s
@@ -263,7 +260,7 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		for _, name := range gone {
 			if s := p.senders[name]; s != nil && now-s.lastHeard() > senderKnown {
 				delete(p.senders, name)
-				p.presence.leave(name, now)
+				p.presence.Leave(name, now)
 				p.store.senderCount.Add(-1)
 			}
 		}
@@ -282,10 +279,17 @@ func (s *sender) lastHeard() int64 {
 	return s.heard()
 }
 
-func (s *sender) seen() int64 {
+// LastSeen and WakeAfter are for the profile's presence.
+func (s *sender) LastSeen() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastSeen
+}
+
+func (s *sender) WakeAfter(since int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = s.lastSeen < since
 }
 
 // Senders lists who reports, by key, over the nodes that they report to.
@@ -306,16 +310,16 @@ func (s *Store) Senders(f Filter) []Sender {
 			return
 		}
 		if d.LastSeenAt > 0 {
-			d.LastSeenAt = o.local(d.LastSeenAt)
+			d.LastSeenAt = o.Local(d.LastSeenAt)
 		}
 		if d.RejectedAt > 0 {
-			d.RejectedAt = o.local(d.RejectedAt)
+			d.RejectedAt = o.Local(d.RejectedAt)
 		}
-		d.Reporting = now-d.LastSeenAt <= senderReporting
+		d.Reporting = now-d.LastSeenAt <= presence.Reporting
 		if !d.Reporting {
 			d.Calls = 0
 		} else if runs[o.name] != o.incarnation {
-			d.Calls = d.lately(now, o.local(int64(o.incarnation)))
+			d.Calls = d.lately(now, o.Local(int64(o.incarnation)))
 		}
 		d.Key = d.SourceNode
 		if several {
@@ -367,8 +371,8 @@ func (s *Store) Senders(f Filter) []Sender {
 // before now. A run that has ended, and began then, says no more about it than
 // their sum: they count as spread evenly.
 func (d *Sender) lately(now, began int64) uint64 {
-	began = max(began, d.LastSeenAt-senderReporting)
-	from := max(began, now-senderReporting)
+	began = max(began, d.LastSeenAt-presence.Reporting)
+	from := max(began, now-presence.Reporting)
 	if from == began || d.LastSeenAt <= began {
 		return d.Calls
 	}
@@ -378,7 +382,7 @@ func (d *Sender) lately(now, began int64) uint64 {
 func (s *sender) describe(profile string, now int64) Sender {
 	return Sender{
 		Profile: profile, SourceNode: s.name, Region: s.region,
-		LastSeenAt: s.lastSeen, Reporting: now-s.lastSeen <= senderReporting,
+		LastSeenAt: s.lastSeen, Reporting: now-s.lastSeen <= presence.Reporting,
 		Calls: s.calls.sum(now / 1000), HasClock: s.hasClock, LatenessMillis: s.lateness, OffsetMillis: s.offset,
 		Rejected: s.rejection.events, RejectedAt: s.rejection.at, Fault: s.rejection.fault,
 	}

@@ -39,7 +39,7 @@ func (c *chainReports) silenced(f *Filter, now int64, at func(key *reportKey) *s
 	s := c.profile.store
 	for key, r := range c.circuits {
 		a := r.pick(f[NodeDim])
-		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || c.profile.presence.trusted(key.sender, now) && !a.origin.silent.Load() {
+		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || c.profile.presence.Trusts(key.sender, now) && !a.origin.silent.Load() {
 			continue
 		}
 		was := StatusRecovering

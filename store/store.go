@@ -190,7 +190,7 @@ func (s *Store) shown(o *origin, at int64) int64 {
 	if at == 0 {
 		return 0
 	}
-	return s.clock.shown(o.local(at))
+	return s.clock.shown(o.Local(at))
 }
 
 // Behind is by how many ms the wall clock is behind Clock.

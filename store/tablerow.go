@@ -78,7 +78,7 @@ func (t *Table) addMembers(sum *cell.Cell, g *group, members []*series) (lastSee
 				continue
 			}
 			r.addTo(sum, t.query.Window)
-			lastSeen = max(lastSeen, r.origin.local(r.lastSeen))
+			lastSeen = max(lastSeen, r.origin.Local(r.lastSeen))
 		}
 		sh.mu.Unlock()
 	}

@@ -118,7 +118,7 @@ func (t *Table) sumRows(s *summing, groups []*group, tasks []sumTask) {
 			sum, r := &s.sums[task.group], task.row
 			before := sum.Samples
 			r.addTo(&sum.Cell, t.query.Window)
-			sum.lastSeen = max(sum.lastSeen, r.origin.local(r.lastSeen))
+			sum.lastSeen = max(sum.lastSeen, r.origin.Local(r.lastSeen))
 			if sum.Samples > before {
 				sum.active[task.place] = true
 			}
