@@ -8,6 +8,7 @@ import (
 
 	"remuda/store/cell"
 	"remuda/store/dedup"
+	"remuda/store/fair"
 )
 
 // batch is the scratch memory of one Apply. The calls of a batch are sorted by
@@ -55,13 +56,13 @@ type run struct {
 type batchGate struct {
 	feed   *feed
 	region string
-	gate   *feedGate
-	left   [2]int // by the ring
+	gate   *fair.Gate
+	left   [fair.Kinds]int
 }
 
 type offer struct {
 	feed  *feed
-	gate  *feedGate
+	gate  *fair.Gate
 	event int32
 }
 
@@ -182,22 +183,19 @@ func (b *batch) offer(f *feed, e *Event, event int32, second int64) {
 	if i < 0 || b.gates[i].feed != f || b.gates[i].region != e.SourceRegion {
 		i = slices.IndexFunc(b.gates, func(g batchGate) bool { return g.feed == f && g.region == e.SourceRegion })
 		if i < 0 {
-			if len(b.gates) == maxFeedRegions { // nobody sends so many at once
+			if len(b.gates) == fair.MaxRegions { // nobody sends so many at once
 				b.gates = b.gates[:0]
 			}
 			g := batchGate{feed: f, region: e.SourceRegion}
-			g.gate, g.left[0], g.left[1] = f.gate(e.SourceRegion, second)
+			g.gate, g.left = f.gate(e.SourceRegion, second)
 			i = len(b.gates)
 			b.gates = append(b.gates, g)
 		}
 		b.lastGate = i
 	}
-	ring := 0
-	if e.troubled() {
-		ring = 1
-	}
-	if g := &b.gates[i]; g.left[ring] > 0 {
-		g.left[ring]--
+	kind := kindOf(e.troubled())
+	if g := &b.gates[i]; g.left[kind] > 0 {
+		g.left[kind]--
 		b.offers = append(b.offers, offer{f, g.gate, event})
 	}
 }

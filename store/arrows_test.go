@@ -14,6 +14,7 @@ func TestArrows(t *testing.T) {
 	below := []string{ // what lies below the store; who uses it may use that
 		"remuda/store/cell",
 		"remuda/store/dedup",
+		"remuda/store/fair",
 		"remuda/store/heights",
 		"remuda/store/ids",
 		"remuda/store/presence",
@@ -22,6 +23,7 @@ func TestArrows(t *testing.T) {
 		"remuda/store":           below,
 		"remuda/store/cell":      {"remuda/store/ids"},
 		"remuda/store/dedup":     nil,
+		"remuda/store/fair":      {"remuda/store/ids"},
 		"remuda/store/heights":   nil,
 		"remuda/store/ids":       nil,
 		"remuda/store/presence":  {"remuda/store/ids"},

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"remuda/store/ids"
+	"remuda/store/fair"
 )
 
 // The feed keeps recent decisions for people to look at. It is a sample, and
@@ -18,77 +18,63 @@ import (
 // Regions get equal shares of it: of what enters, of what is kept, and of what other
 // nodes are told. A node that knows of others lists what all have been told, so that
 // it does not matter which is asked; one that is alone lists all that it keeps.
-const (
-	feedPerSec = 200 // decisions a second that enter a ring once the burst is used up
-	feedBurst  = 1000
-	gateKept   = 120 // seconds for which a region that sends nothing may have a gate of its own
-)
-
 type feed struct {
 	seen, shown atomic.Uint64
 
 	sequence *atomic.Uint64 // of decisions of all profiles, so that one number is a reader's place in all feeds
 
 	mu     sync.Mutex
-	gates  map[string]*feedGate // by region
-	own    feedRings            // of this node, as they came
-	shared feedRings            // of all nodes, as all were told
-	closed uint64               // sequence up to which own ones were chosen from to be told
-	turn   int                  // whose turn it is to be told of first
+	gates  fair.Gates
+	own    feedRings // of this node, as they came
+	shared feedRings // of all nodes, as all were told
+	closed uint64    // sequence up to which own ones were chosen from to be told
+	turn   int       // whose turn it is to be told of first
 }
 
-// feedGate is what may enter of a region before the next second.
-type feedGate struct {
-	tokens [2]int // by the ring
-	filled int64  // second
+// feedRings are the decisions that went well, and the others.
+type feedRings [fair.Kinds]fair.Ring[DecisionRecord]
+
+func (r *feedRings) of(d *DecisionRecord) *fair.Ring[DecisionRecord] { return &r[kindOf(d.troubled())] }
+
+func (r *feedRings) put(d *DecisionRecord) { r.of(d).Put(d.Region, *d) }
+
+func (r *feedRings) has(d *DecisionRecord) bool {
+	return r.of(d).Has(d.Region, func(known *DecisionRecord) bool { return known.number == d.number && known.origin == d.origin })
 }
 
-// gate returns how many successes, and how many errors and failovers, of a region may
-// enter the feed now. It is asked once for a batch: most decisions of a busy gateway
-// are not even looked at.
-func (f *feed) gate(region string, second int64) (g *feedGate, good, bad int) {
+// each calls do for all decisions, in no order.
+func (r *feedRings) each(do func(d *DecisionRecord)) {
+	r.since(0, do)
+}
+
+// since calls do for those after a sequence, of each region the newest first.
+func (r *feedRings) since(sequence uint64, do func(d *DecisionRecord)) {
+	for i := range r {
+		r[i].Each(func(d *DecisionRecord) bool {
+			if d.Seq <= sequence {
+				return false
+			}
+			do(d)
+			return true
+		})
+	}
+}
+
+// gate returns what may enter of a region, and how much of each kind may now. It is asked once
+// for a batch: most decisions of a busy gateway are not even looked at.
+func (f *feed) gate(region string, second int64) (*fair.Gate, [fair.Kinds]int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	g = f.gates[region]
-	if g == nil {
-		if len(f.gates) >= maxFeedRegions {
-			f.closeIdle(second)
-		}
-		if region = strings.Clone(region); len(f.gates) >= maxFeedRegions {
-			region = ids.Other
-		}
-		if g = f.gates[region]; g == nil {
-			g = new(feedGate)
-			f.gates[region] = g
-		}
-	}
-	if passed := second - g.filled; passed != 0 {
-		g.filled = second
-		active := 0
-		for _, other := range f.gates {
-			if second-other.filled < feedBurst/feedPerSec {
-				active++
-			}
-		}
-		burst := max(feedBurst/active, 1)
-		gain := burst
-		if passed > 0 && passed < feedBurst/feedPerSec {
-			gain = max(int(passed)*feedPerSec/active, 1)
-		}
-		for i := range g.tokens {
-			g.tokens[i] = min(max(g.tokens[i], 0)+gain, burst)
-		}
-	}
-	return g, g.tokens[0], g.tokens[1]
+	g := f.gates.Of(region, second)
+	return g, g.Left()
 }
 
-// closeIdle forgets the gates of regions that have long sent nothing.
-func (f *feed) closeIdle(second int64) {
-	for region, g := range f.gates {
-		if second-g.filled > gateKept {
-			delete(f.gates, region)
-		}
+// kindOf is the kind of a decision: of its ring, and of what may enter.
+func kindOf(troubled bool) int {
+	if troubled {
+		return 1
 	}
+	return 0
 }
 
 // troubled holds for decisions that go into the ring of errors and failovers.
@@ -101,21 +87,17 @@ func (d *DecisionRecord) troubled() bool {
 }
 
 // offer gives the feed a decision; it copies what it keeps.
-func (f *feed) offer(e *Event, g *feedGate, self *origin) {
-	ring := 0
-	if e.troubled() {
-		ring = 1
-	}
+func (f *feed) offer(e *Event, g *fair.Gate, self *origin) {
 	d := record(e, self.name)
 	d.origin = self
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if g.tokens[ring]--; g.tokens[ring] < 0 {
+	if !g.Enter(kindOf(e.troubled())) {
 		return
 	}
 	d.Seq = f.sequence.Add(1)
 	d.number = d.Seq
-	f.own[ring].put(d)
+	f.own.put(&d)
 	f.shown.Add(1)
 }
 
@@ -123,12 +105,11 @@ func (f *feed) offer(e *Event, g *feedGate, self *origin) {
 func (f *feed) take(d DecisionRecord) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ring := f.shared.of(&d)
-	if ring.has(&d) {
+	if f.shared.has(&d) {
 		return false
 	}
 	d.Seq = f.sequence.Add(1)
-	ring.put(d)
+	f.shared.put(&d)
 	return true
 }
 
@@ -161,9 +142,9 @@ func (f *feed) close(stamp uint32, n int) int {
 	for ; n > 0 && len(regions) > 0; f.turn++ {
 		i := f.turn % len(regions)
 		list := news[regions[i]]
-		if d := *list[0]; !f.shared.of(&d).has(&d) {
+		if d := *list[0]; !f.shared.has(&d) {
 			d.stamp, d.Seq = stamp, f.sequence.Add(1)
-			f.shared.of(&d).put(d)
+			f.shared.put(&d)
 			n--
 		}
 		if news[regions[i]] = list[1:]; len(list) == 1 {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"testing"
 	"time"
+
+	"remuda/store/fair"
 )
 
 // decide reports a decision of a region.
@@ -30,7 +32,7 @@ func TestFeedIsFair(t *testing.T) {
 		t.Fatal(err)
 	}
 	decide(s, now, 3000, "busy", nil) // before anybody else is there
-	if page := s.Decisions(DecisionQuery{}); page.Shown != feedBurst || len(page.Rows) != feedRing {
+	if page := s.Decisions(DecisionQuery{}); page.Shown != fair.Burst || len(page.Rows) != fair.Kept {
 		t.Fatalf("%d of %d", page.Shown, len(page.Rows))
 	}
 	for range 60 {
@@ -44,15 +46,15 @@ func TestFeedIsFair(t *testing.T) {
 	if got := page.ByRegion; got["busy"] > 520 || got["calm"] < 480 || got["small"] < 900 || len(got) != 3 {
 		t.Errorf("of whom it is: %v", got)
 	}
-	if page.Shown > feedBurst+61*feedPerSec*3 || page.ByNode[s.Node()] != len(page.Rows) {
+	if page.Shown > fair.Burst+61*fair.PerSecond*3 || page.ByNode[s.Node()] != len(page.Rows) {
 		t.Errorf("%d shown; %v of %d", page.Shown, page.ByNode, len(page.Rows))
 	}
 	// As many regions as anybody likes share what is there.
 	for i := range 5000 {
 		decide(s, now, 1, fmt.Sprint("r", i), nil)
 	}
-	if page = s.Decisions(DecisionQuery{}); len(page.Rows) > 2*feedRing || len(s.allProfiles()[0].feed.gates) > maxFeedRegions+1 {
-		t.Errorf("%d rows, %d gates", len(page.Rows), len(s.allProfiles()[0].feed.gates))
+	if page = s.Decisions(DecisionQuery{}); len(page.Rows) > 2*fair.Kept {
+		t.Errorf("%d rows", len(page.Rows))
 	}
 }
 

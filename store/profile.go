@@ -44,7 +44,7 @@ func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
 	p.away, p.others = make(map[away]awaySender), make(map[*origin]*tally)
 	p.presence = presence.New()
-	p.feed.sequence, p.feed.gates = &s.feedSequence, make(map[string]*feedGate)
+	p.feed.sequence = &s.feedSequence
 	p.changes.sequence = firstNumber(s.options.Incarnation)
 	return p
 }
