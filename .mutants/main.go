@@ -31,7 +31,7 @@ type target struct{ file, function, tests string }
 var targets = []target{
 	{"store/cell/measures.go", "Counts.Merge", "TestMeasures"},
 	{"store/cell/measures.go", "Counts.Subtract", "TestMeasures"},
-	{"store/cell/measures.go", "Sums.add", "TestOpen"},
+	{"store/cell/measures.go", "Sums.count", "TestOpen"},
 	{"store/cell/measures.go", "Sums.Merge", "TestMeasures"},
 	{"store/cell/measures.go", "Sums.Subtract", "TestMeasures"},
 	{"store/cell/measures.go", "Sums.Lifetime", "TestMeasures"},

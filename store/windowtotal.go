@@ -53,7 +53,7 @@ func (r *row) addToTotals(base, tier cell.Tier, step int64, c *cell.Cell, add bo
 
 // size is how many bytes a total takes.
 func (t *windowTotal) size() int32 {
-	return int32(int(unsafe.Sizeof(*t)-unsafe.Sizeof(t.Cell)) + t.Cell.Size())
+	return int32(int(unsafe.Sizeof(*t)-unsafe.Sizeof(t.Cell)) + t.Size())
 }
 
 // hold says how much a total that is kept takes.

@@ -4,7 +4,7 @@ import "math/bits"
 
 // Counts are the counted figures: what calls add up to, by weight but for Samples, which
 // counts the calls themselves. Another figure is a field here, what a call adds to it in
-// Sums.add, its line in Measures, and its place in the packed form.
+// Sums.count, its line in Measures, and its place in the packed form.
 type Counts struct {
 	Calls          uint64
 	Errors         uint64
@@ -66,8 +66,8 @@ type Sums struct {
 	sum uint128 // of the latencies of successes, µs
 }
 
-// add counts a call.
-func (c *Sums) add(k *Call) {
+// count counts a call.
+func (c *Sums) count(k *Call) {
 	weight := uint64(k.Weight)
 	c.Calls += weight
 	c.Samples++

@@ -20,11 +20,11 @@ func (o *Open) Add(k *Call) {
 		o.extendFailed(k.Micros, k.Micros)
 		o.failures.add(int(k.Bucket), uint64(k.Weight))
 		o.addCategory(k.Category, uint64(k.Weight))
-		o.Sums.add(k)
+		o.count(k)
 		return
 	}
 	o.extend(k.Micros, k.Micros)
-	o.Sums.add(k)
+	o.count(k)
 	if k.Weight != 1 {
 		o.successes.add(int(k.Bucket), uint64(k.Weight))
 		return
@@ -39,7 +39,7 @@ func (o *Open) Add(k *Call) {
 // AddTold counts a call that the lifetime of the row has already.
 func (o *Open) AddTold(k *Call) {
 	o.Add(k)
-	o.told.add(k)
+	o.told.count(k)
 }
 
 // Flush brings the distribution up to date. Whoever reads the cell calls it first.

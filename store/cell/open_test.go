@@ -38,7 +38,7 @@ func TestOpen(t *testing.T) {
 			o.Add(&k)
 		} else {
 			o.AddTold(&k)
-			lifetime.add(&k)
+			lifetime.count(&k)
 		}
 	}
 	for range 2 { // later there is no news
