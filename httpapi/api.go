@@ -2,7 +2,7 @@
 // for Prometheus, and the OpenAPI document that describes all of it.
 //
 // An [API] is an http.Handler and safe for concurrent use. It reads the store and
-// hands bodies of events to an [Ingester]; it owns no goroutine but those of its
+// hands bodies of events to an Ingester; it owns no goroutine but those of its
 // requests, one that learns of readers that went away, and timers that bring views up
 // to date and drop those that nobody reads.
 package httpapi
@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -24,25 +25,11 @@ import (
 	"remuda/httpapi/ask"
 	"remuda/httpapi/headers"
 	"remuda/httpapi/memory"
+	"remuda/httpapi/post"
 	"remuda/httpapi/problem"
 	"remuda/httpapi/stream"
 	"remuda/store"
 )
-
-// An Ingester takes in the bodies of events.
-type Ingester interface {
-	// Ingest reads the body of a request, which is a [sentBody], and counts its events. Errors carry a code
-	// (Code() string) that is one of those in package problem, and mean that nothing was
-	// counted. A strict body is counted whole or not at all.
-	Ingest(r *http.Request, strict bool) (store.Receipt, error)
-	// InFlight is how many bytes bodies hold, and how many they may.
-	InFlight() (now, limit int64)
-	// Waiting is how many bodies wait for their turn, and how long one does at most.
-	Waiting() (now int, most time.Duration)
-	// Limits are the bounds of a body: bytes as sent, bytes once decompressed,
-	// bytes of one event.
-	Limits() (body, inflated int64, line int)
-}
 
 // A Cluster is this node's part in a cluster.
 type Cluster interface {
@@ -59,7 +46,7 @@ type Cluster interface {
 // limit takes its default.
 type Options struct {
 	Store          *store.Store
-	Ingester       Ingester
+	Ingester       post.Ingester
 	UI             http.Handler // serves everything that is not the API; default: nothing
 	Version        string
 	Cluster        Cluster       // default: this node is alone
@@ -81,21 +68,16 @@ type Options struct {
 type API struct {
 	options  Options
 	store    *store.Store
-	ingester Ingester
+	ingester post.Ingester
 	log      *slog.Logger
 	router   *chi.Mux
 	direct   map[string]http.HandlerFunc // GETs of paths without parameters, which need no router
 	memory   *memory.Pool
 	answers  *answer.Answers
 	streams  *stream.Streams
-	posts    *posts
-	front    *front                   // nil: connections stay with the server
-	heads    atomic.Pointer[postHead] // of the last post that had another
-	refusals refusals
+	posts    *post.Posts
 	metrics  http.Handler
 	exposed  *exposed
-	ingest   ingestStats
-	refused  refusedLog
 	draining atomic.Bool
 }
 
@@ -115,7 +97,7 @@ func New(o Options) (*API, error) {
 	defaultTo(&o.MaxExposed, 2500)
 	defaultTo(&o.CacheBytes, 32<<20)
 	defaultTo(&o.ReadMemory, 256<<20)
-	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, memory: memory.New(o.ReadMemory, max(runtime.GOMAXPROCS(0)/2, 1)), posts: newPosts(), exposed: newExposed(o.MaxExposed)}
+	a := &API{options: o, store: o.Store, ingester: o.Ingester, log: o.Logger, memory: memory.New(o.ReadMemory, max(runtime.GOMAXPROCS(0)/2, 1)), exposed: newExposed(o.MaxExposed)}
 	var err error
 	if a.answers, err = answer.New(answer.Options{Store: o.Store, Memory: a.memory, Cache: o.CacheBytes, Own: a.resources()}); err != nil {
 		return nil, err
@@ -127,6 +109,9 @@ func New(o Options) (*API, error) {
 		a.answers.Close()
 		return nil, err
 	}
+	a.posts = post.New(post.Options{
+		Ingester: o.Ingester, Now: o.Store.Now, Logger: o.Logger, Allow: a.options.AllowedHosts.Allow, BodyTimeout: o.BodyTimeout, Fail: a.fail,
+	})
 	a.metrics = newMetrics(a)
 	a.router = a.routes()
 	return a, nil
@@ -142,30 +127,47 @@ func defaultTo[T comparable](v *T, value T) {
 // FinishPosts waits for the posts that are under way, cuts off those whose bodies
 // take too long, and reports whether all had ended when the context did. It comes
 // after Shutdown, from which on posts are refused.
-func (a *API) FinishPosts(ctx context.Context) bool { return a.posts.finish(ctx) }
+func (a *API) FinishPosts(ctx context.Context) bool { return a.posts.Finish(ctx) }
 
 // Shutdown ends every stream with a bye and waits for them, until the context ends.
 func (a *API) Shutdown(ctx context.Context) error {
 	a.draining.Store(true)
+	a.posts.Drain()
 	return a.streams.Shutdown(ctx)
 }
 
 // Close frees what New made, and ends the connections that were taken over. The API
 // must not be used afterwards.
 func (a *API) Close() {
-	a.posts.close()
-	if a.front != nil {
-		_ = a.front.Close() // the server may have
-		a.front.running.Wait()
-	}
+	a.posts.Close()
 	a.streams.Close()
 	a.answers.Close()
+}
+
+// Listener returns the listener that a server of the API is to accept from, which
+// accepts from l. The server closes it, and Close waits for its goroutines.
+//
+// A connection of l with a method Spare() bool that returns true is one beyond a bound. It
+// is for one answer, and that is 503 but for what machines ask of a node's health: so that
+// a node that is full is not taken for dead.
+func (a *API) Listener(l net.Listener) net.Listener { return a.posts.Listener(l) }
+
+type spareKey struct{}
+
+// ConnContext lets streams ask the connections of a server what was acknowledged, and says
+// which are spare ones (see [API.Listener]): it is for http.Server.ConnContext. Without it
+// what counts is what sockets take, and no connection is a spare one.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	if post.IsSpare(conn) {
+		ctx = context.WithValue(ctx, spareKey{}, true)
+	}
+	return stream.ConnContext(ctx, conn)
 }
 
 // routes is the table of contents of the API.
 func (a *API) routes() *chi.Mux {
 	r := chi.NewRouter()
-	r.Post("/api/v1/events", a.postEvents)
+	r.Post("/api/v1/events", a.posts.ServeHTTP)
 	a.direct = make(map[string]http.HandlerFunc)
 	for _, res := range a.answers.Resources() {
 		handler := a.read(res)

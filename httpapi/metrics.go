@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"maps"
 	"net/http"
 	"runtime"
 	"strings"
@@ -76,15 +75,13 @@ func (e exposition) Collect(ch chan<- prometheus.Metric) {
 	u := a.store.Usage()
 	expose("remuda_events_accepted_total", "Events accepted.", float64(u.EventsAccepted))
 	expose("remuda_events_duplicate_total", "Events that were known already.", float64(u.EventsDuplicate))
-	a.ingest.mu.Lock()
-	rejected, failed := maps.Clone(a.ingest.rejected), maps.Clone(a.ingest.failed)
-	a.ingest.mu.Unlock()
-	byCode("remuda_events_rejected_total", "Events refused.", rejected)
-	byCode("remuda_ingest_refused_bodies_total", "Bodies refused as a whole.", failed)
+	posted := a.posts.Figures()
+	byCode("remuda_events_rejected_total", "Events refused.", posted.Rejected)
+	byCode("remuda_ingest_refused_bodies_total", "Bodies refused as a whole.", posted.Failed)
 	inFlight, _ := a.ingester.InFlight()
-	expose("remuda_ingest_requests_total", "Bodies of events received.", float64(a.ingest.requests.Load()))
-	expose("remuda_ingest_bytes_total", "Bytes of bodies of events, as they came.", float64(a.posts.received()))
-	expose("remuda_ingest_seconds_total", "Time spent on bodies of events.", float64(a.ingest.nanos.Load())/1e9)
+	expose("remuda_ingest_requests_total", "Bodies of events received.", float64(posted.Requests))
+	expose("remuda_ingest_bytes_total", "Bytes of bodies of events, as they came.", float64(posted.Bytes))
+	expose("remuda_ingest_seconds_total", "Time spent on bodies of events.", posted.Took.Seconds())
 	expose("remuda_ingest_bytes_in_flight", "Bytes that bodies hold.", float64(inFlight))
 	waiting, _ := a.ingester.Waiting()
 	expose("remuda_ingest_bodies_waiting", "Bodies that wait for their turn.", float64(waiting))

@@ -69,14 +69,15 @@ func (a *API) runtimeValues(c *answer.Collection) {
 		r.Text("unit", s.unit)
 		r.Text("detail", s.detail)
 	}
+	posted := a.posts.Figures()
 	for _, own := range []struct {
 		key    string
 		value  float64
 		unit   string
 		detail string
 	}{
-		{"ingest_requests", float64(a.ingest.requests.Load()), "requests", "bodies of events since the start"},
-		{"ingest_time", float64(a.ingest.nanos.Load()) / 1e9, "s", "time spent on them, reading included"},
+		{"ingest_requests", float64(posted.Requests), "requests", "bodies of events since the start"},
+		{"ingest_time", posted.Took.Seconds(), "s", "time spent on them, reading included"},
 		{"cpus", float64(runtime.NumCPU()), "cpus", "processors of the machine"},
 		{"uptime", time.Since(started).Seconds(), "s", "since the process started"},
 	} {

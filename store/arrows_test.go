@@ -41,7 +41,8 @@ func TestArrows(t *testing.T) {
 
 		"remuda/httpapi": {
 			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/answer", "remuda/httpapi/ask",
-			"remuda/httpapi/headers", "remuda/httpapi/layout", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/stream", "remuda/httpapi/value",
+			"remuda/httpapi/headers", "remuda/httpapi/layout", "remuda/httpapi/memory", "remuda/httpapi/post", "remuda/httpapi/problem",
+			"remuda/httpapi/stream", "remuda/httpapi/value",
 		},
 		"remuda/httpapi/answer": {
 			"remuda/store", "remuda/store/attention", "remuda/store/rank", "remuda/httpapi/ask", "remuda/httpapi/headers",
@@ -49,6 +50,9 @@ func TestArrows(t *testing.T) {
 		},
 		"remuda/httpapi/stream": {
 			"remuda/store", "remuda/httpapi/headers", "remuda/httpapi/memory", "remuda/httpapi/problem", "remuda/httpapi/value",
+		},
+		"remuda/httpapi/post": {
+			"remuda/store", "remuda/httpapi/ask", "remuda/httpapi/headers", "remuda/httpapi/problem", "remuda/httpapi/value",
 		},
 		"remuda/httpapi/ask":     {"remuda/store", "remuda/httpapi/headers", "remuda/httpapi/problem"},
 		"remuda/httpapi/memory":  {"remuda/httpapi/problem"},

@@ -1,4 +1,4 @@
-package httpapi
+package post
 
 import (
 	"log/slog"
@@ -18,8 +18,8 @@ type refusedLog struct {
 
 const refusedLogPause = 60_000 // ms
 
-// note takes note of a body, by the store's clock.
-func (l *refusedLog) note(log *slog.Logger, s *store.Store, r *store.Receipt, err error) {
+// note takes note of a body, by a clock.
+func (l *refusedLog) note(log *slog.Logger, clock func() int64, r *store.Receipt, err error) {
 	example := store.Refusal{}
 	refused := uint64(r.Rejected)
 	switch {
@@ -30,7 +30,7 @@ func (l *refusedLog) note(log *slog.Logger, s *store.Store, r *store.Receipt, er
 	default:
 		return
 	}
-	now := s.Now()
+	now := clock()
 	l.mu.Lock()
 	l.events += refused
 	events := l.events

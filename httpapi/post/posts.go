@@ -1,4 +1,4 @@
-package httpapi
+package post
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // posts are the requests whose bodies may yet be counted. A node that ends waits for
 // them before it hands over what it has counted: what it acknowledges afterwards
 // would be with nobody.
-type posts struct {
+type underway struct {
 	mu      sync.Mutex
 	running map[deadliner]struct{}
 	idle    map[deadliner]struct{} // connections between two posts
@@ -32,14 +32,14 @@ type deadliner interface{ SetReadDeadline(at time.Time) error }
 // what came of them to be counted.
 const lastBodies = time.Second
 
-func newPosts() *posts {
-	p := &posts{running: make(map[deadliner]struct{}), idle: make(map[deadliner]struct{})}
+func newUnderway() *underway {
+	p := &underway{running: make(map[deadliner]struct{}), idle: make(map[deadliner]struct{})}
 	p.context, p.cut = context.WithCancel(context.Background())
 	return p
 }
 
 // begin is the beginning of a post, which the caller ends.
-func (p *posts) begin(from deadliner) {
+func (p *underway) begin(from deadliner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.idle, from)
@@ -47,13 +47,13 @@ func (p *posts) begin(from deadliner) {
 }
 
 // end is the end of a post, or of a taken connection.
-func (p *posts) end(from deadliner) {
+func (p *underway) end(from deadliner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endLocked(from)
 }
 
-func (p *posts) endLocked(from deadliner) {
+func (p *underway) endLocked(from deadliner) {
 	delete(p.idle, from)
 	delete(p.running, from)
 	if len(p.running) == 0 && p.none != nil {
@@ -64,7 +64,7 @@ func (p *posts) endLocked(from deadliner) {
 
 // rest ends the post of a taken connection and has it wait for the next, until a
 // deadline if there is one. It reports whether it may.
-func (p *posts) rest(conn deadliner, deadline time.Time) bool {
+func (p *underway) rest(conn deadliner, deadline time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endLocked(conn)
@@ -96,14 +96,14 @@ func (serverBody) Gone() bool   { return false }
 func (b serverBody) Interrupt() { _ = b.from.SetReadDeadline(time.Now()) } // not every one has deadlines
 
 // areEnding reports whether the node ends.
-func (p *posts) areEnding() bool {
+func (p *underway) areEnding() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ending
 }
 
 // received is how many bytes of bodies have come.
-func (p *posts) received() uint64 {
+func (p *underway) received() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.bytes
@@ -112,7 +112,7 @@ func (p *posts) received() uint64 {
 // postBody cannot be read any more once posts are closed.
 type postBody struct {
 	sentBody
-	posts *posts
+	posts *underway
 }
 
 func (b postBody) Read(into []byte) (int, error) {
@@ -129,7 +129,7 @@ func (b postBody) Read(into []byte) (int, error) {
 // finish wakes the connections that wait, waits for the posts that run, cuts off
 // those whose bodies take too long, which are refused, and reports whether all have
 // ended.
-func (p *posts) finish(ctx context.Context) bool {
+func (p *underway) finish(ctx context.Context) bool {
 	p.mu.Lock()
 	p.ending = true
 	for conn := range p.idle {
@@ -150,7 +150,7 @@ func (p *posts) finish(ctx context.Context) bool {
 }
 
 // close ends connections that post, and what is still read of bodies.
-func (p *posts) close() {
+func (p *underway) close() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.finish(ctx) // it only says whether all had ended by now
@@ -167,7 +167,7 @@ func (p *posts) close() {
 
 // wait reports whether there was an instant at which no post ran: those that began
 // before the end of the node have ended then, and later ones are refused.
-func (p *posts) wait(ctx context.Context) bool {
+func (p *underway) wait(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lastBodies)
 	defer cancel()
 	p.mu.Lock()

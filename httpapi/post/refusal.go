@@ -1,4 +1,4 @@
-package httpapi
+package post
 
 import (
 	"bytes"
@@ -26,17 +26,17 @@ type refusalKey struct {
 
 // refusal appends the answer to a post that is refused, with whether its connection
 // closes.
-func (a *API) refusal(dst []byte, r *http.Request, err error, closes bool) []byte {
+func (p *Posts) refusal(dst []byte, r *http.Request, err error, closes bool) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	if problem.Code(err) != "overloaded" {
-		status, rest := a.refusalBody(r, err, closes)
+		status, rest := p.refusalBody(r, err, closes)
 		return append(appendDate(fmt.Appendf(dst, "%d %s", status, http.StatusText(status))), rest...)
 	}
 	key := refusalKey{problem.Of(err).Detail, problem.Of(err).RetryAfter, ask.WantsTable(r), closes}
-	rest, ok := a.refusals.kept.Load(key)
+	rest, ok := p.refusals.kept.Load(key)
 	if !ok {
-		_, made := a.refusalBody(r, err, closes)
-		rest, _ = a.refusals.kept.LoadOrStore(key, made)
+		_, made := p.refusalBody(r, err, closes)
+		rest, _ = p.refusals.kept.LoadOrStore(key, made)
 	}
 	return append(appendDate(append(dst, "503 Service Unavailable"...)), rest.([]byte)...)
 }
@@ -46,9 +46,9 @@ func appendDate(dst []byte) []byte {
 }
 
 // refusalBody is the status of the answer, and all of it that is behind the date.
-func (a *API) refusalBody(r *http.Request, err error, closes bool) (status int, rest []byte) {
+func (p *Posts) refusalBody(r *http.Request, err error, closes bool) (status int, rest []byte) {
 	answer := &wholeAnswer{header: make(http.Header)}
-	a.fail(answer, r, err)
+	p.options.Fail(answer, r, err)
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%sContent-Length: %d\r\n", headers.GuardLines, answer.body.Len())
 	if closes {

@@ -1,4 +1,4 @@
-package httpapi
+package post
 
 import (
 	"bytes"
@@ -39,10 +39,9 @@ func TestSlowHeads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &API{posts: newPosts(), ingester: takesAll{}}
-				a.front = &front{Listener: noListener{}, api: a, others: make(chan net.Conn), ended: make(chan struct{})}
+				a := New(Options{Ingester: takesAll{}, BodyTimeout: 15 * time.Second, Allow: func(string) bool { return true }})
+				a.front = &front{Listener: noListener{}, posts: a, others: make(chan net.Conn), ended: make(chan struct{})}
 				a.front.begin.Do(func() {}) // nothing is to be accepted
-				a.options.BodyTimeout = 15 * time.Second
 				client, conn := net.Pipe()
 				began := time.Now()
 				go newPoster(a, conn).begin()
@@ -69,7 +68,7 @@ func TestSlowHeads(t *testing.T) {
 					_ = back.Close()
 				}
 				_ = client.Close()
-				if len(a.posts.running)+len(a.posts.idle) > 0 {
+				if len(a.underway.running)+len(a.underway.idle) > 0 {
 					t.Error("it is still waited for")
 				}
 			})
@@ -113,7 +112,7 @@ func (l *failingListener) Close() error { return nil }
 func TestFailedAccepts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
-		a := &API{posts: newPosts(), ingester: takesAll{}, log: slog.New(slog.NewTextHandler(&said, nil))}
+		a := New(Options{Ingester: takesAll{}, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 		began := time.Now()
 		f := a.Listener(&failingListener{fails: 60})
 		if _, err := f.Accept(); !errors.Is(err, net.ErrClosed) {

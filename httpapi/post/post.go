@@ -1,8 +1,13 @@
-package httpapi
+// Package post takes in bodies of events. It owns the connections that post, from when
+// they are accepted until they end or the HTTP server gets them, and knows which posts are
+// under way when a node ends.
+package post
 
 import (
 	"context"
 	"io"
+	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -14,6 +19,81 @@ import (
 	"remuda/httpapi/value"
 	"remuda/store"
 )
+
+// An Ingester takes in the bodies of events.
+type Ingester interface {
+	// Ingest reads the body of a request, which is a [sentBody], and counts its events. Errors carry a code
+	// (Code() string) that is one of those in package problem, and mean that nothing was
+	// counted. A strict body is counted whole or not at all.
+	Ingest(r *http.Request, strict bool) (store.Receipt, error)
+	// InFlight is how many bytes bodies hold, and how many they may.
+	InFlight() (now, limit int64)
+	// Waiting is how many bodies wait for their turn, and how long one does at most.
+	Waiting() (now int, most time.Duration)
+	// Limits are the bounds of a body: bytes as sent, bytes once decompressed,
+	// bytes of one event.
+	Limits() (body, inflated int64, line int)
+}
+
+// Options configure Posts. All are required.
+type Options struct {
+	Ingester    Ingester
+	Now         func() int64 // ms since the epoch
+	Logger      *slog.Logger
+	Allow       func(host string) bool // whether requests may name it
+	BodyTimeout time.Duration
+	Fail        func(w http.ResponseWriter, r *http.Request, err error) // answers with an error
+}
+
+// Posts are a handler of posts, and a listener for those that come over connections of
+// their own. They are safe for concurrent use.
+type Posts struct {
+	options  Options
+	underway *underway
+	front    *front                   // nil: connections stay with the server
+	heads    atomic.Pointer[postHead] // of the last post that had another
+	refusals refusals
+	ingest   ingestStats
+	refused  refusedLog
+	draining atomic.Bool
+}
+
+// New returns Posts. Close ends them.
+func New(o Options) *Posts { return &Posts{options: o, underway: newUnderway()} }
+
+// Drain has posts refused from now on.
+func (p *Posts) Drain() { p.draining.Store(true) }
+
+// Finish waits for the posts that are under way, cuts off those whose bodies
+// take too long, and reports whether all had ended when the context did.
+func (p *Posts) Finish(ctx context.Context) bool { return p.underway.finish(ctx) }
+
+// Close ends the connections that post.
+func (p *Posts) Close() {
+	p.underway.close()
+	if p.front != nil {
+		_ = p.front.Close() // the server may have
+		p.front.running.Wait()
+	}
+}
+
+// Figures are what came of bodies since the start.
+type Figures struct {
+	Requests uint64            // bodies
+	Took     time.Duration     // in Ingest, reading included
+	Bytes    uint64            // as they came
+	Rejected map[string]uint64 // events by code
+	Failed   map[string]uint64 // bodies by code
+}
+
+// Figures returns the figures as of now.
+func (p *Posts) Figures() Figures {
+	f := Figures{Requests: p.ingest.requests.Load(), Took: time.Duration(p.ingest.nanos.Load()), Bytes: p.underway.received()}
+	p.ingest.mu.Lock()
+	defer p.ingest.mu.Unlock()
+	f.Rejected, f.Failed = maps.Clone(p.ingest.rejected), maps.Clone(p.ingest.failed)
+	return f
+}
 
 // ingestStats is what the node's own exposition says about bodies of events.
 type ingestStats struct {
@@ -46,45 +126,45 @@ func (s *ingestStats) note(r *store.Receipt, err error, took time.Duration) {
 	s.rejected["other"] += uint64(r.Rejected - len(r.Refusals)) // beyond those that are listed
 }
 
-// postEvents takes in events.
-func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP takes in the events of a post.
+func (p *Posts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	strict := false
 	for name, values := range r.URL.Query() {
 		if name != "strict" && name != "format" {
-			a.fail(w, r, problem.OfParameter("unknown_parameter", name, "there is no parameter "+strconv.Quote(ask.Clip(name))+" here"+ask.Suggestion(name, []string{"strict"})))
+			p.options.Fail(w, r, problem.OfParameter("unknown_parameter", name, "there is no parameter "+strconv.Quote(ask.Clip(name))+" here"+ask.Suggestion(name, []string{"strict"})))
 			return
 		}
 		if name == "strict" {
 			on, err := strconv.ParseBool(values[0])
 			if err != nil {
-				a.fail(w, r, problem.OfParameter("invalid_parameter", name, "strict must be 0 or 1"))
+				p.options.Fail(w, r, problem.OfParameter("invalid_parameter", name, "strict must be 0 or 1"))
 				return
 			}
 			strict = on
 		}
 	}
-	if !strict && a.takePost(w, r) {
+	if !strict && p.takePost(w, r) {
 		return
 	}
 	from := http.NewResponseController(w)
 	// Not every ResponseWriter has deadlines (recorders in tests have not); the
 	// server's own timeouts remain.
-	_ = from.SetReadDeadline(time.Now().Add(a.options.BodyTimeout))
-	a.posts.begin(from)
-	defer a.posts.end(from)
+	_ = from.SetReadDeadline(time.Now().Add(p.options.BodyTimeout))
+	p.underway.begin(from)
+	defer p.underway.end(from)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(a.posts.context, cancel)()
+	defer context.AfterFunc(p.underway.context, cancel)()
 	r = r.WithContext(ctx)
 	r.Body = serverBody{r.Body, from}
-	receipt, err := a.ingestPost(r, strict)
+	receipt, err := p.ingestPost(r, strict)
 	if err != nil {
 		if problem.Code(err) == "overloaded" {
 			// A sender that is still writing when its connection is closed does not read
 			// when it is to come again.
 			_, _ = io.Copy(io.Discard, r.Body) // as far as it comes
 		}
-		a.fail(w, r, err)
+		p.options.Fail(w, r, err)
 		return
 	}
 	body := appendReceipt(make([]byte, 0, 128), &receipt)
@@ -96,17 +176,17 @@ func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 // ingestPost counts the body of a post, which is a sentBody. An error says why the answer is not a 202.
-func (a *API) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
-	if a.draining.Load() {
+func (p *Posts) ingestPost(r *http.Request, strict bool) (store.Receipt, error) {
+	if p.draining.Load() {
 		return store.Receipt{}, shuttingDown()
 	}
-	r.Body = postBody{r.Body.(sentBody), a.posts}
+	r.Body = postBody{r.Body.(sentBody), p.underway}
 	began := time.Now()
-	receipt, err := a.ingester.Ingest(r, strict)
-	a.ingest.note(&receipt, err, time.Since(began))
-	a.refused.note(a.log, a.store, &receipt, err)
+	receipt, err := p.options.Ingester.Ingest(r, strict)
+	p.ingest.note(&receipt, err, time.Since(began))
+	p.refused.note(p.options.Logger, p.options.Now, &receipt, err)
 	switch {
-	case err != nil && a.posts.context.Err() != nil:
+	case err != nil && p.underway.context.Err() != nil:
 		return receipt, shuttingDown()
 	case err != nil:
 		return receipt, err

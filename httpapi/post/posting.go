@@ -1,4 +1,4 @@
-package httpapi
+package post
 
 import (
 	"bufio"
@@ -28,7 +28,7 @@ import (
 
 // poster is a connection that posts, or may. It belongs to one goroutine.
 type poster struct {
-	api     *API
+	posts   *Posts
 	conn    net.Conn
 	socket  syscall.RawConn // nil: nothing is known of it
 	reader  *bufio.Reader
@@ -50,9 +50,9 @@ const (
 )
 
 // newPoster returns the poster of a connection of which something may have been read.
-func newPoster(a *API, conn net.Conn, read ...byte) *poster {
-	p := &poster{api: a, conn: conn}
-	p.knows(a.heads.Load()) // senders are often alike
+func newPoster(all *Posts, conn net.Conn, read ...byte) *poster {
+	p := &poster{posts: all, conn: conn}
+	p.knows(all.heads.Load()) // senders are often alike
 	if c, ok := conn.(syscall.Conn); ok {
 		p.socket, _ = c.SyscallConn() // nil will do
 	}
@@ -67,8 +67,8 @@ func newPoster(a *API, conn net.Conn, read ...byte) *poster {
 
 // takePost takes over the connection of a post that the server has, if it may be. The
 // request is answered then.
-func (a *API) takePost(w http.ResponseWriter, r *http.Request) bool {
-	if most, _, _ := a.ingester.Limits(); a.front == nil || !likelyPlain(r) || r.ContentLength > most {
+func (p *Posts) takePost(w http.ResponseWriter, r *http.Request) bool {
+	if most, _, _ := p.options.Ingester.Limits(); p.front == nil || !likelyPlain(r) || r.ContentLength > most {
 		return false
 	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -80,13 +80,13 @@ func (a *API) takePost(w http.ResponseWriter, r *http.Request) bool {
 	if begun, ok := conn.(*begunConn); ok {
 		conn, read = begun.Conn, append(read, begun.read...)
 	}
-	p := newPoster(a, conn, read...)
-	p.request = r.WithContext(a.posts.context) // that of the server ends now
-	a.posts.begin(conn)
-	a.front.running.Go(func() {
-		p.serve(func() bool {
-			defer p.knows(p.known) // the request is of this post alone
-			return p.post(r.ContentLength)
+	taken := newPoster(p, conn, read...)
+	taken.request = r.WithContext(p.underway.context) // that of the server ends now
+	p.underway.begin(conn)
+	p.front.running.Go(func() {
+		taken.serve(func() bool {
+			defer taken.knows(taken.known) // the request is of this post alone
+			return taken.post(r.ContentLength)
 		})
 	})
 	return true
@@ -108,9 +108,9 @@ func (p *poster) begin() {
 func (p *poster) serve(first func() bool) {
 	goes := false
 	defer func() {
-		p.api.posts.end(p.conn)
+		p.posts.underway.end(p.conn)
 		if err := recover(); err != nil { // as the server does
-			p.api.log.Error("a post failed", "error", err, "stack", string(debug.Stack()))
+			p.posts.options.Logger.Error("a post failed", "error", err, "stack", string(debug.Stack()))
 			goes = false
 		}
 		if !goes {
@@ -119,10 +119,10 @@ func (p *poster) serve(first func() bool) {
 		}
 		read, _ := p.reader.Peek(p.reader.Buffered()) // they are there
 		_ = p.conn.SetDeadline(time.Time{})           // the server sets its own
-		p.api.front.giveBack(p.conn, slices.Clone(read))
+		p.posts.front.giveBack(p.conn, slices.Clone(read))
 	}()
 	for more := first(); more && p.rest(); {
-		p.api.posts.begin(p.conn)
+		p.posts.underway.begin(p.conn)
 		length, ok := p.head()
 		if !ok {
 			goes = true
@@ -132,7 +132,7 @@ func (p *poster) serve(first func() bool) {
 		more = p.post(length)
 	}
 	// While a node ends, it is the server that ends connections, and answers members.
-	goes = p.fresh && p.api.posts.areEnding()
+	goes = p.fresh && p.posts.underway.areEnding()
 }
 
 // rest waits for another post. It reports whether there is one.
@@ -146,7 +146,7 @@ func (p *poster) rest() bool {
 		p.waits = now.Add(idleTime)
 		deadline = p.waits
 	}
-	if !p.api.posts.rest(p.conn, deadline) {
+	if !p.posts.underway.rest(p.conn, deadline) {
 		return false
 	}
 	// The server, too, waits for four bytes, and takes line ends among them for the
@@ -164,13 +164,13 @@ func (p *poster) rest() bool {
 func (p *poster) post(length int64) bool {
 	if length > int64(p.reader.Buffered()) {
 		p.waits = time.Time{}
-		if p.conn.SetReadDeadline(time.Now().Add(p.api.options.BodyTimeout)) != nil {
+		if p.conn.SetReadDeadline(time.Now().Add(p.posts.options.BodyTimeout)) != nil {
 			return false
 		}
 	}
 	p.body.N = length
 	p.request.Body, p.request.ContentLength = &p.body, length
-	receipt, err := p.api.ingestPost(p.request, false)
+	receipt, err := p.posts.ingestPost(p.request, false)
 	if err != nil {
 		return p.refuse(err)
 	}
@@ -226,7 +226,7 @@ func (p *poster) refuse(err error) bool {
 	if p.body.N > 0 && p.body.N <= little {
 		p.readAway()
 	}
-	p.out = p.api.refusal(p.out[:0], p.request, err, p.body.N > 0)
+	p.out = p.posts.refusal(p.out[:0], p.request, err, p.body.N > 0)
 	if !p.write(p.out) {
 		return false
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package post
 
 import (
 	"bufio"
@@ -50,18 +50,18 @@ func (p *poster) head() (length int64, ok bool) {
 		end = headEnd(text)
 	}
 	r, at := plainHead(text[:end])
-	if r == nil || !p.api.options.AllowedHosts.Allow(r.Host) {
+	if r == nil || !p.posts.options.Allow(r.Host) {
 		return 0, false
 	}
 	p.knows(&postHead{
-		r.WithContext(p.api.posts.context),
+		r.WithContext(p.posts.underway.context),
 		slices.Clone(text[:at]), slices.Clone(bytes.TrimLeft(text[at:end], "0123456789")),
 	})
 	length, size := p.same(text)
 	if size != end {
 		return 0, false // no length, or one that is too great
 	}
-	p.api.heads.Store(p.known)
+	p.posts.heads.Store(p.known)
 	_, err := p.reader.Discard(size)
 	return length, err == nil
 }
@@ -92,7 +92,7 @@ func (p *poster) same(text []byte) (length int64, size int) {
 	if p.known == nil || !bytes.HasPrefix(text, p.known.before) {
 		return 0, 0
 	}
-	most, _, _ := p.api.ingester.Limits()
+	most, _, _ := p.posts.options.Ingester.Limits()
 	i := len(p.known.before)
 	for ; i < len(text) && text[i]-'0' <= 9; i++ {
 		if length = length*10 + int64(text[i]-'0'); length > most {

@@ -1,14 +1,11 @@
-package httpapi
+package post
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync"
 	"syscall"
 	"time"
-
-	"remuda/httpapi/stream"
 )
 
 // front is the listener that the server accepts from. It accepts the connections of
@@ -16,7 +13,7 @@ import (
 // others, also those that come to be others later.
 type front struct {
 	net.Listener
-	api     *API
+	posts   *Posts
 	others  chan net.Conn
 	failed  chan error // why there are no more connections
 	ended   chan struct{}
@@ -25,30 +22,18 @@ type front struct {
 	running sync.WaitGroup // Accept of the other listener, and posters
 }
 
-// Listener returns the listener that a server of the API is to accept from, which
-// accepts from l. The server closes it, and Close waits for its goroutines.
+// Listener returns the listener that a server is to accept from, which accepts from l. The
+// server closes it, and Close waits for its goroutines.
 //
-// A connection of l with a method Spare() bool that returns true is one beyond a bound. It
-// is for one answer, and that is 503 but for what machines ask of a node's health: so that
-// a node that is full is not taken for dead.
-func (a *API) Listener(l net.Listener) net.Listener {
-	a.front = &front{Listener: l, api: a, others: make(chan net.Conn), failed: make(chan error, 1), ended: make(chan struct{})}
-	return a.front
+// A connection of l with a method Spare() bool that returns true is one beyond a bound: it
+// goes to the server as it is.
+func (p *Posts) Listener(l net.Listener) net.Listener {
+	p.front = &front{Listener: l, posts: p, others: make(chan net.Conn), failed: make(chan error, 1), ended: make(chan struct{})}
+	return p.front
 }
 
-type spareKey struct{}
-
-// ConnContext lets streams ask the connections of a server what was acknowledged, and says
-// which are spare ones (see [API.Listener]): it is for http.Server.ConnContext. Without it
-// what counts is what sockets take, and no connection is a spare one.
-func ConnContext(ctx context.Context, conn net.Conn) context.Context {
-	if isSpare(conn) {
-		ctx = context.WithValue(ctx, spareKey{}, true)
-	}
-	return stream.ConnContext(ctx, conn)
-}
-
-func isSpare(conn net.Conn) bool {
+// IsSpare reports whether a connection is one beyond the bound, see [Posts.Listener].
+func IsSpare(conn net.Conn) bool {
 	c, ok := conn.(interface{ Spare() bool })
 	return ok && c.Spare()
 }
@@ -62,16 +47,16 @@ func (f *front) acceptAll() {
 		switch {
 		case err == nil:
 			pause = least
-			if isSpare(conn) {
+			if IsSpare(conn) {
 				f.running.Go(func() { f.giveBack(conn, nil) })
 				continue
 			}
-			p := newPoster(f.api, conn)
+			p := newPoster(f.posts, conn)
 			f.running.Go(p.begin)
 		case passing(err):
 			failures++
 			if now := time.Now(); now.Sub(said) >= sayAgain {
-				f.api.log.Warn("connections cannot be accepted; they wait", "error", err, "failures", failures)
+				f.posts.options.Logger.Warn("connections cannot be accepted; they wait", "error", err, "failures", failures)
 				said = now
 			}
 			select {
