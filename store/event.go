@@ -199,6 +199,18 @@ func (h HealthStatus) String() string { return healthNames[h] }
 
 func (h HeightSource) String() string { return heightSourceNames[h] }
 
+// Values are those of a dimension that has no others, nil for all else. Nobody may change
+// them.
+func (d Dim) Values() []string {
+	switch d {
+	case TransportDim:
+		return transportNames[:]
+	case RequestOriginDim:
+		return requestOriginNames[:]
+	}
+	return nil
+}
+
 var (
 	transportNames     = [numTransports]string{"http", "ws"}
 	requestOriginNames = [numRequestOrigins]string{"client", "system"}

@@ -126,25 +126,28 @@ var (
 		100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second,
 		5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
 	}
-	enumerated = map[store.Dim][]string{
-		store.TransportDim:     {"http", "ws"},
-		store.RequestOriginDim: {"client", "system", "all"},
-	}
 )
+
+// allOrigins is every value of request_origin, which is otherwise what clients have asked for.
+const allOrigins = "all"
 
 func (p *Params) setFilter(d store.Dim, value string) error {
 	name, list := d.String(), split(value)
 	if len(list) > maxValues {
 		return problem.OfParameter("invalid_parameter", name, name+" takes at most 100 values")
 	}
-	if words := enumerated[d]; words != nil {
+	words := d.Values()
+	if d == store.RequestOriginDim {
+		words = append(slices.Clone(words), allOrigins)
+	}
+	if words != nil {
 		for _, v := range list {
 			if !slices.Contains(words, v) {
 				return unknownValue(name, v, words)
 			}
 		}
 	}
-	if d == store.RequestOriginDim && slices.Contains(list, "all") {
+	if d == store.RequestOriginDim && slices.Contains(list, allOrigins) {
 		list = nil
 	}
 	slices.Sort(list)
