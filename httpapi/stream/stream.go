@@ -386,8 +386,21 @@ var errNoMemory = errors.New("no memory for the view")
 // errDone ends a stream that has had all the frames it asked for.
 var errDone = errors.New("done")
 
-// run writes frames until the reader is gone (gone is closed or a write fails), max_frames is reached or the node drains. A reader that was slow skips what it missed: the view is the queue, and
-// the latest frame wins.
+// run writes frames until the reader is gone (gone is closed or a write fails), max_frames
+// is reached or the node drains. A reader that was slow skips what it missed: the view is
+// the queue, and the latest frame wins.
+//
+// A stream ends in one of these ways; its last event is
+//
+//	bye done         max_frames were sent
+//	bye shutdown     the node drains: all streams, at once and not at their next stroke
+//	bye overloaded   there is no memory for its view any more
+//	nothing          the reader is gone, which a write or the system tells; or it has not
+//	                 acknowledged for the write timeout: then the connection is reset, so
+//	                 that what was due then is not delivered late
+//
+// With max_frames=2 a reader gets hello, a snapshot, one delta and bye, whose id is that of
+// the delta: who goes on from there misses nothing.
 func (f *feeder) run(gone <-chan struct{}, out greeter) error {
 	f.sub.acks.writing()
 	if err := out.hello(f.cursor); err != nil {

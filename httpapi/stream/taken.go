@@ -45,6 +45,22 @@ type seats struct {
 }
 
 // seat is one of them. Whoever has claimed it may use it.
+//
+// A seat is free, or claimed by one who writes to it, or ended. A stroke claims a free one;
+// of one that is claimed it only notes that it was missed:
+//
+//	free ──claim──▶ claimed ──release──▶ free
+//	                │     ▲
+//	                │     └── release, when a stroke was missed: once more
+//	                └──leave──▶ ended
+//
+// Say the interval is 500 ms, and a reader's socket has room for 10 KB of a frame of 16 KB.
+// The stroke at 0 ms claims its seat, writes 10 KB, notes the rest of 6 KB and the frame as
+// pending, and leaves the claim to a goroutine of its own (serve), while the round goes on
+// with others. The strokes at 500 and 1,000 ms find the seat claimed: missed. At 1,200 ms the
+// reader has made room for the 6 KB: the frame counts as sent, and what is due since then is
+// written. The missed strokes have the goroutine look once more; then it releases the seat.
+// A reader that takes nothing for the write timeout (10 s) is cut, and its seat ends.
 type seat struct {
 	feeder
 	conn  net.Conn
@@ -56,7 +72,7 @@ type seat struct {
 
 	mu      sync.Mutex
 	claimed bool
-	missed  bool // there was a stroke while it was claimed
+	missed  bool // there was a stroke, or a sign that its reader is gone, while it was claimed
 	ended   bool
 }
 

@@ -133,6 +133,17 @@ func (v *view) place(cursor string, incarnation uint64) (sequence uint64, ok boo
 // it has seen none, too old a one, or is further behind than most, or is late and a snapshot
 // is shorter.
 //
+// By example: the newest frame is number 40, the deltas 31 to 40 are kept, each of 2 KB, and
+// a snapshot has 12 KB.
+//
+//	seen 39, live            delta 40
+//	seen 33, live            snapshot 40: seven deltas (34 to 40) have 14 KB, more than it
+//	seen 33, comes back      deltas 34 to 40: it may want to know what happened
+//	seen 30, comes back      deltas 31 to 40: 31 leads from 30
+//	seen 29, comes back      snapshot 40: the delta from there is not kept any more
+//	seen 0, or another run   snapshot 40
+//	seen 40                  nothing
+//
 // The error is that there is no memory for the view, which is its end.
 func (v *view) next(dst []*frame, seen uint64, most int, now time.Time, incarnation uint64) (deltas []*frame, snapshot *frame, err error) {
 	v.mu.Lock()

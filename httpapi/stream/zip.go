@@ -99,6 +99,17 @@ func (z *zipping) end(last *zipped) []byte {
 	return binary.LittleEndian.AppendUint32(end, z.size)
 }
 
+// The end of a stream: say its reader was sent the parts A, 1,000 bytes before compression,
+// and B, 200 bytes, and bye is 30 bytes. The blocks of bye are followed by an empty last
+// block (gzipLast), the checksum of the 1,230 bytes and their number. Of A and B only their
+// own checksums are known, which all readers share, and so it is for each part:
+//
+//	crc(A+B) = crc(A)·x^(8·200) + crc(B)     size 1,200
+//	crc(A+B+bye) = crc(A+B)·x^(8·30) + crc(bye)     size 1,230
+//
+// x^(8·200) is the shift of B, worked out once for the frame. So a part costs a reader one
+// multiplication, whatever its size.
+//
 // A CRC is a polynomial over GF(2) modulo crc32.IEEE, its highest power in the lowest bit.
 // That of two texts one after the other is that of the first, times x to the number of
 // bits of the second, plus that of the second.
