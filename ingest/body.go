@@ -25,7 +25,7 @@ type work struct {
 	media    string    // what the body is
 	decoders []Decoder // by format, those that were needed so far
 
-	*judge.Case               // the event being read
+	*judge.Case               // the event read last
 	nextIndex   int           // of it, in the body
 	events      []store.Event // decoded and good, not yet applied
 	offsets     []int32       // where each of them begins
@@ -44,10 +44,9 @@ type work struct {
 }
 
 func (g *Ingester) newWork() *work {
-	s := g.options.Store
 	return &work{
 		ingester: g, events: make([]store.Event, 0, g.chunk), inflated: buffer{memory: &g.memory, allowed: turnMemory},
-		Case: judge.New(judge.Setting{Node: s.Node(), Region: s.Region(), Chains: s.Chains()}), decoders: make([]Decoder, len(formats)),
+		decoders: make([]Decoder, len(formats)),
 	}
 }
 
@@ -56,10 +55,9 @@ func (w *work) release() {
 	if w.decoder != nil {
 		w.decoder.End()
 	}
-	w.Start(0)
 	clear(w.events[:w.mostEvents]) // they point into the body
 	w.mostEvents = 0
-	w.body, w.decoder = nil, nil
+	w.body, w.decoder, w.Case = nil, nil, nil
 	w.inflated.drop()
 	w.receipt = store.Receipt{}
 }
@@ -92,12 +90,11 @@ func (w *work) ingest(strict bool) (store.Receipt, error) {
 
 // pass goes through the body once. It leaves events to be flushed.
 func (w *work) pass(now int64) error {
-	w.Start(now)
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
 	w.receipt, w.refused = store.Receipt{}, w.refused[:0]
 	w.partial = false
 	w.nextIndex, w.lineAt, w.lineNo = 0, 0, 1
-	if err := w.decoder.Begin(w.media, w.body); err != nil {
+	if err := w.decoder.Begin(w.media, w.body, now); err != nil {
 		return &Error{code: "unsupported_media_type", detail: err.Error()}
 	}
 	for {
@@ -107,7 +104,8 @@ func (w *work) pass(now int64) error {
 			}
 			w.flush()
 		}
-		switch err := w.decoder.Next(w.slot()); err {
+		var err error
+		switch w.Case, err = w.decoder.Next(w.slot()); err {
 		case nil:
 			w.take()
 		case io.EOF:
@@ -163,7 +161,6 @@ func (w *work) refuse(f judge.Fault) {
 	}
 	w.nextIndex++
 	w.decoder.Refuse()
-	w.Forget() // it may be in what was dropped
 }
 
 // line is the number of the line that an offset is in. Offsets mostly ascend.
@@ -186,7 +183,6 @@ func (w *work) flush() {
 	}
 	w.events, w.offsets, w.indexes = w.events[:0], w.offsets[:0], w.indexes[:0]
 	w.decoder.Forget()
-	w.Forget()
 }
 
 func (w *work) apply() {

@@ -12,23 +12,24 @@ import (
 // uses [judge], and a line in formats.
 type format struct {
 	types []string                    // media types of bodies, without parameters
-	open  func(c *judge.Case) Decoder // returns a decoder that reads events into a case
+	open  func(judge.Setting) Decoder // returns a decoder for the events of a node
 }
 
 var formats = []format{
-	{json.Types, func(c *judge.Case) Decoder { return json.New(c) }},
+	{json.Types, func(s judge.Setting) Decoder { return json.New(s) }},
 }
 
 // A Decoder reads the events of one body at a time. The strings of events may point into
 // the body, and into memory of the decoder until it is told to forget.
 type Decoder interface {
-	// Begin begins with a body of one of the format's types. An error says why it cannot be
-	// of that type.
-	Begin(media string, body []byte) error
-	// Next reads the next event into e and the case, with what is wrong with it. It returns
-	// io.EOF when there are no more; any other error says what is wrong with the body as a
-	// whole, of which nothing is counted then, at the offset in the case.
-	Next(e *store.Event) error
+	// Begin begins with a body of one of the format's types, whose events are judged at one
+	// instant, in ms. An error says why it cannot be of that type.
+	Begin(media string, body []byte, now int64) error
+	// Next reads the next event into e, and returns the case for the verdict on it; it is
+	// the decoder's, and good until the next call. The error is io.EOF when there are no
+	// more; any other says what is wrong with the body as a whole, of which nothing is
+	// counted then, at the offset in the case.
+	Next(e *store.Event) (*judge.Case, error)
 	// Refuse is told that the event just read is not kept.
 	Refuse()
 	// Forget is told that no event read so far is needed any more.
@@ -68,7 +69,8 @@ func (w *work) open(contentType string) error {
 		}
 	}
 	if w.decoders[place] == nil {
-		w.decoders[place] = formats[place].open(w.Case)
+		s := w.ingester.options.Store
+		w.decoders[place] = formats[place].open(judge.Setting{Node: s.Node(), Region: s.Region(), Chains: s.Chains()})
 	}
 	w.media, w.decoder = media, w.decoders[place]
 	return nil

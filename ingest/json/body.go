@@ -51,10 +51,11 @@ var byteOrderMark = []byte("\ufeff")
 
 func withoutMark(body []byte) []byte { return bytes.TrimPrefix(body, byteOrderMark) }
 
-// Begin begins with a body of one of the media types. An error says why it cannot be of
-// that type.
-func (d *Decoder) Begin(media string, body []byte) error {
+// Begin begins with a body of one of the media types, whose events are judged at one
+// instant, in ms. An error says why it cannot be of that type.
+func (d *Decoder) Begin(media string, body []byte, now int64) error {
 	d.data, d.pos = body, 0
+	d.Start(now)
 	d.Forget()
 	clear(d.ids[:])
 	var ok bool
@@ -70,6 +71,7 @@ const keptArena = 1 << 20
 // End lets go of the body, and of memory that is unusually large.
 func (d *Decoder) End() {
 	d.data = nil
+	d.Start(0)
 	d.Forget()
 	clear(d.ids[:])
 	if cap(d.arena) > keptArena {
@@ -82,12 +84,23 @@ func (d *Decoder) End() {
 func (d *Decoder) Settled() bool { return d.form == lines }
 
 // Next reads the next event into e, which is good unless it is refused before the next
-// call. It returns io.EOF behind the last one; any other error says what is wrong with
-// the body as a whole, at the offset of the case.
-func (d *Decoder) Next(e *store.Event) error {
+// call, and returns the case for the verdict on it. The error is io.EOF behind the last
+// one; any other says what is wrong with the body as a whole, at the offset of the case.
+func (d *Decoder) Next(e *store.Event) (*judge.Case, error) {
 	if d.anewed {
 		d.keep()
 	}
+	// Fast path: an object of lines.
+	if pos := d.space(d.pos); d.form == lines && pos < len(d.data) && d.data[pos] == '{' {
+		if end := d.object(e, pos); end > 0 {
+			return &d.Case, d.found(pos, end)
+		}
+		return &d.Case, d.spoilt(pos)
+	}
+	return &d.Case, d.next(e)
+}
+
+func (d *Decoder) next(e *store.Event) error {
 	switch d.form {
 	case lines:
 		return d.line(e)
@@ -195,7 +208,7 @@ func (d *Decoder) document(e *store.Event) error {
 		if d.pos < len(d.data) && d.data[d.pos] == ']' {
 			d.form = ended
 			d.pos++
-			return d.Next(e)
+			return d.next(e)
 		}
 		return d.element(e)
 	}

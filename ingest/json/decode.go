@@ -44,7 +44,7 @@ import (
 // again, and takes four values to read.
 type Decoder struct {
 	scanner
-	*judge.Case // the event being read
+	judge.Case // the event being read
 
 	form form // how the rest of the body is to be read
 	pos  int  // where it begins
@@ -63,8 +63,10 @@ type Decoder struct {
 	unaided bool        // read every event from its start; for tests
 }
 
-// New returns a decoder that reads events into a case.
-func New(c *judge.Case) *Decoder { return &Decoder{Case: c, shape: new(shape), spare: new(shape)} }
+// New returns a decoder for the events of a node.
+func New(s judge.Setting) *Decoder {
+	return &Decoder{Case: *judge.New(s), shape: new(shape), spare: new(shape)}
+}
 
 // seed is that of the hashes of what is not known: in two bodies the same has the same.
 var seed = maphash.MakeSeed()
@@ -120,6 +122,7 @@ func (d *Decoder) drop() {
 // be compared with are let go of.
 func (d *Decoder) Forget() {
 	d.shape.event, d.spare.event, d.anewed = nil, nil, false
+	d.Case.Forget()
 	clear(d.attempts)
 	d.arena, d.attempts = d.arena[:0], d.attempts[:0]
 }
@@ -128,6 +131,7 @@ func (d *Decoder) Forget() {
 func (d *Decoder) Refuse() {
 	d.discard()
 	d.drop()
+	d.Case.Forget()
 }
 
 // keep makes the event just read, which is of a new shape, one that others are compared

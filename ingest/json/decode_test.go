@@ -21,9 +21,7 @@ func newDecoder(tb testing.TB) *Decoder {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := judge.New(judge.Setting{Node: "n1", Region: "us-east-1", Chains: s.Chains()})
-	c.Start(testNow.UnixMilli())
-	return New(c)
+	return New(judge.Setting{Node: "n1", Region: "us-east-1", Chains: s.Chains()})
 }
 
 // decodeOne reads one event and returns it, or the fault.
@@ -31,10 +29,10 @@ func decodeOne(tb testing.TB, text string) (store.Event, judge.Fault) {
 	tb.Helper()
 	d := newDecoder(tb)
 	var e store.Event
-	if err := d.Begin("application/x-ndjson", []byte(text)); err != nil {
+	if err := d.Begin("application/x-ndjson", []byte(text), testNow.UnixMilli()); err != nil {
 		tb.Fatal(err)
 	}
-	if err := d.Next(&e); err != nil {
+	if _, err := d.Next(&e); err != nil {
 		tb.Fatal(err)
 	}
 	f, _ := d.Verdict()
@@ -287,7 +285,7 @@ func TestShapes(t *testing.T) {
 {"chain":"base","provider_id":"p2","method":"m","duration_ms":9,"result":"error"}
 {"chain":"base","provider_id":"p1","method":"m","duration_ms":8,"result":"error","weight":2}
 {"chain":"base","provider_id":"p1","method":"m","duration_ms":6,"result":"success"}`
-	if err := d.Begin("application/x-ndjson", []byte(body)); err != nil {
+	if err := d.Begin("application/x-ndjson", []byte(body), testNow.UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []struct {
@@ -295,7 +293,7 @@ func TestShapes(t *testing.T) {
 		changing, known int
 	}{{true, 3, 5}, {false, 3, 5}, {false, 4, 5}, {true, 3, 6}, {false, 4, 5}} {
 		var e store.Event
-		if err := d.Next(&e); err != nil {
+		if _, err := d.Next(&e); err != nil {
 			t.Fatal(err)
 		}
 		anew := d.anewed
