@@ -105,7 +105,23 @@ type Cluster struct {
 }
 
 // An OptionError says which option cannot be, and why.
-type OptionError struct{ error }
+type OptionError struct {
+	Option string // as a flag of the program is spelled; "" when the error says it
+	Err    error
+}
+
+func (e OptionError) Error() string {
+	if e.Option == "" {
+		return e.Err.Error()
+	}
+	return e.Option + " " + e.Err.Error()
+}
+
+func (e OptionError) Unwrap() error { return e.Err }
+
+func optionErrorf(option, format string, args ...any) error {
+	return OptionError{option, fmt.Errorf(format, args...)}
+}
 
 // ErrNameTaken ends a node whose name another, older one uses.
 var ErrNameTaken = errors.New("another node of this name is running")
@@ -151,13 +167,16 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 		}
 	}
 	if err := checkReach(&o, c.secrets); err != nil {
-		return nil, OptionError{err}
+		if errors.As(err, new(OptionError)) {
+			return nil, err
+		}
+		return nil, OptionError{Err: err}
 	}
 	if o.Packet < 600 || o.Packet > 65_000 {
-		return nil, OptionError{fmt.Errorf("--gossip-packet %d: must be from 600 to 65000", o.Packet)}
+		return nil, optionErrorf("gossip-packet", "%d: must be from 600 to 65000", o.Packet)
 	}
 	if len(o.Cluster) > 64 {
-		return nil, OptionError{errors.New("--cluster: the name has 64 characters at most")}
+		return nil, optionErrorf("cluster", "%s: a name has 64 characters at most", o.Cluster)
 	}
 	c.capacity = capacity{packet: o.Packet, encrypted: len(c.secrets) > 0, label: o.Cluster, tick: o.Tick}
 	events := make(chan serf.Event, 512)

@@ -82,7 +82,7 @@ func splitAddress(address string) (host string, port int, err error) {
 		port, err = net.LookupPort("tcp", service)
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("--gossip %s: want host:port, such as 127.0.0.1:7401", address)
+		return "", 0, optionErrorf("gossip", "%s: want host:port, such as 127.0.0.1:7401", address)
 	}
 	if host == "" {
 		host = "0.0.0.0"
@@ -115,12 +115,12 @@ func checkReach(o *Options, keys link.Secrets) error {
 			_, err = net.LookupPort("tcp", service)
 		}
 		if err != nil || h == "" {
-			return fmt.Errorf("--join %s: want host:port, such as 10.0.1.5:7401", seed)
+			return optionErrorf("join", "%s: want host:port, such as 10.0.1.5:7401", seed)
 		}
 	}
 	local := net.ParseIP(host).IsLoopback()
 	if !local && len(keys) == 0 {
-		return fmt.Errorf("--gossip %s can be reached from other machines: it needs --secret-file", o.Gossip)
+		return optionErrorf("gossip", "%s can be reached from other machines: it needs a secret", o.Gossip)
 	}
 	told := host
 	if o.Advertise != "" {
@@ -129,14 +129,14 @@ func checkReach(o *Options, keys link.Secrets) error {
 			return err
 		}
 		if told = ip.String(); !ip.IsLoopback() && len(keys) == 0 {
-			return fmt.Errorf("--advertise %s is for other machines: it needs --secret-file", o.Advertise)
+			return optionErrorf("advertise", "%s is for other machines: it needs a secret", o.Advertise)
 		}
 	}
 	toldIP := net.ParseIP(told)
 	if !toldIP.IsLoopback() {
 		if h, _, err := net.SplitHostPort(o.HTTPAddr); err == nil && net.ParseIP(h).IsLoopback() {
 			return fmt.Errorf("members pull over HTTP, and %s cannot be reached from other machines: "+
-				"give --peer-http an address of the network, or --http", o.HTTPAddr)
+				"serve them, or all, on an address of the network", o.HTTPAddr)
 		}
 		return nil
 	}
@@ -145,7 +145,7 @@ func checkReach(o *Options, keys link.Secrets) error {
 		ips, err := o.lookup(context.Background(), h)
 		if err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool { return !ip.Unmap().IsLoopback() }) {
 			return fmt.Errorf("members would be told to reach this node at %s, and %s is another machine: "+
-				"give --gossip an address of the network, or --advertise", told, seed)
+				"gossip on an address of the network, or advertise one", told, seed)
 		}
 	}
 	return nil

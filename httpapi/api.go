@@ -206,7 +206,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if !a.options.AllowedHosts.Allow(r.Host) && !anyHost[r.URL.Path] {
-		a.fail(w, r, problem.New("misdirected", "this node does not serve the host named in the request; see --allowed-hosts"))
+		a.fail(w, r, problem.New("misdirected", "this node does not serve the host named in the request"))
 		return
 	}
 	if r.Method != http.MethodGet && crossOrigin(r) {

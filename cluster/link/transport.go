@@ -150,7 +150,7 @@ func (t *Transport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error)
 	case ip == "":
 		var err error
 		if ip, err = sockaddr.GetPrivateIP(); err != nil || ip == "" {
-			return nil, 0, fmt.Errorf("no private address found to tell members: give --advertise: %w", err)
+			return nil, 0, fmt.Errorf("no private address found to tell members, and none to advertise was given: %w", err)
 		}
 		port = bound.Port
 	}

@@ -64,7 +64,7 @@ func main() {
 	call.Bind(strayVariables(parser.Model, os.Environ()))
 	switch err := call.Run(); {
 	case err == nil:
-	case errors.As(err, new(usageError)), errors.As(err, new(cluster.OptionError)), errors.As(err, new(load.PlanError)):
+	case errors.As(err, new(usageError)), errors.As(err, new(load.PlanError)):
 		fmt.Fprintln(os.Stderr, "remuda: "+err.Error())
 		os.Exit(2)
 	case errors.Is(err, errReported):

@@ -266,5 +266,5 @@ func (b *Pool) give(bytes int64) {
 
 // TooMuch is why a read is refused for which there is no memory.
 func TooMuch(retryAfter time.Duration) error {
-	return problem.ToRetry("overloaded", "reads take as much memory as they may (--read-memory); ask for less, by filters or fewer topics", retryAfter)
+	return problem.ToRetry("overloaded", "reads take as much memory as they may (see /api/v1/limits); ask for less, by filters or fewer topics", retryAfter)
 }

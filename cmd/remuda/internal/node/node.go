@@ -52,7 +52,7 @@ type Node struct {
 }
 
 // New makes a node that listens but does not serve yet; a member of a cluster has joined
-// it. An [*OptionError], or the cluster's, says which option cannot be. The context is
+// it. An [*OptionError] says which option cannot be. The context is
 // for the joining alone.
 func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if err := o.complete(); err != nil {
@@ -174,6 +174,9 @@ func (n *Node) makeStore(ctx context.Context, totalBytes int64) (err error) {
 			HTTPAddr: asked.Addr().String(), SecretFile: o.SecretFile, Packet: o.GossipPacket, Tick: o.Tick,
 			Incarnation: incarnation, Begin: begin, Logger: n.log,
 		})
+		if wrong := (cluster.OptionError{}); errors.As(err, &wrong) {
+			return &OptionError{Option: wrong.Option, Err: wrong.Err}
+		}
 		if err != nil {
 			return err
 		}
