@@ -78,6 +78,15 @@ func TestArrows(t *testing.T) {
 		}
 	}
 
+	// Bodies come to ingest from anywhere.
+	out, err := exec.Command("go", "list", "-deps", "remuda/ingest").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	if slices.Contains(strings.Fields(string(out)), "net/http") {
+		t.Error("remuda/ingest must not use net/http")
+	}
+
 	// A library of others stays inside the one package that uses it.
 	homes := map[string][]string{
 		"github.com/go-chi/":             {"remuda/httpapi"},
@@ -88,7 +97,7 @@ func TestArrows(t *testing.T) {
 		"github.com/r3labs/sse":          {"remuda/httpapi/stream", "remuda/cmd/remuda/internal/client"},
 		"github.com/alecthomas/kong":     {"remuda/cmd/remuda"},
 	}
-	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "remuda/...").Output()
+	out, err = exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "remuda/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
