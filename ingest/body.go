@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -105,15 +106,15 @@ func (w *work) pass(now int64) error {
 			w.flush()
 		}
 		var err error
-		switch w.Case, err = w.decoder.Next(w.slot()); err {
-		case nil:
+		if w.Case, err = w.decoder.Next(w.slot()); err == nil {
 			w.take()
-		case io.EOF:
-			return nil
-		default:
-			w.blame("malformed_body", "")
-			return &Error{code: "malformed_body", detail: fmt.Sprintf("line %d: %s", w.line(w.Offset), err)}
+			continue
 		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		w.blame("malformed_body", "")
+		return &Error{code: "malformed_body", detail: fmt.Sprintf("line %d: %s", w.line(w.Offset), err)}
 	}
 }
 

@@ -1,3 +1,6 @@
+// Package json reads events from JSON: objects in lines, or a document that is one or an
+// array of them. It says what was present and how it was spelled; whether that is good is
+// for [judge] to say.
 package json
 
 import (

@@ -240,8 +240,8 @@ func (n *Node) Gossip() string {
 // Store is what it counts in.
 func (n *Node) Store() *store.Store { return n.store }
 
-// ErrKilled, as the cause of the end of a run's context, ends it as kill -9 would:
-// nobody is told.
+// ErrKilled is a cause of the end of a run's context that ends it as kill -9 would: nobody
+// is told.
 var ErrKilled = errors.New("killed")
 
 // Run serves until the context ends, and then drains, for 8 s at most.
