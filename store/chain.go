@@ -19,16 +19,16 @@ type chainReports struct {
 	profile *profile
 	name    string
 
-	mu       sync.RWMutex
-	circuits latestValues[CircuitReport]
-	heights  latestValues[BlockReport]
-	healths  latestValues[HealthReport]
-	marks    map[string]heights.Marks // by region: what the heights' consensus was
-	sampled  int64                    // when it was last looked at, ms
-	count    int
-	dirty    [3]bool // by kind: values of this node were reported since the last tick
-	due      int64   // when the next report turns stale or is dropped, ms; circuits depend on their senders
-	gone     bool    // empty and on its way out
+	mu        sync.RWMutex
+	circuits  latestValues[CircuitReport]
+	heights   latestValues[BlockReport]
+	healths   latestValues[HealthReport]
+	marks     map[string]heights.Marks // by region: what the heights' consensus was
+	sampledAt int64                    // when it was last looked at, ms
+	count     int
+	dirty     [3]bool // by kind: values of this node were reported since the last tick
+	due       int64   // when the next report turns stale or is dropped, ms; circuits depend on their senders
+	gone      bool    // empty and on its way out
 }
 
 func newChainReports(p *profile, name string) *chainReports {
@@ -124,7 +124,7 @@ func (c *chainReports) put(e *Event) (change CircuitChange, changed, urgent bool
 		// consensus of blocks to come.
 		r := BlockReport{Profile: c.profile.name, Chain: c.name, Height: e.Height, Source: e.HeightSource, LastSeenAt: min(e.TS, now)}
 		if a := c.heights[key].of(self); a != nil {
-			r.ProviderID, r.Region, r.Sender = a.now.ProviderID, a.now.Region, a.now.Sender
+			r.ProviderID, r.Region, r.Sender = a.report.ProviderID, a.report.Region, a.report.Sender
 		} else {
 			key = key.clone()
 			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
@@ -140,8 +140,8 @@ func (c *chainReports) put(e *Event) (change CircuitChange, changed, urgent bool
 			HasLatency: e.Sent&FieldLatency != 0, LatencyMicros: e.LatencyMicros,
 		}
 		if a := c.healths[key].of(self); a != nil {
-			r.ProviderID, r.Region, r.Sender, r.Reason = a.now.ProviderID, a.now.Region, a.now.Sender, a.now.Reason
-			urgent = a.now.Status != e.Status
+			r.ProviderID, r.Region, r.Sender, r.Reason = a.report.ProviderID, a.report.Region, a.report.Sender, a.report.Reason
+			urgent = a.report.Status != e.Status
 		} else {
 			key = key.clone()
 			r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
@@ -170,7 +170,7 @@ func (c *chainReports) putCircuit(key reportKey, e *Event) (change CircuitChange
 	known := c.circuits[key]
 	from, since, at := e.From, e.TS, e.TS
 	if known != nil {
-		last := &known.says[known.best].now
+		last := &known.byOrigin[known.newest].report
 		if from == CircuitUnknown {
 			from = last.State
 		}
@@ -184,7 +184,7 @@ func (c *chainReports) putCircuit(key reportKey, e *Event) (change CircuitChange
 	old := known.of(c.profile.store.self)
 	r := CircuitReport{Profile: c.profile.name, Chain: c.name, Transport: e.Transport, State: e.To, SinceAt: since, LastSeenAt: e.TS}
 	if old != nil {
-		r.ProviderID, r.Region, r.Sender, r.Reason = old.now.ProviderID, old.now.Region, old.now.Sender, old.now.Reason
+		r.ProviderID, r.Region, r.Sender, r.Reason = old.report.ProviderID, old.report.Region, old.report.Sender, old.report.Reason
 	} else {
 		key = key.clone()
 		r.ProviderID, r.Region, r.Sender = key.provider, key.region, key.sender
@@ -250,10 +250,10 @@ func (c *chainReports) expire(now int64, silenced bool) (gone bool) {
 		return c.dueAfter(now, at, heightFresh)
 	})
 	dropped += c.healths.drop(c, healthKind, func(_ reportKey, a *said[HealthReport]) bool {
-		return c.dueAfter(now, a.origin.Local(a.now.LastSeenAt), healthFresh)
+		return c.dueAfter(now, a.origin.Local(a.report.LastSeenAt), healthFresh)
 	})
 	dropped += c.circuits.drop(c, circuitKind, func(key reportKey, a *said[CircuitReport]) bool {
-		return c.profile.presence.LastSeen(key.sender) != 0 || now-a.origin.Local(a.now.LastSeenAt) < reportKept
+		return c.profile.presence.LastSeen(key.sender) != 0 || now-a.origin.Local(a.report.LastSeenAt) < reportKept
 	})
 	c.forget(dropped)
 	return c.gone

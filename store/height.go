@@ -47,8 +47,8 @@ func (c *chainReports) bestHeights(f *Filter, now int64) map[heightPlace]heights
 // sampleHeads notes what is agreed on before a height changes, now and then. The caller
 // holds c.mu.
 func (c *chainReports) sampleHeads(now int64) {
-	if now-c.sampled >= headsSampled {
-		c.sampled = now
+	if now-c.sampledAt >= headsSampled {
+		c.sampledAt = now
 		c.noteHeads(c.heads(now))
 	}
 }
@@ -100,6 +100,6 @@ func wrongHeight(lag int64, ahead bool) (status Status, detail string) {
 // headOf is what a report says of the height of its provider.
 func headOf(a *said[BlockReport], provider string) heights.Seen {
 	return heights.Seen{
-		Provider: provider, Height: a.now.Height, At: a.origin.Local(a.now.LastSeenAt), Told: a.now.Source == HeightFromWS,
+		Provider: provider, Height: a.report.Height, At: a.origin.Local(a.report.LastSeenAt), Told: a.report.Source == HeightFromWS,
 	}
 }

@@ -26,15 +26,15 @@ type value interface {
 // reported is what is known of one key: what each origin was told last. A sender
 // may change the node it reports to, so there may be several; the newest counts.
 type reported[V value] struct {
-	says []said[V] // by origin, seldom more than one; never empty
-	best int       // of says
+	byOrigin []said[V] // seldom more than one; never empty
+	newest   int       // index of the one that counts
 }
 
 // said is the latest value that one origin was told.
 type said[V value] struct {
 	origin *origin
-	now    V
-	dirty  bool // now is not what was closed
+	report V
+	dirty  bool // there is more in it than was closed
 
 	// Of a height that has turned stale, or whose node fell silent: what was wrong with
 	// it, see wrongHeight.
@@ -43,9 +43,9 @@ type said[V value] struct {
 	detail string
 
 	// What the last tick closed is all that leaves this node.
-	closed      V
-	born, stamp uint32
-	share       uint64 // in the origin's digest
+	closedReport V
+	born, stamp  uint32
+	share        uint64 // in the origin's digest
 }
 
 // of returns what an origin was told, nil when it was told nothing.
@@ -53,9 +53,9 @@ func (r *reported[V]) of(o *origin) *said[V] {
 	if r == nil {
 		return nil
 	}
-	for i := range r.says {
-		if r.says[i].origin == o {
-			return &r.says[i]
+	for i := range r.byOrigin {
+		if r.byOrigin[i].origin == o {
+			return &r.byOrigin[i]
 		}
 	}
 	return nil
@@ -64,16 +64,16 @@ func (r *reported[V]) of(o *origin) *said[V] {
 // choose finds the newest: by when it was seen, and by origin where that is equal,
 // so that all nodes choose alike.
 func (r *reported[V]) choose() {
-	for i := range r.says {
-		if a, b := &r.says[i], &r.says[r.best%len(r.says)]; a.newer(b) {
-			r.best = i
+	for i := range r.byOrigin {
+		if a, b := &r.byOrigin[i], &r.byOrigin[r.newest%len(r.byOrigin)]; a.newer(b) {
+			r.newest = i
 		}
 	}
-	r.best %= len(r.says)
+	r.newest %= len(r.byOrigin)
 }
 
 func (a *said[V]) newer(b *said[V]) bool {
-	x, y := a.origin.Local(a.now.seenAt()), b.origin.Local(b.now.seenAt())
+	x, y := a.origin.Local(a.report.seenAt()), b.origin.Local(b.report.seenAt())
 	if x != y {
 		return x > y
 	}
@@ -87,11 +87,11 @@ func (a *said[V]) newer(b *said[V]) bool {
 // is none.
 func (r *reported[V]) pick(nodes []string) *said[V] {
 	if len(nodes) == 0 {
-		return &r.says[r.best]
+		return &r.byOrigin[r.newest]
 	}
 	var newest *said[V]
-	for i := range r.says {
-		if s := &r.says[i]; matches(nodes, s.origin.name) && (newest == nil || s.newer(newest)) {
+	for i := range r.byOrigin {
+		if s := &r.byOrigin[i]; matches(nodes, s.origin.name) && (newest == nil || s.newer(newest)) {
 			newest = s
 		}
 	}
@@ -104,7 +104,7 @@ func (a *said[V]) close(mark uint64, stamp uint32) {
 		return
 	}
 	a.dirty = false
-	a.closed, a.stamp = a.now, stamp
+	a.closedReport, a.stamp = a.report, stamp
 	if a.born == 0 {
 		a.born = stamp
 	}
@@ -114,7 +114,7 @@ func (a *said[V]) close(mark uint64, stamp uint32) {
 // account brings the share in the origin's digest up to date. mark is the hash of
 // the key.
 func (a *said[V]) account(mark uint64) {
-	share := mix(mark^a.closed.hash(), uint64(a.stamp)+1)
+	share := mix(mark^a.closedReport.hash(), uint64(a.stamp)+1)
 	a.origin.digest.Add(share - a.share)
 	a.share = share
 }
@@ -126,10 +126,10 @@ type latestValues[V value] map[reportKey]*reported[V]
 func (m latestValues[V]) put(key reportKey, o *origin, v V) (isNew, ok bool) {
 	r := m[key]
 	if a := r.of(o); a != nil {
-		if v.seenAt() < a.now.seenAt() {
+		if v.seenAt() < a.report.seenAt() {
 			return false, false
 		}
-		a.now, a.dirty = v, true
+		a.report, a.dirty = v, true
 		a.judged, a.detail = false, ""
 		r.choose()
 		return false, true
@@ -138,13 +138,19 @@ func (m latestValues[V]) put(key reportKey, o *origin, v V) (isNew, ok bool) {
 		r = new(reported[V])
 		m[key] = r
 	}
-	r.says = append(r.says, said[V]{origin: o, now: v, dirty: true})
+	r.byOrigin = append(r.byOrigin, said[V]{origin: o, report: v, dirty: true})
 	r.choose()
 	return true, true
 }
 
 // merge takes over what another origin closed. It reports whether there is one
 // more, and whether anything changed.
+//
+// Say an origin closes a height with stamp 7, and so it was born at 7. With stamp 9 it closes
+// a higher one: the share of the first in the digest is replaced. It hears no more, drops it
+// after an hour, and with stamp 8000 closes a new one, born at 8000. There the share of the
+// dropped one has stayed in the digest, and so it must here, dropped by now or not: that of
+// the new one is added to it.
 func (m latestValues[V]) merge(key reportKey, o *origin, v V, born, stamp uint32, mark uint64) (isNew, changed bool) {
 	r := m[key]
 	a := r.of(o)
@@ -156,13 +162,13 @@ func (m latestValues[V]) merge(key reportKey, o *origin, v V, born, stamp uint32
 			r = new(reported[V])
 			m[key] = r
 		}
-		r.says = append(r.says, said[V]{origin: o, born: born, share: o.again(mix(mark, uint64(born)))})
-		a = &r.says[len(r.says)-1]
+		r.byOrigin = append(r.byOrigin, said[V]{origin: o, born: born, share: o.again(mix(mark, uint64(born)))})
+		a = &r.byOrigin[len(r.byOrigin)-1]
 		isNew = true
 	case a.born != born: // it was dropped there and came again
 		a.born, a.share = born, 0
 	}
-	a.now, a.closed, a.stamp = v, v, stamp
+	a.report, a.closedReport, a.stamp = v, v, stamp
 	a.judged, a.detail = false, ""
 	a.account(mark)
 	r.choose()
@@ -173,9 +179,9 @@ func (m latestValues[V]) merge(key reportKey, o *origin, v V, born, stamp uint32
 func (m latestValues[V]) drop(chain *chainReports, kind byte, keep func(key reportKey, a *said[V]) bool) (dropped int) {
 	s := chain.profile.store
 	for key, r := range m {
-		before := len(r.says)
-		for i := 0; i < len(r.says); {
-			a := &r.says[i]
+		before := len(r.byOrigin)
+		for i := 0; i < len(r.byOrigin); {
+			a := &r.byOrigin[i]
 			if keep(key, a) {
 				i++
 				continue
@@ -183,13 +189,13 @@ func (m latestValues[V]) drop(chain *chainReports, kind byte, keep func(key repo
 			if a.origin != s.self && a.share != 0 {
 				a.origin.drop(mix(chain.mark(kind, key), uint64(a.born)), a.share, s.clock.now()/1000)
 			}
-			r.says = slices.Delete(r.says, i, i+1)
+			r.byOrigin = slices.Delete(r.byOrigin, i, i+1)
 			dropped++
 		}
-		if len(r.says) == 0 {
+		if len(r.byOrigin) == 0 {
 			delete(m, key)
-		} else if len(r.says) < before {
-			r.best = 0
+		} else if len(r.byOrigin) < before {
+			r.newest = 0
 			r.choose()
 		}
 	}
@@ -207,7 +213,7 @@ func (m latestValues[V]) close(c *chainReports, kind byte, stamp uint32) {
 
 // fresh reports whether a value is young enough, and its node heard of.
 func (a *said[V]) fresh(now, within int64) bool {
-	return now-a.origin.Local(a.now.seenAt()) <= within && !a.origin.silent.Load()
+	return now-a.origin.Local(a.report.seenAt()) <= within && !a.origin.silent.Load()
 }
 
 func (r CircuitReport) seenAt() int64 { return r.LastSeenAt }

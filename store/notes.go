@@ -66,8 +66,8 @@ func (s *Store) closeNotes(stamp uint32, now int64) {
 		left = p.feed.close(stamp, left)
 		t := Tally{p.name, p.feed.seen.Load(), p.feed.shown.Load(), p.overflow.Load()}
 		p.mu.Lock()
-		if t != p.told.Tally {
-			p.told = tally{t, stamp}
+		if t != p.closedTally.Tally {
+			p.closedTally = tally{t, stamp}
 		}
 		p.mu.Unlock()
 	}
@@ -141,8 +141,8 @@ func (p *profile) changedSenders(n *Notes, o *origin, after uint64) {
 			}
 			from.mu.Unlock()
 		}
-		if uint64(p.told.stamp) > after {
-			n.Tallies = append(n.Tallies, Stamped[Tally]{Stamp: uint64(p.told.stamp), Value: p.told.Tally})
+		if uint64(p.closedTally.stamp) > after {
+			n.Tallies = append(n.Tallies, Stamped[Tally]{Stamp: uint64(p.closedTally.stamp), Value: p.closedTally.Tally})
 		}
 		return
 	}
@@ -151,7 +151,7 @@ func (p *profile) changedSenders(n *Notes, o *origin, after uint64) {
 			n.Senders = append(n.Senders, Stamped[Sender]{Stamp: uint64(from.stamp), Value: from.Sender})
 		}
 	}
-	if t := p.others[o]; t != nil && uint64(t.stamp) > after {
+	if t := p.awayTallies[o]; t != nil && uint64(t.stamp) > after {
 		n.Tallies = append(n.Tallies, Stamped[Tally]{Stamp: uint64(t.stamp), Value: t.Tally})
 	}
 }
@@ -159,7 +159,7 @@ func (p *profile) changedSenders(n *Notes, o *origin, after uint64) {
 func changedValues[V value](list []Stamped[V], values latestValues[V], o *origin, after uint64) []Stamped[V] {
 	for _, r := range values {
 		if a := r.of(o); a != nil && uint64(a.stamp) > after {
-			list = append(list, Stamped[V]{uint64(a.stamp), uint64(a.born), a.closed})
+			list = append(list, Stamped[V]{uint64(a.stamp), uint64(a.born), a.closedReport})
 		}
 	}
 	return list
@@ -222,8 +222,8 @@ func (s *Store) MergeNotes(id OriginID, n *Notes) error {
 		m.in(c.Value.Profile, func(p *profile) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if t := p.others[o]; t == nil || uint64(t.stamp) < c.Stamp {
-				p.others[o] = &tally{c.Value, uint32(c.Stamp)}
+			if t := p.awayTallies[o]; t == nil || uint64(t.stamp) < c.Stamp {
+				p.awayTallies[o] = &tally{c.Value, uint32(c.Stamp)}
 				s.revision.Add(1)
 			}
 		})
@@ -325,7 +325,7 @@ func (s *Store) Forget(id OriginID) bool {
 			c.mu.Unlock()
 		}
 		p.mu.Lock()
-		delete(p.others, o)
+		delete(p.awayTallies, o)
 		for key := range p.away {
 			if key.origin == o {
 				delete(p.away, key)

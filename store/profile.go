@@ -26,12 +26,12 @@ type profile struct {
 	// any cursor given out before them.
 	reportsRevision atomic.Uint64
 
-	mu      sync.RWMutex // taken before a sender's mutex, never together with a chain's
-	chains  map[string]*chainReports
-	senders map[string]*sender
-	away    map[away]awaySender // as others know them
-	others  map[*origin]*tally  // what others counted besides rows
-	told    tally               // what others know of this node
+	mu          sync.RWMutex // taken before a sender's mutex, never together with a chain's
+	chains      map[string]*chainReports
+	senders     map[string]*sender
+	away        map[away]awaySender // as others know them
+	awayTallies map[*origin]*tally  // what others counted besides rows
+	closedTally tally               // what others know of this node
 }
 
 // tally is what an origin counted in a profile besides rows.
@@ -42,7 +42,7 @@ type tally struct {
 
 func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
-	p.away, p.others = make(map[away]awaySender), make(map[*origin]*tally)
+	p.away, p.awayTallies = make(map[away]awaySender), make(map[*origin]*tally)
 	p.presence = presence.New()
 	p.feed.sequence = &s.feedSequence
 	p.changes.sequence = firstNumber(s.options.Incarnation)
@@ -78,7 +78,7 @@ func (p *profile) tallies(nodes []string) (seen, shown, overflow uint64) {
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	for o, t := range p.others {
+	for o, t := range p.awayTallies {
 		if matches(nodes, o.name) {
 			seen += t.Seen
 			shown += t.Shown

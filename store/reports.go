@@ -50,7 +50,7 @@ func (s *Store) Circuits(f Filter) []CircuitReport {
 			if a == nil || !f.takes(&key, true) {
 				continue
 			}
-			row, o := a.now, a.origin
+			row, o := a.report, a.origin
 			row.Stale = !c.profile.presence.Trusts(key.sender, now) || o.silent.Load()
 			row.SinceAt, row.LastSeenAt = s.shown(o, row.SinceAt), s.shown(o, row.LastSeenAt)
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
@@ -72,7 +72,7 @@ func (s *Store) Blocks(f Filter) []BlockReport {
 			if a == nil || !f.takes(&key, false) {
 				continue
 			}
-			row := a.now
+			row := a.report
 			row.Stale = !a.fresh(now, heightFresh)
 			row.LastSeenAt = s.shown(a.origin, row.LastSeenAt)
 			if seen := headOf(a, key.provider); !row.Stale {
@@ -96,7 +96,7 @@ func (s *Store) Healths(f Filter) []HealthReport {
 			if a == nil || !f.takes(&key, true) {
 				continue
 			}
-			row := a.now
+			row := a.report
 			row.Stale = !a.fresh(now, healthFresh)
 			row.LastSeenAt = s.shown(a.origin, row.LastSeenAt)
 			row.Key = reportName(&f, row.Profile, row.Chain, row.ProviderID, row.Transport.String(), row.Region, row.Sender)
@@ -176,9 +176,9 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 				continue
 			}
 			p := at(c.name, &key)
-			p.circuit[key.transport] = max(p.circuit[key.transport], a.now.State)
+			p.circuit[key.transport] = max(p.circuit[key.transport], a.report.State)
 			p.circuitsKnown++
-			if a.now.State == CircuitOpen {
+			if a.report.State == CircuitOpen {
 				p.circuitsOpen++
 			}
 		}
@@ -189,8 +189,8 @@ func (s *Store) reportsBy(f *Filter) map[providerKey]*providerReports {
 			}
 			p := at(c.name, &key)
 			p.hasHealth = true
-			p.health = max(p.health, a.now.Status)
-			p.failures = max(p.failures, a.now.ConsecutiveFailures)
+			p.health = max(p.health, a.report.Status)
+			p.failures = max(p.failures, a.report.ConsecutiveFailures)
 		}
 		c.mergeHeights(f, now, at)
 		c.silenced(f, now, func(key *reportKey) *silences {

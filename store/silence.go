@@ -39,32 +39,32 @@ func (c *chainReports) silenced(f *Filter, now int64, at func(key *reportKey) *s
 	s := c.profile.store
 	for key, r := range c.circuits {
 		a := r.pick(f[NodeDim])
-		if a == nil || !f.takes(&key, true) || a.now.State < CircuitHalfOpen || c.profile.presence.Trusts(key.sender, now) && !a.origin.silent.Load() {
+		if a == nil || !f.takes(&key, true) || a.report.State < CircuitHalfOpen || c.profile.presence.Trusts(key.sender, now) && !a.origin.silent.Load() {
 			continue
 		}
 		was := StatusRecovering
-		if a.now.State == CircuitOpen {
+		if a.report.State == CircuitOpen {
 			was = StatusCircuitOpen
 		}
 		at(&key).circuit[key.transport].keep(silence{
-			s.shown(a.origin, a.now.LastSeenAt), was, key.transport.String() + " circuit " + a.now.State.String(),
+			s.shown(a.origin, a.report.LastSeenAt), was, key.transport.String() + " circuit " + a.report.State.String(),
 		})
 	}
 	for key, r := range c.heights {
 		if a := r.pick(f[NodeDim]); a != nil && a.detail != "" && f.takes(&key, false) {
-			at(&key).height.keep(silence{s.shown(a.origin, a.now.LastSeenAt), a.wrong, a.detail})
+			at(&key).height.keep(silence{s.shown(a.origin, a.report.LastSeenAt), a.wrong, a.detail})
 		}
 	}
 	for key, r := range c.healths {
 		a := r.pick(f[NodeDim])
-		if a == nil || !f.takes(&key, true) || a.fresh(now, healthFresh) || a.now.Status < Degraded && a.now.ConsecutiveFailures < degradedFailures {
+		if a == nil || !f.takes(&key, true) || a.fresh(now, healthFresh) || a.report.Status < Degraded && a.report.ConsecutiveFailures < degradedFailures {
 			continue
 		}
-		detail := "reported " + a.now.Status.String()
-		if a.now.Status < Degraded {
-			detail = fmt.Sprintf("%d consecutive failures", a.now.ConsecutiveFailures)
+		detail := "reported " + a.report.Status.String()
+		if a.report.Status < Degraded {
+			detail = fmt.Sprintf("%d consecutive failures", a.report.ConsecutiveFailures)
 		}
-		at(&key).health.keep(silence{s.shown(a.origin, a.now.LastSeenAt), StatusDegraded, detail})
+		at(&key).health.keep(silence{s.shown(a.origin, a.report.LastSeenAt), StatusDegraded, detail})
 	}
 }
 
