@@ -146,7 +146,7 @@ func (p *profile) changedSenders(n *Notes, o *origin, after uint64) {
 		}
 		return
 	}
-	for key, from := range p.away {
+	for key, from := range p.awaySenders {
 		if key.origin == o && uint64(from.stamp) > after {
 			n.Senders = append(n.Senders, Stamped[Sender]{Stamp: uint64(from.stamp), Value: from.Sender})
 		}
@@ -253,14 +253,14 @@ func (m *noteMerger) in(name string, do func(p *profile)) {
 }
 
 func (m *noteMerger) sender(p *profile, n *Stamped[Sender]) {
-	key := away{m.origin, n.Value.SourceNode}
+	key := awayKey{m.origin, n.Value.SourceNode}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	old, known := p.away[key]
+	old, known := p.awaySenders[key]
 	switch {
 	case known && uint64(old.stamp) >= n.Stamp:
 		return
-	case !known && len(p.away) >= 16*maxSenders:
+	case !known && len(p.awaySenders) >= 16*maxSenders:
 		m.full = true
 		return
 	case !known:
@@ -269,7 +269,7 @@ func (m *noteMerger) sender(p *profile, n *Stamped[Sender]) {
 		}
 		m.store.senderCount.Add(1)
 	}
-	p.away[key] = awaySender{Sender: n.Value, stamp: uint32(n.Stamp)}
+	p.awaySenders[key] = awaySender{Sender: n.Value, stamp: uint32(n.Stamp)}
 	p.presence.Told(key.name, key.origin, n.Value.LastSeenAt, m.store.clock.now())
 	m.store.revision.Add(1)
 }
@@ -326,9 +326,9 @@ func (s *Store) Forget(id OriginID) bool {
 		}
 		p.mu.Lock()
 		delete(p.awayTallies, o)
-		for key := range p.away {
+		for key := range p.awaySenders {
 			if key.origin == o {
-				delete(p.away, key)
+				delete(p.awaySenders, key)
 				p.presence.Untold(key.name, key.origin, s.clock.now())
 				s.senderCount.Add(-1)
 			}

@@ -19,7 +19,7 @@ func (p *profile) sighted() map[string]int64 {
 	for name, s := range p.senders {
 		seen[name] = s.LastSeen()
 	}
-	for key, s := range p.away {
+	for key, s := range p.awaySenders {
 		if s.LastSeenAt > 0 {
 			seen[key.name] = max(seen[key.name], key.origin.Local(s.LastSeenAt))
 		}

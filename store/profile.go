@@ -29,9 +29,9 @@ type profile struct {
 	mu          sync.RWMutex // taken before a sender's mutex, never together with a chain's
 	chains      map[string]*chainReports
 	senders     map[string]*sender
-	away        map[away]awaySender // as others know them
-	awayTallies map[*origin]*tally  // what others counted besides rows
-	closedTally tally               // what others know of this node
+	awaySenders map[awayKey]awaySender // as others know them
+	awayTallies map[*origin]*tally     // what others counted besides rows
+	closedTally tally                  // what others know of this node
 }
 
 // tally is what an origin counted in a profile besides rows.
@@ -42,7 +42,7 @@ type tally struct {
 
 func newProfile(s *Store, name string) *profile {
 	p := &profile{store: s, name: name, chains: make(map[string]*chainReports), senders: make(map[string]*sender)}
-	p.away, p.awayTallies = make(map[away]awaySender), make(map[*origin]*tally)
+	p.awaySenders, p.awayTallies = make(map[awayKey]awaySender), make(map[*origin]*tally)
 	p.presence = presence.New()
 	p.feed.sequence = &s.feedSequence
 	p.changes.sequence = firstNumber(s.options.Incarnation)
@@ -59,7 +59,7 @@ func (p *profile) empty() bool {
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return len(p.chains) == 0 && len(p.senders) == 0 && len(p.away) == 0
+	return len(p.chains) == 0 && len(p.senders) == 0 && len(p.awaySenders) == 0
 }
 
 // firstNumber is where a run begins to number things, so that no two runs give

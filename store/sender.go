@@ -34,8 +34,8 @@ type sender struct {
 	stamp    uint32 // of closed; 0: there is none
 }
 
-// away names a sender to another origin.
-type away struct {
+// awayKey names a sender to another origin.
+type awayKey struct {
 	origin *origin
 	name   string
 }
@@ -223,8 +223,8 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 		}
 		s.mu.Unlock()
 	}
-	var goneAway []away
-	for key, s := range p.away {
+	var goneAway []awayKey
+	for key, s := range p.awaySenders {
 		age := now - key.origin.Local(s.LastSeenAt)
 		switch {
 		case now-s.heard(key.origin) > senderKnown:
@@ -239,18 +239,18 @@ func (p *profile) expireSenders(now int64) (silenced bool) {
 	if len(goneAway) > 0 || changed {
 		p.mu.Lock()
 		for _, key := range goneAway {
-			delete(p.away, key)
+			delete(p.awaySenders, key)
 			p.presence.Untold(key.name, key.origin, now)
 			p.store.senderCount.Add(-1)
 		}
-		for key, s := range p.away {
+		for key, s := range p.awaySenders {
 			s.stage = 0
 			if age := now - key.origin.Local(s.LastSeenAt); age > presence.Trusted {
 				s.stage = 2
 			} else if age > presence.Reporting {
 				s.stage = 1
 			}
-			p.away[key] = s
+			p.awaySenders[key] = s
 		}
 		p.mu.Unlock()
 		changed = true
@@ -350,7 +350,7 @@ func (s *Store) Senders(f Filter) []Sender {
 			from.mu.Unlock()
 			add(d, s.self)
 		}
-		for key, d := range p.away {
+		for key, d := range p.awaySenders {
 			add(d.Sender, key.origin)
 		}
 		p.mu.RUnlock()

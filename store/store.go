@@ -86,11 +86,11 @@ type Store struct {
 	latestCount  atomic.Int64
 	placesTaken  atomic.Int64 // of latest values, by batches that have not put theirs yet
 	totalBytes   atomic.Int64
-	headMarks    atomic.Int64 // kept of all chains, see height.go
+	headMarks    atomic.Int64 // kept of all chains, see maxHeadMarks
 	senderCount  atomic.Int64
 	skews        atomic.Uint64 // how often an origin's skew has changed
 	applyScratch sync.Pool
-	away         func(*shard) // of tests: called when a walk has given a shard away
+	holdEnded    func(*shard) // of tests: called when a walk has given a shard away
 	retired      retired
 	checkpoints  checkpoints
 

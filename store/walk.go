@@ -45,7 +45,7 @@ func (w *walk) next() {
 // end gives the mutex away.
 func (w *walk) end() {
 	w.shard.mu.Unlock()
-	if away := w.shard.store.away; away != nil {
-		away(w.shard)
+	if ended := w.shard.store.holdEnded; ended != nil {
+		ended(w.shard)
 	}
 }

@@ -43,7 +43,7 @@ func BenchmarkHolds(b *testing.B) {
 				sh.mu.Lock()
 				sh.advance(now.Load()/1000 + 1)
 				sh.mu.Unlock()
-				s.away(sh)
+				s.holdEnded(sh)
 			}
 		}},
 		{"changed", func() { s.Changed(id, s.Sequence()-1, AllTiers, func(*RowState) bool { return true }) }},
@@ -63,14 +63,14 @@ func BenchmarkHolds(b *testing.B) {
 				}
 				began := threadTime(b)
 				taken := began
-				s.away = func(*shard) {
+				s.holdEnded = func(*shard) {
 					holds = append(holds, threadTime(b)-taken)
 					taken = threadTime(b)
 				}
 				b.StartTimer()
 				walk.do()
 				b.StopTimer()
-				s.away = nil
+				s.holdEnded = nil
 				total += threadTime(b) - began
 				b.StartTimer()
 			}

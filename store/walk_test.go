@@ -19,7 +19,7 @@ func TestWalksGiveAway(t *testing.T) {
 	g := &walked{grown: newGrown(t)}
 	sh := g.inOneShard(rows)
 	given := 0
-	g.store.away = func(at *shard) {
+	g.store.holdEnded = func(at *shard) {
 		if at == sh {
 			given++
 		}
@@ -54,14 +54,14 @@ func TestTickOfWhatComesMeanwhile(t *testing.T) {
 		sh := g.inOneShard(rows)
 		f := newMerger(t, g.store)
 		applied, added := uint64(rows), 0
-		var away func(at *shard)
-		away = func(at *shard) {
+		var ended func(at *shard)
+		ended = func(at *shard) {
 			if at != sh || added >= 3 {
 				return
 			}
 			added++
-			g.store.away = nil
-			defer func() { g.store.away = away }()
+			g.store.holdEnded = nil
+			defer func() { g.store.holdEnded = ended }()
 			g.now = g.now.Add(pause)
 			g.store.Revision() // settles, so that rows may go
 			for i := range rows {
@@ -74,7 +74,7 @@ func TestTickOfWhatComesMeanwhile(t *testing.T) {
 				t.Errorf("after %v: counters say %d of %d", pause, c, applied)
 			}
 		}
-		g.store.away = away
+		g.store.holdEnded = ended
 		for range 4 {
 			sequence := g.store.Sequence()
 			g.store.Tick()
@@ -104,7 +104,7 @@ func TestCountersOfWhatGoes(t *testing.T) {
 		sh := g.inOneShard(rows)
 		applied, given := uint64(rows), 0
 		g.store.Tick()
-		g.store.away = func(at *shard) {
+		g.store.holdEnded = func(at *shard) {
 			if at != sh {
 				return
 			}
@@ -121,7 +121,7 @@ func TestCountersOfWhatGoes(t *testing.T) {
 		if given <= goes || first < rows || first > applied {
 			t.Errorf("gone at %d of %d: %d of %d calls", goes, given, first, applied)
 		}
-		g.store.away = nil
+		g.store.holdEnded = nil
 		for range 2 {
 			if c := total(g.store.Counters()); c != applied {
 				t.Errorf("gone at %d: then %d of %d calls", goes, c, applied)
