@@ -119,6 +119,9 @@ func reach[T any](t *testing.T, path string, columns, moving []string, encode fu
 		encode(&after, row)
 		var names []string
 		for _, column := range columns {
+			if after.find(column) == nil {
+				t.Fatalf("%s: a row has no %s", path, column)
+			}
 			if column != "key" && !bytes.Equal(before.find(column), after.find(column)) {
 				names = append(names, column)
 				reached[column] = true

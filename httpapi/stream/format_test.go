@@ -39,7 +39,7 @@ func (c *counting) AppendDelta(dst []byte) []byte {
 func newTestStreams(t *testing.T, taken bool, s *Streams, q Query) *httptest.Server {
 	t.Helper()
 	q.Key, q.Content = "k", func(func(), *memory.Lease) Source { return new(counting) }
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !taken {
 			w = keptWriter{w, w.(http.Flusher)}
 		}
@@ -48,6 +48,7 @@ func newTestStreams(t *testing.T, taken bool, s *Streams, q Query) *httptest.Ser
 		}
 	}))
 	server.Config.ConnContext = ConnContext
+	server.Start()
 	server.Client().Transport.(*http.Transport).DisableKeepAlives = true
 	t.Cleanup(server.Close)
 	return server
