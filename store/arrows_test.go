@@ -103,6 +103,9 @@ func TestArrows(t *testing.T) {
 	}
 	for line := range strings.Lines(string(out)) {
 		packages := strings.Fields(line)
+		if _, named := allowed[packages[0]]; !named && !strings.HasPrefix(packages[0], "remuda/cmd/") && !strings.Contains(packages[0], "/internal/") {
+			t.Errorf("nobody says what %s may use", packages[0])
+		}
 		for _, imported := range packages[1:] {
 			for library, home := range homes {
 				if strings.HasPrefix(imported, library) && !slices.Contains(home, packages[0]) {
