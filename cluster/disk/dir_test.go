@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -260,13 +259,17 @@ func TestWideRow(t *testing.T) {
 	w := newWorld(t)
 	w.now = 2 * time.Hour
 	a := w.node("a", 1)
-	rng := rand.New(rand.NewPCG(1, 1))
-	const each = 400
-	for back := range int64(3590) {
-		events := make([]store.Event, each)
+	// Latencies for all buckets of successes and of failures, from a microsecond up to a day.
+	// Where steps of ten seconds or minutes are the finest kept, they come at once.
+	const buckets = 1200
+	for back := int64(3590); back >= 0; back-- {
+		if back > 80 && back%10 > 0 || back > 970 && back%60 > 0 {
+			continue
+		}
+		events := make([]store.Event, 2*buckets)
 		at := a.store.Now() - back*1000
 		for i := range events {
-			micros := uint64(math.Exp(rng.Float64() * math.Log(80_000_000_000)))
+			micros := uint64(math.Exp(float64(i/2) / buckets * math.Log(80_000_000_000)))
 			events[i] = store.Event{
 				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: "p",
 				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Failed: i%2 == 0,
