@@ -64,7 +64,7 @@ func TestLargestCell(t *testing.T) {
 		calls += uint64(e.Weight)
 	}
 	for b := range cell.BucketOf(cell.MaxMicros) + 1 {
-		upper := math.Exp2(float64(b) / 32) // of a bucket
+		upper := math.Exp2(float64(b-cell.BucketOf(1_000_000))/32) * 1_000_000 // of a bucket
 		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), cell.MaxMicros), true, fmt.Sprintf("%0128d", b)
 		apply(e)
 		e.Failed, e.ErrorCategory = false, ""

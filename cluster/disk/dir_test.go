@@ -220,6 +220,7 @@ func TestBadCheckpoints(t *testing.T) {
 		"cut":             {good[:len(good)-1], 0, "checksum"},
 		"a bit flipped":   {flipped, 0, "checksum"},
 		"another version": {append([]byte("remuda checkpoint 9\n"), good[20:]...), 0, "another version"},
+		"other buckets":   {append([]byte("remuda checkpoint 2\n"), good[20:]...), 0, "another version"},
 		"too old":         {good, 61 * time.Minute, "old"},
 	} {
 		if err := os.WriteFile(file, test.content, 0o600); err != nil {

@@ -6,28 +6,39 @@ import (
 	"math/bits"
 )
 
-// Latencies are kept as counts in base-2 exponential buckets at scale 5, the
-// buckets that Prometheus native histograms and OpenTelemetry's exponential
-// histograms use too: every power of two is cut into 32 buckets, each 2.2 %
-// wide, and the upper bound belongs to the bucket. Bucket b holds latencies in
-// (2^((b-1)/32), 2^(b/32)] µs; bucket 0 takes 0 and 1 µs.
+// Latencies are kept as counts in base-2 exponential buckets at scale 5: every power of
+// two of seconds is cut into 32 buckets, each 2.2 % wide. Bucket b holds the latencies in
+// (2^((j-1)/32), 2^(j/32)] seconds, where j = b - oneSecond, and bucket 0 also 0. So it is
+// bucket j of Prometheus' native histograms at schema 5, and j-1 of OpenTelemetry's
+// exponential ones at scale 5, which number buckets by their lower bounds; bucket 0 is
+// their zero bucket when its threshold is 2^(-637/32) s.
+//
+// The upper bound belongs to the bucket. Latencies are whole µs, so a bucket begins with
+// the first whole µs beyond its lower bound. Some examples:
+//
+//	bucket 605  (489,286.03; 500,000] µs   489,287 to 500,000
+//	bucket 637  (978,572.06; 1,000,000]    978,573 to 1,000,000, which is 1 s
+//	bucket 638  (1,000,000; 1,021,897.15]  1,000,001 to 1,021,897
+//	bucket 30   (1.91; 1.95]               none: there is no whole µs in it
 const (
 	MaxMicros = 24 * 60 * 60 * 1_000_000 // the longest duration
 
 	scaleBits    = 5
 	perOctave    = 1 << scaleBits
-	numBuckets   = 1164 // BucketOf(MaxMicros) + 1
+	oneSecond    = 637  // the bucket that ends at 1 s
+	numBuckets   = 1163 // BucketOf(MaxMicros) + 1
 	roomInCounts = 16   // counts grow by this many buckets at a time
 )
 
 var (
-	// bound[k] is ⌊2^(63+k/32)⌋: for an integer m in [2^63, 2^64), m > 2^(63+k/32) iff m > bound[k].
-	bound [perOctave]uint64
-	// guess[t] is the number of bounds below or at 2^63·(1+t/64), less one. A 64th
-	// of an octave is narrower than any bucket, so it holds at most one bound and
-	// one comparison corrects the guess.
+	// bound[k], k < 32, are the bounds between 2^e and 2^(e+1) µs, which are the same for
+	// every e but for a shift: that of bucket 32·e+k is bound[k]·2^(e-63) µs. They are
+	// rounded down: an integer is beyond a bound iff it is beyond that. The last is beyond all.
+	bound [perOctave + 1]uint64
+	// guess[t] is the number of bounds below 2^63·(1+t/64). A 64th of 2^63 is narrower
+	// than any bucket, so it holds at most one bound and one comparison corrects the guess.
 	guess [2 * perOctave]uint8
-	// upperBound[b] is 2^(b/32), the upper bound of bucket b in µs.
+	// upperBound[b] is 2^((b-oneSecond)/32) s, the upper bound of bucket b, in µs.
 	upperBound [numBuckets]float64
 )
 
@@ -39,50 +50,47 @@ func init() {
 	for range scaleBits {
 		root = new(big.Float).SetPrec(precision).Sqrt(root)
 	}
-	power := new(big.Float).SetPrec(precision).SetMantExp(big.NewFloat(1), 63)
-	for k := range bound {
+	const micros, octave = 1_000_000, oneSecond / perOctave // 1 s is in [2^octave, 2^(octave+1)) µs
+	power := new(big.Float).SetPrec(precision).SetMantExp(big.NewFloat(micros), 63-octave)
+	for k := oneSecond % perOctave; k < perOctave; k++ {
 		bound[k], _ = power.Uint64()
 		power = new(big.Float).SetPrec(precision).Mul(power, root)
 	}
+	power.SetMantExp(power, -1)
+	for k := range oneSecond % perOctave {
+		bound[k], _ = power.Uint64()
+		power = new(big.Float).SetPrec(precision).Mul(power, root)
+	}
+	bound[perOctave] = math.MaxUint64
 	k := 0
 	for t := range guess {
 		edge := uint64(1)<<63 + uint64(t)<<57
-		for k+1 < perOctave && bound[k+1] < edge {
+		for bound[k] < edge {
 			k++
 		}
 		guess[t] = uint8(k)
 	}
 	for b := range upperBound {
-		exact := math.Ldexp(float64(bound[b%perOctave])/(1<<63), b/perOctave)
-		upperBound[b] = exact
+		upperBound[b] = math.Ldexp(float64(bound[b%perOctave]), b/perOctave-63)
 	}
 }
 
 // BucketOf returns the bucket of a latency. Anything above MaxMicros goes into the last one.
 func BucketOf(micros uint64) int {
-	if micros <= 1 {
-		return 0
-	}
-	if micros > MaxMicros {
-		return numBuckets - 1
-	}
+	micros = min(max(micros, 1), MaxMicros)
 	exponent := bits.Len64(micros) - 1
 	mantissa := micros << (63 - exponent)
 	k := int(guess[mantissa>>57&63])
-	if k+1 < perOctave && mantissa > bound[k+1] {
+	if mantissa > bound[k] {
 		k++
 	}
-	b := exponent*perOctave + k
-	if mantissa > bound[k] {
-		b++
-	}
-	return b
+	return exponent*perOctave + k
 }
 
 // bounds returns the bounds of a bucket in µs.
 func bounds(b int) (lower, upper float64) {
 	if b == 0 {
-		return 0, 1
+		return 0, upperBound[0]
 	}
 	return upperBound[b-1], upperBound[b]
 }

@@ -2,42 +2,100 @@ package cell
 
 import (
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
 )
 
-// TestBuckets: every latency is in the bucket whose bounds say so, and buckets
-// ascend.
+// TestBuckets: every latency is in the bucket (2^((j-1)/32), 2^(j/32)] s, by integers
+// alone: m µs is at or below 2^(j/32) s iff m^32 ≤ 10^192·2^j.
 func TestBuckets(t *testing.T) {
+	second := new(big.Int).Exp(big.NewInt(10), big.NewInt(6*perOctave), nil)
+	within := func(micros uint64, j int) bool { // at or below 2^(j/32) s
+		left, right := new(big.Int).Exp(new(big.Int).SetUint64(micros), big.NewInt(perOctave), nil), new(big.Int).Set(second)
+		if j < 0 {
+			left.Lsh(left, uint(-j))
+		} else {
+			right.Lsh(right, uint(j))
+		}
+		return left.Cmp(right) <= 0
+	}
 	check := func(micros uint64) {
 		t.Helper()
 		b := BucketOf(micros)
-		lower, upper := bounds(b)
-		// The bounds are rounded to 53 bits, the buckets are not: allow the rounding.
-		if f := float64(micros); b > 0 && f <= lower*(1-1e-15) || f > upper*(1+1e-15) && b > 0 {
+		if j := b - oneSecond; !within(micros, j) || b > 0 && within(micros, j-1) {
+			lower, upper := bounds(b)
 			t.Fatalf("%d µs is in bucket %d, (%v, %v]", micros, b, lower, upper)
 		}
 	}
-	for micros := range uint64(100_000) {
+	for micros := range uint64(20_000) {
 		check(micros)
 	}
-	before := 0
-	for f := 1.0; f < MaxMicros; f *= 1.0001 {
-		check(uint64(f))
-		if b := BucketOf(uint64(f)); b < before {
-			t.Fatalf("bucket %d after %d", b, before)
-		} else {
-			before = b
+	for b := range numBuckets - 1 { // where every bucket ends
+		_, upper := bounds(b)
+		for micros := uint64(upper) - 1; micros <= uint64(upper)+2; micros++ {
+			check(max(micros, 1))
 		}
 	}
-	for e := range 37 { // a power of two is the upper bound of its bucket
-		if b := BucketOf(1 << e); b != e*perOctave || BucketOf(1<<e+1) == b && e > 5 {
-			t.Errorf("2^%d is in bucket %d", e, b)
+	for e := range 37 {
+		check(1 << e)
+		check(1<<e + 1)
+	}
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 50_000 {
+		check(min(uint64(math.Exp2(rng.Float64()*37)), MaxMicros))
+	}
+	for halvings := range 7 { // 1 s, and what whole µs are of its halves and doubles
+		if got := BucketOf(1_000_000 >> halvings); got != oneSecond-halvings*perOctave {
+			t.Errorf("1/%d s is in bucket %d", 1<<halvings, got)
+		}
+		if got := BucketOf(1_000_000>>halvings + 1); got != oneSecond-halvings*perOctave+1 {
+			t.Errorf("1 µs after 1/%d s is in bucket %d", 1<<halvings, got)
+		}
+		if got := BucketOf(1_000_000 << halvings); got != oneSecond+halvings*perOctave {
+			t.Errorf("%d s is in bucket %d", 1<<halvings, got)
 		}
 	}
-	if b := BucketOf(MaxMicros); b != numBuckets-1 {
+	check(MaxMicros)
+	if b := BucketOf(MaxMicros); b != numBuckets-1 || BucketOf(MaxMicros+1) != b || BucketOf(math.MaxUint64) != b {
 		t.Errorf("the longest latency is in bucket %d of %d", b, numBuckets)
+	}
+	if BucketOf(0) != 0 || BucketOf(1) != 0 {
+		t.Errorf("0 and 1 µs are in buckets %d and %d", BucketOf(0), BucketOf(1))
+	}
+}
+
+// TestBounds: of all buckets they are 2^(j/32) s to the last bit but one, and those that
+// are powers of two are exact.
+func TestBounds(t *testing.T) {
+	for b := range numBuckets {
+		lower, upper := bounds(b)
+		if want := 1e6 * math.Exp2(float64(b-oneSecond)/perOctave); math.Abs(upper-want) > want*4e-16 {
+			t.Errorf("bucket %d ends at %v µs, want %v", b, upper, want)
+		}
+		if _, before := bounds(max(b-1, 0)); b > 0 && lower != before || b == 0 && lower != 0 {
+			t.Errorf("bucket %d begins at %v µs", b, lower)
+		}
+		if j := b - oneSecond; j%perOctave == 0 && upper != math.Ldexp(1e6, j/perOctave) {
+			t.Errorf("bucket %d ends at %v µs", b, upper)
+		}
+	}
+}
+
+// BenchmarkBucketOf: latencies of all lengths, 20 µs to 80 s.
+func BenchmarkBucketOf(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	micros := make([]uint64, 4096)
+	for i := range micros {
+		micros[i] = uint64(20 * math.Exp2(rng.Float64()*22))
+	}
+	sum := 0
+	for i := 0; b.Loop(); i++ {
+		sum += BucketOf(micros[i%len(micros)])
+	}
+	if sum == 0 {
+		b.Fatal("all are in bucket 0")
 	}
 }
 

@@ -32,6 +32,6 @@ func ExampleCell_AppendPacked() {
 	}
 	fmt.Println(c.Calls, c.Errors, c.Latencies().P50, c.ErrorCategories(names))
 	// Output:
-	// 11 03 01 01 01 b8 17 00 01 05 01 e8 07 00 d0 0f 02 81 05 02 02 e6 05
+	// 11 03 01 01 01 b8 17 00 01 05 01 e8 07 00 d0 0f 02 81 05 02 02 e4 05
 	// 3 1 1000 [{timeout 1}]
 }

@@ -41,10 +41,10 @@ import (
 //	e8 07 00  successes took from 1000 µs to 0 µs more
 //	d0 0f     and 2000 µs together
 //	02        of successes there is 1 bucket, sparse (1·2 + 0):
-//	81 05     641 = 320·2 + 1: the one at -1 + 320 = 319, which is 981 to 1002 µs,
+//	81 05     641 = 320·2 + 1: the one at -1 + 320 = 319, which is 998 to 1019 µs,
 //	02        with the count that follows
 //	02        of failures there is 1 bucket, sparse:
-//	e6 05     742 = 371·2 + 0: the one at 370, counted once
+//	e4 05     740 = 370·2 + 0: the one at 369, counted once
 const (
 	packErrors = 1 << iota
 	packRequests

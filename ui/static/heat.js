@@ -4,7 +4,7 @@
 
 import { color } from './chart.js';
 import { clock, whole } from './format.js';
-import { heatFloor, latencies, short, tickOf } from './octaves.js';
+import { heatAt, heatFloor, latencies, short, tickOf } from './octaves.js';
 
 class Heat extends HTMLElement {
   /** @type {HeatModel | null} */ #model = null;
@@ -79,7 +79,7 @@ class Heat extends HTMLElement {
     ctx.textAlign = 'right';
     let free = Infinity;
     for (const ms of latencies) {
-      const y = b.height - (2 * Math.log2(ms) - m.low) * b.row;
+      const y = b.height - (heatAt(ms) - m.low) * b.row;
       if (y < 8 || y > b.height || y > free) continue;
       ctx.fillText(short(ms), b.left - 6, y + 4);
       free = y - 18;

@@ -3,10 +3,12 @@
 
 import { axis, range } from './models.js';
 
-/** Latencies are shown in half octaves: row 2·log2(ms). @param {number} ms */
-export const heatRow = (ms) => Math.floor(2 * Math.log2(Math.max(ms, 0.001)));
-/** @param {number} row */
-export const heatFloor = (row) => 2 ** (row / 2);
+/** Half octaves above a second: a row is one, and has 16 buckets. @param {number} ms */
+export const heatAt = (ms) => 2 * Math.log2(ms / 1000);
+/** @param {number} ms */
+export const heatRow = (ms) => Math.floor(heatAt(Math.max(ms, 0.001)));
+/** Where a row begins, ms. @param {number} row */
+export const heatFloor = (row) => 1000 * 2 ** (row / 2);
 
 /** Between marks of the axis of time, ms. */
 const ticks = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800].map((s) => s * 1000);
@@ -36,6 +38,6 @@ export function heatModel(points, now, meta) {
   });
   const used = cells.flatMap((c) => [...c.keys()]);
   return {
-    ...steps, cells, range: range(meta, now), low: Math.min(...used, 8) - 1, high: Math.max(...used, 12) + 1,
+    ...steps, cells, range: range(meta, now), low: Math.min(...used, -12) - 1, high: Math.max(...used, -8) + 1,
   };
 }
