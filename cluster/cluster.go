@@ -47,7 +47,7 @@ type Options struct {
 	Join         []string      // addresses of members to join
 	Advertise    string        // host that others reach this node at; default the one of Gossip
 	HTTPAddr     string        // address that this node serves HTTP on
-	SecretFile   string        // see secret.go; without it everything stays on this machine
+	SecretFile   string        // see link/secrets.go; without it everything stays on this machine
 	Packet       int           // largest UDP packet, in bytes; default 1,400
 	Tick         time.Duration // default 500 ms; 25 ms for each member if that is more
 	Incarnation  uint64        // at least: the clock, or what a former run's number wants
