@@ -158,12 +158,15 @@ func (r *Rules) pulled(now time.Duration, e Pulled) {
 	}
 	o.again = false
 	if o.mark < o.head {
-		if !progress {
+		switch {
+		case o.merging != nil: // which may bring it
+			r.want(o, now+gapPatience+r.jitter(), "")
+		case progress:
+			o.failures = 0
+			r.want(o, now, "")
+		default:
 			r.failed(o, now)
-			return
 		}
-		o.failures = 0
-		r.want(o, now, "")
 		return
 	}
 	o.failures = 0

@@ -130,6 +130,47 @@ func TestDigestsWaitForMerges(t *testing.T) {
 	}
 }
 
+// What a pull did not bring, and a delta that is being merged may, is neither asked for at
+// once nor held against whoever was asked.
+func TestPullsLeaveRoomForMerges(t *testing.T) {
+	for mark := uint64(1); mark <= 2; mark++ { // the pull brings nothing, or one sequence
+		b := newBench()
+		b.step(b.says(1, 0, 0))
+		b.step(Merged{ID: her, Outcome: whole})
+		b.step(b.says(3, 2, 0)) // one is missing
+		b.step(Merged{ID: her, Outcome: whole})
+		b.now += time.Second
+		var pull Pull
+		for _, e := range b.step(Due{}) {
+			if p, is := e.(Pull); is {
+				pull = p
+			}
+		}
+		if pull.ID != her {
+			t.Fatal("nothing is pulled")
+		}
+		b.step(b.says(4, 1, 0)) // brings all
+		b.step(Pulled{Pull: pull, Status: wire.Status{ID: her, Mark: mark, Ahead: mark}, Outcome: whole})
+		due := func() (pulls int) {
+			for _, e := range b.step(Due{}) {
+				if _, is := e.(Pull); is {
+					pulls++
+				}
+			}
+			return pulls
+		}
+		b.now += 200 * time.Millisecond
+		if n := due(); n != 0 {
+			t.Errorf("up to %d: asked again while a delta is merged", mark)
+		}
+		b.step(Merged{ID: her, Outcome: whole})
+		b.now += time.Second
+		if o := b.origins[her]; o.mark != 4 || o.pull != settled || o.failures != 0 || due() != 0 {
+			t.Errorf("up to %d: in the end: %s", mark, b.Describe(her))
+		}
+	}
+}
+
 // A run is not forgotten while something of it is merged.
 func TestForgetWaitsForMerges(t *testing.T) {
 	b := newBench()
