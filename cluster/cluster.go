@@ -301,27 +301,25 @@ func (c *Cluster) Run(ctx context.Context, st *store.Store, remembered disk.Reme
 func (c *Cluster) work(ctx context.Context) error {
 	defer c.publish()
 	c.lookForRival(ctx)
-	heard, posted := c.mail.take()
+	heard, posted, members := c.mail.take()
 	var begin []rules.Effect
 	for _, list := range heard {
 		for _, message := range list {
 			begin = append(begin, c.driver.step(c.since(), rules.Heard{Message: message})...)
 		}
 	}
-	changed := len(heard) > 0
 	c.begin(ctx, begin)
 	for _, p := range posted {
 		if _, ticked := p.event.(rules.Ticked); ticked {
 			c.logMembers()
 			c.exchanged.forget(func(member string) bool { _, known := c.bulletin().byName[member]; return known })
-			changed = true
 		}
 		c.begin(ctx, c.driver.step(c.since(), p.event))
 		if p.done != nil {
 			close(p.done)
 		}
 	}
-	if changed {
+	if len(heard) > 0 || len(posted) > 0 || members {
 		c.refresh()
 	}
 	if rival, _, yields := c.driver.rules.Rival(); yields {

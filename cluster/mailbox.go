@@ -20,6 +20,7 @@ type mailbox struct {
 	mu       sync.Mutex
 	byOrigin map[store.OriginID][][]byte
 	posted   []post
+	members  bool // serf has said that a member came, went or changed
 	dropped  uint64
 
 	ready chan struct{}
@@ -49,11 +50,16 @@ func (m *mailbox) run(events <-chan serf.Event, done <-chan struct{}) {
 			if !ok {
 				return
 			}
-			if u, is := e.(serf.UserEvent); is {
-				if u.Name != eventName {
+			switch e := e.(type) {
+			case serf.UserEvent:
+				if e.Name != eventName {
 					continue
 				}
-				m.put(u.Payload)
+				m.put(e.Payload)
+			case serf.MemberEvent:
+				m.mu.Lock()
+				m.members = true
+				m.mu.Unlock()
 			}
 			m.wake()
 		case <-done:
@@ -118,13 +124,13 @@ func (m *mailbox) add(p post, mayDrop bool) {
 }
 
 // take empties the mailbox. Messages of an origin, and events, are in the order of their
-// coming.
-func (m *mailbox) take() (heard map[store.OriginID][][]byte, posted []post) {
+// coming. members says that serf's list of members has changed.
+func (m *mailbox) take() (heard map[store.OriginID][][]byte, posted []post, members bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	heard, posted = m.byOrigin, m.posted
-	m.byOrigin, m.posted = make(map[store.OriginID][][]byte, len(heard)), nil
-	return heard, posted
+	heard, posted, members = m.byOrigin, m.posted, m.members
+	m.byOrigin, m.posted, m.members = make(map[store.OriginID][][]byte, len(heard)), nil, false
+	return heard, posted, members
 }
 
 func (m *mailbox) droppedCount() uint64 {

@@ -728,7 +728,7 @@ func TestR11(t *testing.T) {
 	}
 	close(done)
 	<-ended
-	all, _ := m.take()
+	all, _, _ := m.take()
 	for id, list := range all {
 		if len(list) != mailPerOrigin {
 			t.Errorf("%v: %d messages are kept, want %d", id, len(list), mailPerOrigin)
@@ -794,4 +794,23 @@ func TestR8NoRoom(t *testing.T) {
 	w.receive(a.tick(100, wide))
 	w.want("stale without", w.member("a").Stale, true)
 	w.want("divergences", w.member("a").DivergenceTotal, uint64(0))
+}
+
+// Serf's word of a member wakes the goroutine of the rules, and says so.
+func TestMailboxTellsOfMembers(t *testing.T) {
+	m := newMailbox()
+	events := make(chan serf.Event, 1)
+	events <- serf.MemberEvent{Type: serf.EventMemberJoin}
+	close(events)
+	m.run(events, nil)
+	select {
+	case <-m.ready:
+	default:
+		t.Error("nobody is woken")
+	}
+	for _, want := range []bool{true, false} {
+		if _, _, members := m.take(); members != want {
+			t.Errorf("members have changed: %v", members)
+		}
+	}
 }

@@ -620,3 +620,20 @@ func TestLeaveTogether(t *testing.T) {
 		t.Error("no node has all, the last that left neither")
 	}
 }
+
+// TestMembersAreSeenBetweenTicks: who comes and goes is seen at once, however long ticks are.
+func TestMembersAreSeenBetweenTicks(t *testing.T) {
+	a := newTestNode(t, testOptions{name: "a", tick: time.Hour})
+	b := newTestNode(t, testOptions{name: "b", tick: time.Hour, join: a.Address()})
+	sees := func(n *testNode, state string) func() bool {
+		return func() bool {
+			return slices.ContainsFunc(n.store.Members(), func(m store.Member) bool { return m.Name != n.options.Node && m.State == state })
+		}
+	}
+	eventually(t, 5*time.Second, "a sees b", sees(a, "alive"))
+	eventually(t, 5*time.Second, "b sees a", sees(b, "alive"))
+	if err := b.serf.Leave(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "a sees that b has left", sees(a, "left"))
+}
