@@ -79,6 +79,7 @@ func Read(st *store.Store, content []byte) (found Remembered, err error) {
 	}
 	in := wire.NewChunkReader(bufio.NewReader(bytes.NewReader(body[8:len(body)-sha256.Size])), nil)
 	var origin *wire.StateReader
+	var newest uint64 // stamp of the origin
 	for {
 		chunk, err := in.Next()
 		if errors.Is(err, io.EOF) && origin == nil {
@@ -88,11 +89,15 @@ func Read(st *store.Store, content []byte) (found Remembered, err error) {
 			return found, fmt.Errorf("it is damaged: %w", err)
 		}
 		if origin == nil {
+			newest = 0
 			origin = &wire.StateReader{
 				// The clock first stands where it was, so that what is too old to be kept
 				// as it is goes into sums when it jumps to the present.
 				Begin: func(s *wire.Status, wall int64) bool { st.SetClock(s.ID, wall); return true },
-				Merge: func(e *wire.Entries) bool { return mergeAll(st, origin.Status.ID, e) },
+				Merge: func(e *wire.Entries) bool {
+					newest = max(newest, newestOf(e))
+					return mergeAll(st, origin.Status.ID, e)
+				},
 			}
 		}
 		if err := origin.Take(chunk); err != nil {
@@ -102,11 +107,22 @@ func Read(st *store.Store, content []byte) (found Remembered, err error) {
 			s := origin.Status
 			st.SetClock(s.ID, origin.Wall+age)
 			st.Calibrate(s.ID, s.Digest)
-			s.Verified = s.Verified && origin.Exact
+			// Written while a tick was under way, there is more than was told, but not all of it.
+			s.Ahead = max(s.Ahead, newest)
+			s.Verified = s.Verified && origin.Exact && s.Ahead <= s.Mark
 			found.List = append(found.List, s)
 			origin = nil
 		}
 	}
+}
+
+// newestOf is the newest stamp of any of what digests are made of.
+func newestOf(e *wire.Entries) uint64 {
+	stamp := e.Notes.Newest()
+	for i := range e.Rows {
+		stamp = max(stamp, e.Rows[i].State.Stamp)
+	}
+	return stamp
 }
 
 // mergeAll merges entries as far as there is room for them.

@@ -312,3 +312,30 @@ func FuzzRead(f *testing.F) {
 		w.me.calls()
 	})
 }
+
+// TestCheckpointAmongTicks: what was written while a tick was under way, of which a part
+// came along, is not taken for what the last sequence closed.
+func TestCheckpointAmongTicks(t *testing.T) {
+	w := newWorld(t)
+	w.me.tick(10)
+	told := w.me.status()
+	ticked := false
+	var b bytes.Buffer
+	err := Write(&b, w.me.store, func(store.OriginID) wire.Status {
+		if !ticked {
+			ticked = true
+			w.me.tick(10) // the sequence is told when it is done
+		}
+		return told
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := Read(w.node("me", 1001).store, b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := found.List[0]; s.Mark != told.Mark || s.Ahead != told.Mark+1 || s.Verified {
+		t.Errorf("of what was told as %+v there is %+v", told, s)
+	}
+}
