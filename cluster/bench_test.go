@@ -37,7 +37,7 @@ func BenchmarkState(b *testing.B) {
 			events[i] = store.Event{
 				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: fmt.Sprint("chain", i%7), Method: fmt.Sprint("method", i/100),
 				Strategy: "fastest", ProviderID: fmt.Sprint("provider", i%100), SourceNode: "gw", SourceRegion: "r", Weight: 1,
-				DurationMicros: micros, UpstreamMicros: micros, Failed: (i+int(back))%40 == 0,
+				DurationMicros: micros, UpstreamMicros: micros, Result: failedIf((i+int(back))%40 == 0),
 			}
 			if back > 80 {
 				events[i].Weight = 10

@@ -14,6 +14,7 @@ import (
 	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 var (
@@ -354,18 +355,22 @@ func (s *simulation) tick(n *simNode) {
 			events[i] = store.Event{
 				Sent: store.FieldTS, TS: at - int64(n.rng.IntN(400)), SentTS: at, Profile: "default", Chain: "base", Method: []string{"eth_call", "eth_getLogs"}[n.rng.IntN(2)],
 				Strategy: "fastest", ProviderID: fmt.Sprint("p", n.rng.IntN(6)), SourceNode: "gw@" + n.name, SourceRegion: "r", Weight: 1,
-				DurationMicros: 1000 + n.rng.Uint64N(1<<17), UpstreamMicros: 5000, Failed: n.rng.IntN(20) == 0,
+				DurationMicros: 1000 + n.rng.Uint64N(1<<17), UpstreamMicros: 5000, Result: failedIf(n.rng.IntN(20) == 0),
 			}
 			e := &events[i]
 			switch n.rng.IntN(60) {
 			case 0:
 				e.TS -= n.rng.Int64N(3_000_000) // late
+			case 3, 4, 5:
+				e.Result = cell.Cancelled
+			case 6, 7:
+				e.CallReason, e.Attempts = store.ReasonHedge, []store.Attempt{{ProviderID: fmt.Sprint("p", n.rng.IntN(6)), Result: cell.NotSent}}
 			case 1:
 				*e = store.Event{Kind: store.Circuit, Sent: store.FieldTS, TS: at, Profile: "default", Chain: "base", ProviderID: "p1", SourceNode: "gw@" + n.name, SourceRegion: "r", To: store.CircuitOpen}
 			case 2:
 				*e = store.Event{Kind: store.Block, Sent: store.FieldTS, TS: at, Profile: "default", Chain: "base", ProviderID: "p2", SourceNode: "gw@" + n.name, SourceRegion: "r", Height: uint64(n.serial)}
 			}
-			if e.Failed {
+			if e.Result == cell.Failure {
 				e.ErrorCategory = "timeout"
 			}
 		}
@@ -559,4 +564,12 @@ func (s *simulation) pull(n *simNode, p rules.Pull) {
 		}
 		s.after(n.between(time.Millisecond, 40*time.Millisecond), next)
 	})
+}
+
+// failedIf is the result of a call.
+func failedIf(failed bool) cell.Result {
+	if failed {
+		return cell.Failure
+	}
+	return cell.Success
 }

@@ -177,10 +177,14 @@ func TestEveryFigureIsExposed(t *testing.T) {
 	}
 	for times := range 2 {
 		n.post(http.StatusAccepted, decision("c", "p", `,"weight":1000,"failover_count":3`), failed(20, "timeout"), failed(7, "invalid_params"),
-			decision("c", "q", `,"weight":100,"failover_count":1,"attempts":[{"provider_id":"p","error_category":"timeout","duration_ms":5}]`))
+			decision("c", "q", `,"weight":100,"failover_count":1,"attempts":[{"provider_id":"p","error_category":"timeout","duration_ms":5}]`),
+			decision("c", "p", `,"weight":50,"reason":"hedge"`),
+			decision("c", "q", `,"weight":300,"attempts":[{"provider_id":"p","result":"cancelled","reason":"hedge","duration_ms":5}]`),
+			decision("c", "q", `,"weight":200,"attempts":[{"provider_id":"p","result":"not_sent","duration_ms":0}]`))
 		families := n.scrape()
 		want := map[string]float64{
-			"calls": 1127, "call_errors": 127, "provider_errors": 120, "requests": 1027, "request_errors": 27, "failovers": 3000, "samples": 4,
+			"calls": 1477, "call_errors": 127, "provider_errors": 120, "requests": 1077, "request_errors": 27, "failovers": 3000, "samples": 6,
+			"cut_off_calls": 300, "not_sent": 200, "hedged_calls": 350, "hedge_wins": 50,
 		}
 		if len(want) != len(cell.Measures) {
 			t.Errorf("%d figures are known here, and there are %d", len(want), len(cell.Measures))
@@ -191,7 +195,7 @@ func TestEveryFigureIsExposed(t *testing.T) {
 			}
 		}
 		for i, m := range families["remuda_call_latency_seconds"].GetMetric() { // of the others, then of p
-			s, count := m.GetSummary(), [...]uint64{100, 1000}[i]*uint64(times+1)
+			s, count := m.GetSummary(), [...]uint64{600, 1050}[i]*uint64(times+1)
 			if s.GetSampleCount() != count || math.Abs(s.GetSampleSum()-0.005*float64(count)) > 1e-9 {
 				t.Errorf("round %d: %v, want %d latencies of 5 ms", times, m, count)
 			}

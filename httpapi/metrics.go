@@ -50,7 +50,7 @@ func (e exposition) Collect(ch chan<- prometheus.Metric) {
 		for i := range cell.Measures {
 			ch <- prometheus.MustNewConstMetric(callDescs[i], prometheus.CounterValue, float64(cell.Measures[i].Of(&c.Counts)), labels...)
 		}
-		ch <- prometheus.MustNewConstSummary(callLatency, c.Calls-c.Errors, c.latency/1e6, nil, labels...)
+		ch <- prometheus.MustNewConstSummary(callLatency, c.Successes(), c.latency/1e6, nil, labels...)
 	}
 	// What counts since the start has a name that says so.
 	expose := func(name, help string, v float64) {

@@ -46,7 +46,7 @@ var meanings = map[string]struct {
 	"step":            {"/series", [][]string{{"10s", "10000ms"}, {"1m", "60s"}}},
 	"metric":          {"/series", [][]string{{"total_calls"}, {"samples"}, {"total_calls,samples"}, {"samples,total_calls"}}},
 	"cursor":          {"/decisions", [][]string{{"", "0.0"}, {"5.7"}, {"5.8"}, {"99999999999999.8"}}},
-	"result":          {"/decisions", [][]string{{"", "success,error", "error,success"}, {"success"}, {"error"}}},
+	"result":          {"/decisions", [][]string{{"", "success,error,cancelled", "error,cancelled,success"}, {"success,error", "error,success"}, {"success"}, {"cancelled"}, {"error"}}},
 	"error_category":  {"/decisions", [][]string{{""}, {"timeout"}, {"rate_limit"}, {"timeout,rate_limit", "rate_limit,timeout"}}},
 	"min_duration_ms": {"/decisions", [][]string{{"", "0"}, {"20", "2e1", "20.0"}, {"20.001"}, {"1e6"}}},
 	"formula":         {"/rank", [][]string{{"", "wilson"}, {"lasso"}}},
@@ -76,7 +76,7 @@ func toldAPI(t *testing.T) *API {
 	for i, more := range []string{
 		``, `"method":"m2"`, `"transport":"ws"`, `"strategy":"s2"`, `"request_origin":"system"`, `"source_region":"r2"`, `"profile":"shop"`,
 		`"result":"error","error_category":"timeout"`, `"result":"error","error_category":"rate_limit"`,
-		fmt.Sprintf(`"ts":%d`, now.Add(-3*time.Minute).UnixMilli()), fmt.Sprintf(`"ts":%d`, now.Add(-40*time.Minute).UnixMilli()),
+		fmt.Sprintf(`"ts":%d`, now.Add(-3*time.Minute).UnixMilli()), fmt.Sprintf(`"ts":%d`, now.Add(-40*time.Minute).UnixMilli()), `"result":"cancelled"`,
 	} {
 		for j, line := range []string{`"chain":"c","provider_id":"p"`, `"chain":"d","provider_id":"p"`, `"chain":"c","provider_id":"q"`} {
 			line = fmt.Sprintf(`{%s,"weight":100,"duration_ms":%d`, line, 5+20*i+3*j)

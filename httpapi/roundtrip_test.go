@@ -27,6 +27,9 @@ func TestRoundTrip(t *testing.T) {
 			"attempts":[{"provider_id":"p2","duration_ms":7.25,"transport":"http","error_category":"timeout","error_code":"E_1"},{"provider_id":"p3","duration_ms":0}]`),
 		of("decision", at(2*time.Second)+`,"method":"m","duration_ms":0,"result":"success"`),
 		of("decision", at(3*time.Second)+`,"method":"m","duration_ms":0.001,"upstream_ms":0,"result":"success","error_code":"0"`),
+		of("decision", at(4*time.Second)+`,"method":"m","duration_ms":48,"result":"cancelled","reason":"hedge","attempts":[
+			{"provider_id":"p2","duration_ms":90,"result":"cancelled","reason":"primary"},{"provider_id":"p3","duration_ms":0,"result":"not_sent","reason":"sweep"},
+			{"provider_id":"p4","duration_ms":44,"result":"success","reason":"consensus"}]`),
 		of("decision", at(50*time.Minute)+`,"method":"m","duration_ms":86400000,"result":"success","chain_id":424242`),
 		of("circuit", at(4*time.Second)+`,"from":"closed","to":"open","reason":"manual_open \u00e9"`),
 		of("circuit", at(time.Second)+`,"to":"open","reason":"still \"open\""`), // since three seconds before
@@ -36,13 +39,13 @@ func TestRoundTrip(t *testing.T) {
 		of("health", at(time.Second)+`,"status":"degraded","consecutive_failures":3,"consecutive_successes":4294967295,"latency_ms":1.5,"transport":"ws","reason":"slow"`),
 		of("health", at(2*time.Second)+`,"status":"unknown"`),
 	}
-	posted[3] = strings.Replace(posted[3], `"chain":"base",`, "", 1)
-	posted[8] = strings.Replace(posted[8], `"source_region":"eu-west-1",`, "", 1)
+	posted[4] = strings.Replace(posted[4], `"chain":"base",`, "", 1)
+	posted[9] = strings.Replace(posted[9], `"source_region":"eu-west-1",`, "", 1)
 	for _, line := range posted {
 		from.post(http.StatusAccepted, strings.ReplaceAll(line, "\n", " "))
 	}
 	for path, want := range map[string]int{
-		"/decisions?request_origin=all": 4, "/circuits?": 2, "/circuits/changes?": 2, "/blocks?": 2, "/provider_health?": 2,
+		"/decisions?request_origin=all": 5, "/circuits?": 2, "/circuits/changes?": 2, "/blocks?": 2, "/provider_health?": 2,
 	} {
 		t.Run(strings.Trim(path, "/?"), func(t *testing.T) {
 			path := "/api/v1" + path + "&profile=tenant-a"

@@ -12,7 +12,8 @@ import (
 func FuzzBody(f *testing.F) {
 	for _, text := range []string{
 		decisionWith(""), decisionWith(`,"x":[1,{"a":null},"\u00e9\ud83d\ude00"]`), `{"type":"block","chain":"b","provider_id":"p","height":7}`,
-		decisionWith(`,"attempts":[{"provider_id":"q","duration_ms":7.25}]`), `{`, `[]`, "{}{}\n{}", "[" + decisionWith("") + ",7]",
+		decisionWith(`,"attempts":[{"provider_id":"q","duration_ms":7.25}]`),
+		decisionWith(`,"reason":"hedge","attempts":[{"provider_id":"q","duration_ms":7.25,"result":"cancelled","reason":"sweep"}]`), `{`, `[]`, "{}{}\n{}", "[" + decisionWith("") + ",7]",
 		decisionWith("") + "\n" + decisionWith("") + "\n" + decisionWith(`,"weight":3`), "\ufeff{}\n\ufeff{", decisionWith("")[1:] + "\n{}",
 	} {
 		f.Add([]byte(text))

@@ -80,6 +80,16 @@ func TestIdentity(t *testing.T) {
 		{"application/x-ndjson", decisionWith("") + decisionWith(""), 2, 0},
 		{"application/x-ndjson", decisionWith(`,"event_id":"e1"`) + decisionWith(`,"event_id":"e1","weight":2`), 1, 1},
 		{"application/x-ndjson", decisionWith(`,"event_id":"e1","profile":"other"`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1}]`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1,"result":"error"}]`), 0, 1},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1,"result":"cancelled"}]`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1,"result":"cancelled","reason":"hedge"}]`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1,"reason":"sweep"}]`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1,"reason":"slot"}]`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","attempts":[{"provider_id":"q","duration_ms":1,"reason":"slot"}]`), 0, 1},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","reason":"hedge"`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","reason":"retry"`), 1, 0},
+		{"application/x-ndjson", decisionWith(`,"request_id":"r2","reason":"retry"`), 0, 1},
 	} {
 		r, err := post(g, step.contentType, "", strings.NewReader(step.body), false)
 		if err != nil || r.Accepted != step.accepted || r.Duplicates != step.duplicates {

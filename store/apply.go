@@ -164,11 +164,11 @@ func (s *Store) prepare(b *batch, events []Event, now int64, receipt *Receipt) {
 		b.touches = append(b.touches, touch{
 			Call: cell.Call{
 				Micros: e.UpstreamMicros, Weight: e.Weight, Failovers: e.FailoverCount,
-				Failed: e.Failed, Final: true, Bucket: uint16(cell.BucketOf(e.UpstreamMicros)),
+				Result: e.Result, Final: true, Hedge: e.CallReason == ReasonHedge, Bucket: uint16(cell.BucketOf(e.UpstreamMicros)),
 			},
 			hash: hash, ts: e.TS, key: uint32(begin), size: uint16(len(b.keys) - begin), event: int32(i), run: int32(len(b.runs) - 1),
 		})
-		if e.Failed {
+		if e.Result == cell.Failure {
 			s.blame(&b.touches[len(b.touches)-1].Call, e.ErrorCategory)
 		}
 		if len(e.Attempts) > 0 {
@@ -206,11 +206,16 @@ func (s *Store) prepareAttempts(b *batch, e *Event, event int) {
 		begin := len(b.keys)
 		b.keys = appendKey(b.keys, e, a.ProviderID, a.Transport)
 		b.touches = append(b.touches, touch{
-			Call: cell.Call{Micros: a.DurationMicros, Weight: e.Weight, Failed: true, Bucket: uint16(cell.BucketOf(a.DurationMicros))},
+			Call: cell.Call{
+				Micros: a.DurationMicros, Weight: e.Weight, Result: a.Result, Hedge: a.Reason == ReasonHedge,
+				Bucket: uint16(cell.BucketOf(a.DurationMicros)),
+			},
 			hash: maphash.Bytes(s.seed, b.keys[begin:]), ts: e.TS,
 			key: uint32(begin), size: uint16(len(b.keys) - begin), event: int32(event), run: int32(len(b.runs) - 1),
 		})
-		s.blame(&b.touches[len(b.touches)-1].Call, a.ErrorCategory)
+		if a.Result == cell.Failure {
+			s.blame(&b.touches[len(b.touches)-1].Call, a.ErrorCategory)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func workload(seriesCount, batches, size int, at int64) [][]Event {
 				RequestID: fmt.Sprintf("req_%032x", rng.Uint64()), Weight: 1, DurationMicros: micros, UpstreamMicros: micros,
 			}
 			if rng.IntN(100) < 3 {
-				e.Failed, e.ErrorCategory = true, "timeout"
+				e.Result, e.ErrorCategory = cell.Failure, "timeout"
 			}
 			out[b][i] = e
 		}
@@ -224,7 +224,7 @@ func BenchmarkMemory(b *testing.B) {
 							Strategy: "fastest", SourceNode: "gw", SourceRegion: "us-east-1", Weight: 1, DurationMicros: micros, UpstreamMicros: micros,
 						}
 						if rng.IntN(100) < 3 {
-							e.Failed, e.ErrorCategory = true, "timeout"
+							e.Result, e.ErrorCategory = cell.Failure, "timeout"
 						}
 						batch = append(batch, e)
 					}

@@ -65,9 +65,11 @@ func TestLargestCell(t *testing.T) {
 	}
 	for b := range cell.BucketOf(cell.MaxMicros) + 1 {
 		upper := math.Exp2(float64(b-cell.BucketOf(1_000_000))/32) * 1_000_000 // of a bucket
-		e.UpstreamMicros, e.Failed, e.ErrorCategory = min(uint64(upper), cell.MaxMicros), true, fmt.Sprintf("%0128d", b)
+		e.UpstreamMicros, e.Result, e.ErrorCategory = min(uint64(upper), cell.MaxMicros), cell.Failure, fmt.Sprintf("%0128d", b)
 		apply(e)
-		e.Failed, e.ErrorCategory = false, ""
+		e.Result, e.ErrorCategory = cell.Success, ""
+		apply(e)
+		e.Result = cell.Cancelled
 		apply(e)
 	}
 	for range 120 {

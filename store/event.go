@@ -1,5 +1,7 @@
 package store
 
+import "remuda/store/cell"
+
 // Kind says what an event reports.
 type Kind uint8
 
@@ -30,6 +32,30 @@ const (
 	System
 	numRequestOrigins
 )
+
+// CallReason is why a call was made, as far as its sender tells.
+type CallReason uint8
+
+// The reasons of calls. ReasonOther stands for all that this version does not know.
+const (
+	ReasonUnknown CallReason = iota
+	ReasonPrimary
+	ReasonRetry
+	ReasonHedge     // another call was slow to end
+	ReasonConsensus // the answers of several were to be compared
+	ReasonOther
+	numCallReasons
+)
+
+// ReasonOf is the reason of a word; any but those of the known ones is another.
+func ReasonOf(word string) CallReason {
+	for r := ReasonPrimary; r < ReasonOther; r++ {
+		if callReasonNames[r] == word {
+			return r
+		}
+	}
+	return ReasonOther
+}
 
 // CircuitState is the state of a circuit breaker. The order is that of
 // severity: the worst of several states is the greatest.
@@ -134,7 +160,8 @@ type Event struct {
 	ErrorCategory  string // "" when there is none
 	ErrorCode      string
 	RequestOrigin  RequestOrigin
-	Failed         bool // result is error
+	Result         cell.Result // never NotSent
+	CallReason     CallReason  // of the call that ended the request
 	FailoverCount  uint32
 	Weight         uint32 // 1 to 1,000,000
 	SentNanos      uint32 // of all kinds: by how much ts, as the sender gave it, is beyond SentTS; part of the identity
@@ -143,7 +170,7 @@ type Event struct {
 	Attempts       []Attempt
 
 	// Circuits (From, To, SinceAt, Reason), blocks (Height, HeightSource), health (the rest
-	// and Reason).
+	// and Reason). Of decisions Reason is what CallReason was told as.
 
 	From, To             CircuitState
 	HeightSource         HeightSource
@@ -156,13 +183,32 @@ type Event struct {
 	LatencyMicros        uint64
 }
 
-// An Attempt is one failed try before the one that ended the request.
+// An Attempt is another try than the one that ended the request: a failed one before it, or
+// one beside it.
 type Attempt struct {
 	ProviderID     string
 	ErrorCategory  string
 	ErrorCode      string
 	DurationMicros uint64
 	Transport      Transport
+	Result         cell.Result
+	Reason         CallReason
+}
+
+// failedOver reports whether a try failed and another took its place. Hedges and
+// calls for a consensus take nobody's place.
+func (a *Attempt) failedOver() bool {
+	return a.Result == cell.Failure && a.Reason != ReasonHedge && a.Reason != ReasonConsensus
+}
+
+// Failovers is how many of an event's attempts failed before others took their place.
+func (e *Event) Failovers() (n uint32) {
+	for i := range e.Attempts {
+		if e.Attempts[i].failedOver() {
+			n++
+		}
+	}
+	return n
 }
 
 // A Refusal is the verdict on one event that was not counted.
@@ -193,6 +239,8 @@ func (t Transport) String() string { return transportNames[t] }
 
 func (o RequestOrigin) String() string { return requestOriginNames[o] }
 
+func (r CallReason) String() string { return callReasonNames[r] }
+
 func (c CircuitState) String() string { return circuitNames[c] }
 
 func (h HealthStatus) String() string { return healthNames[h] }
@@ -214,6 +262,7 @@ func (d Dim) Values() []string {
 var (
 	transportNames     = [numTransports]string{"http", "ws"}
 	requestOriginNames = [numRequestOrigins]string{"client", "system"}
+	callReasonNames    = [numCallReasons]string{"", "primary", "retry", "hedge", "consensus", "other"}
 	circuitNames       = [...]string{"unknown", "closed", "half_open", "open"}
 	healthNames        = [...]string{"unknown", "healthy", "degraded", "unhealthy"}
 	heightSourceNames  = [...]string{"", "ws", "http"}

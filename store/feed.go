@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"remuda/store/cell"
 	"remuda/store/fair"
 )
 
@@ -79,11 +80,15 @@ func kindOf(troubled bool) int {
 
 // troubled holds for decisions that go into the ring of errors and failovers.
 func (e *Event) troubled() bool {
-	return e.Failed || e.FailoverCount > 0 || len(e.Attempts) > 0
+	return e.Result == cell.Failure || e.FailoverCount > 0 || len(e.Attempts) > 0 && anyFailed(e.Attempts)
 }
 
 func (d *DecisionRecord) troubled() bool {
-	return d.Failed || d.FailoverCount > 0 || len(d.Attempts) > 0
+	return d.Result == cell.Failure || d.FailoverCount > 0 || len(d.Attempts) > 0 && anyFailed(d.Attempts)
+}
+
+func anyFailed(attempts []Attempt) bool {
+	return slices.ContainsFunc(attempts, func(a Attempt) bool { return a.Result == cell.Failure })
 }
 
 // offer gives the feed a decision; it copies what it keeps.
@@ -124,8 +129,8 @@ func (f *feed) close(stamp uint32, n int) int {
 	defer f.mu.Unlock()
 	news := make(map[string][]*DecisionRecord)
 	for _, wanted := range [...]func(d *DecisionRecord) bool{
-		func(d *DecisionRecord) bool { return d.Failed },
-		func(d *DecisionRecord) bool { return !d.Failed && d.troubled() },
+		func(d *DecisionRecord) bool { return d.Result == cell.Failure },
+		func(d *DecisionRecord) bool { return d.Result != cell.Failure && d.troubled() },
 		func(d *DecisionRecord) bool { return !d.troubled() },
 	} {
 		f.own.since(f.closed, func(d *DecisionRecord) {
@@ -158,7 +163,7 @@ func (f *feed) close(stamp uint32, n int) int {
 // record copies a decision. All its strings share one piece of memory.
 func record(e *Event, node string) DecisionRecord {
 	d := DecisionRecord{
-		TS: e.TS, Node: node, Transport: e.Transport, RequestOrigin: e.RequestOrigin, Failed: e.Failed,
+		TS: e.TS, Node: node, Transport: e.Transport, RequestOrigin: e.RequestOrigin, Result: e.Result, CallReason: e.CallReason,
 		FailoverCount: e.FailoverCount, Weight: e.Weight, HasUpstream: e.Sent&FieldUpstream != 0,
 		DurationMicros: e.DurationMicros, UpstreamMicros: e.UpstreamMicros,
 	}
@@ -192,6 +197,7 @@ func record(e *Event, node string) DecisionRecord {
 			d.Attempts[i] = Attempt{
 				ProviderID: strings.Clone(a.ProviderID), ErrorCategory: strings.Clone(a.ErrorCategory),
 				ErrorCode: strings.Clone(a.ErrorCode), DurationMicros: a.DurationMicros, Transport: a.Transport,
+				Result: a.Result, Reason: a.Reason,
 			}
 		}
 	}
@@ -199,12 +205,11 @@ func record(e *Event, node string) DecisionRecord {
 }
 
 // found reports whether a query takes a decision but for its place in the order, and
-// whether it does so for a failed try before the one that ended the request.
+// whether it does so for another try than the one that ended the request.
 func (q *DecisionQuery) found(d *DecisionRecord) (attempt, ok bool) {
 	f := &q.Filter
 	if q.RequestID != "" && d.RequestID != q.RequestID ||
-		q.Failed && !q.Succeeded && !d.Failed ||
-		q.Succeeded && !q.Failed && d.Failed ||
+		len(q.Results) > 0 && !slices.Contains(q.Results, d.Result) ||
 		d.DurationMicros < q.MinDurationMicros ||
 		!matches(f[ChainDim], d.Chain) || !matches(f[MethodDim], d.Method) || !matches(f[StrategyDim], d.Strategy) ||
 		!matches(f[RegionDim], d.Region) || !matches(f[NodeDim], d.Node) || !matches(f[RequestOriginDim], d.RequestOrigin.String()) {

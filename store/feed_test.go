@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"remuda/store/fair"
+
+	"remuda/store/cell"
 )
 
 // decide reports a decision of a region.
@@ -39,7 +41,7 @@ func TestFeedIsFair(t *testing.T) {
 		now = now.Add(time.Second)
 		decide(s, now, 2000, "busy", nil)
 		decide(s, now, 20, "calm", nil)
-		decide(s, now, 30, "small", func(e *Event) { e.Failed, e.ErrorCategory = true, "timeout" })
+		decide(s, now, 30, "small", func(e *Event) { e.Result, e.ErrorCategory = cell.Failure, "timeout" })
 		s.Tick()
 	}
 	page := s.Decisions(DecisionQuery{})
@@ -121,7 +123,7 @@ func TestFindByAttempt(t *testing.T) {
 	}
 	decide(s, now, 1, "iad", func(e *Event) {
 		e.ProviderID, e.FailoverCount = "good", 1
-		e.Attempts = []Attempt{{ProviderID: "bad", Transport: WS, ErrorCategory: "timeout"}}
+		e.Attempts = []Attempt{{ProviderID: "bad", Transport: WS, ErrorCategory: "timeout", Result: cell.Failure}}
 	})
 	decide(s, now, 1, "iad", func(e *Event) { e.ProviderID = "bad" })
 	for _, c := range []struct {

@@ -12,22 +12,41 @@ import (
 // distinct are events of one provider that make every figure another.
 func distinct(at int64) []Event {
 	event := func(n int, weight, failovers uint32, category string) Event {
-		return Event{
+		e := Event{
 			Sent: FieldTS | FieldRequestID, TS: at, SentTS: at, Profile: "default", Chain: "c", ProviderID: "p", Transport: WS, Method: "m", Strategy: "s",
 			SourceNode: "gw", SourceRegion: "r", RequestID: fmt.Sprint(n), Weight: weight, DurationMicros: 1000, UpstreamMicros: 1000,
-			FailoverCount: failovers, Failed: category != "", ErrorCategory: category,
+			FailoverCount: failovers, ErrorCategory: category,
 		}
+		if category != "" {
+			e.Result = cell.Failure
+		}
+		return e
 	}
+	beside := func(n int, weight uint32, a Attempt) Event {
+		e := event(n, weight, 0, "")
+		a.ProviderID, a.Transport, a.DurationMicros = "p", WS, 700
+		e.ProviderID, e.Attempts = "other", []Attempt{a}
+		return e
+	}
+	won, cancelled := event(6, 50, 0, ""), event(7, 5, 0, "")
+	won.CallReason, cancelled.Result = ReasonHedge, cell.Cancelled
 	tried := event(5, 100, 1, "")
 	tried.ProviderID = "other"
-	tried.Attempts = []Attempt{{ProviderID: "p", Transport: WS, ErrorCategory: "timeout", DurationMicros: 500}}
-	return []Event{event(1, 1000, 3, ""), event(2, 20, 0, "timeout"), event(3, 7, 0, "invalid_params"), tried}
+	tried.Attempts = []Attempt{{ProviderID: "p", Transport: WS, ErrorCategory: "timeout", DurationMicros: 500, Result: cell.Failure}}
+	return []Event{
+		event(1, 1000, 3, ""), event(2, 20, 0, "timeout"), event(3, 7, 0, "invalid_params"), tried,
+		won, cancelled, beside(8, 300, Attempt{Result: cell.Cancelled, Reason: ReasonHedge}),
+		beside(9, 2000, Attempt{Result: cell.NotSent, Reason: ReasonHedge}), beside(10, 100, Attempt{Result: cell.Success, Reason: ReasonConsensus}),
+	}
 }
 
 // TestEveryFigureIsCounted: what calls add to each figure, in rows, in lifetimes before
 // and after they age out, and at another node.
 func TestEveryFigureIsCounted(t *testing.T) {
-	want := cell.Counts{Calls: 1127, Errors: 127, ProviderErrors: 120, Requests: 1027, RequestErrors: 27, Failovers: 3000, Samples: 4}
+	want := cell.Counts{
+		Calls: 1582, Errors: 127, ProviderErrors: 120, Requests: 1082, RequestErrors: 27, Failovers: 3000, Samples: 8,
+		CutOff: 305, NotSent: 2000, Hedges: 350, HedgeWins: 50,
+	}
 	for _, l := range leaf.All(&want) {
 		if l.IsZero() {
 			t.Errorf("%s is not counted", l.Path)
@@ -48,7 +67,7 @@ func TestEveryFigureIsCounted(t *testing.T) {
 			if r.Profile != "default" || r.Chain != "c" || r.Transport != WS {
 				t.Errorf("%s, the labels are %+v", when, r)
 			}
-			if r.ProviderID == "p" && (r.Counts != want || r.LatencySumMicros != 1_000_000 || r.Living != living) {
+			if r.ProviderID == "p" && (r.Counts != want || r.LatencySumMicros != 1_120_000 || r.Living != living) {
 				t.Errorf("%s, the counters are %+v, want %+v", when, r, want)
 			}
 		}
@@ -70,7 +89,7 @@ func TestEveryFigureIsCounted(t *testing.T) {
 	}
 	s.Apply(distinct(s.Now()))
 	counter("at once", true)
-	if got := row(s); got.Counts != want || got.Avg != 1000 {
+	if got := row(s); got.Counts != want || got.Avg != 974 {
 		t.Errorf("the row is %+v, want %+v", got.Figures, want)
 	}
 	now = now.Add(2 * time.Second)
@@ -85,13 +104,13 @@ func TestEveryFigureIsCounted(t *testing.T) {
 		}
 		return true
 	})
-	if got := row(other); got.Counts != want || got.Avg != 1000 {
+	if got := row(other); got.Counts != want || got.Avg != 974 {
 		t.Errorf("merged, the row is %+v, want %+v", got.Figures, want)
 	}
 	if s.Digest(id) != other.Digest(id) {
 		t.Error("merged, the digests differ")
 	}
-	const digest = 0x92e6eaa5d7290570 // the same in every process and version
+	const digest = 0xbec601c9a5be5e1e // the same in every process and version
 	if got := s.Digest(id); got != digest {
 		t.Errorf("the digest is %#x, want %#x", got, uint64(digest))
 	}

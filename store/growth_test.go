@@ -74,7 +74,7 @@ var growth = []struct {
 	{"failing providers", func(tb testing.TB, n int) func() {
 		g := newGrown(tb)
 		g.decisions(n, func(i int, e *Event) {
-			e.ProviderID, e.Failed, e.ErrorCategory, e.Weight = "p"+strconv.Itoa(i), true, "timeout", 30
+			e.ProviderID, e.Result, e.ErrorCategory, e.Weight = "p"+strconv.Itoa(i), cell.Failure, "timeout", 30
 		})
 		return func() { g.alarms(n); g.alarms(n) }
 	}},

@@ -45,9 +45,9 @@ func (r *reporters) height(provider string, height uint64, source HeightSource) 
 
 func (r *reporters) calls(provider string, n uint32, failed bool) {
 	r.t.Helper()
-	e := Event{ProviderID: provider, Method: "m", Strategy: "s", Weight: n, DurationMicros: 1000, UpstreamMicros: 1000, Failed: failed}
+	e := Event{ProviderID: provider, Method: "m", Strategy: "s", Weight: n, DurationMicros: 1000, UpstreamMicros: 1000}
 	if failed {
-		e.ErrorCategory = "timeout"
+		e.Result, e.ErrorCategory = cell.Failure, "timeout"
 	}
 	r.tell(e)
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/binary"
 	"hash/maphash"
+
+	"remuda/store/cell"
 )
 
 // repeats looks at a batch once more in which something was seen before: decisions
@@ -42,8 +44,8 @@ func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
 	h = s.dedup.Fold(h^e.UpstreamMicros, e.Other)
 	h = s.dedup.Fold(h^uint64(e.Sent)<<32^uint64(e.Weight), uint64(e.FailoverCount)<<8|uint64(e.Kind))
 	h = s.dedup.Fold(h, maphash.String(s.seed, e.RequestID))
-	// Fast path: a success without failed tries has nothing else.
-	if !e.Failed && e.Kind == Decision && len(e.Attempts) == 0 {
+	// Fast path: a success without other tries has nothing else.
+	if e.Result == cell.Success && e.Kind == Decision && len(e.Attempts) == 0 && e.Sent&FieldReason == 0 {
 		return h
 	}
 	b.rest = appendRest(b.rest[:0], e)
@@ -52,9 +54,12 @@ func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
 
 // appendRest appends what only few events have.
 func appendRest(dst []byte, e *Event) []byte {
-	if e.Failed {
-		dst = append(append(dst, 1), e.ErrorCategory...)
+	if e.Result != cell.Success {
+		dst = append(append(dst, byte(e.Result)), e.ErrorCategory...)
 		dst = append(append(dst, 0), e.ErrorCode...)
+	}
+	if e.Kind == Decision && e.Sent&FieldReason != 0 {
+		dst = append(append(dst, 0, 0), e.Reason...)
 	}
 	if e.Kind != Decision {
 		dst = append(append(dst, 0), e.Reason...)
@@ -70,7 +75,7 @@ func appendRest(dst []byte, e *Event) []byte {
 		dst = append(append(dst, 0), a.ProviderID...)
 		dst = append(append(dst, 0), a.ErrorCategory...)
 		dst = append(append(dst, 0), a.ErrorCode...)
-		dst = append(dst, byte(a.Transport))
+		dst = append(dst, byte(a.Transport), byte(a.Result), byte(a.Reason))
 		dst = binary.LittleEndian.AppendUint64(dst, a.DurationMicros)
 	}
 	return dst

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // reported is a store that a gateway in iad has told something of the chain base.
@@ -56,9 +57,9 @@ func ExampleStore_CircuitChanges() {
 func ExampleStore_Decisions() {
 	s := reported(
 		store.Event{ProviderID: "alchemy", Method: "eth_call", Weight: 1, RequestID: "1"},
-		store.Event{ProviderID: "drpc", Method: "eth_call", Weight: 1, RequestID: "2", Failed: true, ErrorCategory: "timeout"},
+		store.Event{ProviderID: "drpc", Method: "eth_call", Weight: 1, RequestID: "2", Result: cell.Failure, ErrorCategory: "timeout"},
 	)
-	page := s.Decisions(store.DecisionQuery{Failed: true})
+	page := s.Decisions(store.DecisionQuery{Results: []cell.Result{cell.Failure}})
 	fmt.Println(page.Rows[0].ProviderID, page.Rows[0].ErrorCategory, page.Shown, page.Seen)
 	// Output: drpc timeout 2 2
 }

@@ -206,7 +206,7 @@ func (r *row) merge(c *CellState, content *cell.Cell, grown *cell.Sums) bool {
 		r.unpackInto(scratch, old.Packed)
 		// Two of the same stamp differ when somebody had to sum the last steps of a run
 		// that ended, and some of their cells were gone: more is right.
-		if uint64(old.Stamp) == c.Stamp && content.Samples <= scratch.Samples {
+		if uint64(old.Stamp) == c.Stamp && !more(content, scratch) {
 			return false
 		}
 	}
@@ -232,6 +232,14 @@ func (r *row) merge(c *CellState, content *cell.Cell, grown *cell.Sums) bool {
 	r.logs[c.Tier].Put(uint32(c.Step), uint32(c.Stamp), false, c.Packed)
 	r.addToTotals(c.Tier, c.Tier, c.Step, content, true)
 	return true
+}
+
+// more reports whether a cell holds more tries than another.
+func more(a, b *cell.Cell) bool {
+	if a.Samples != b.Samples {
+		return a.Samples > b.Samples
+	}
+	return a.NotSent > b.NotSent
 }
 
 // uncountFiner takes the finer cells of a step out of the totals that are about

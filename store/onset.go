@@ -36,10 +36,11 @@ func (t *Table) Onset(key string, status Status, now int64) (at int64) {
 
 // evidence is what calls of a step say for the statuses that are of calls. It adds up to
 // the same as that of the sum of their cells, at a fraction of the cost.
+// Calls are those whose end was seen.
 type evidence struct{ calls, errors, providerErrors, limited, slow uint64 }
 
 func (t *evidence) add(c *cell.Cell) {
-	t.calls += c.Calls
+	t.calls += c.Ended()
 	t.errors += c.Errors
 	t.providerErrors += c.ProviderErrors
 	t.limited += c.RateLimited()

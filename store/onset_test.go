@@ -28,9 +28,9 @@ func TestOnset(t *testing.T) {
 				if minute > 10*p {
 					switch rng.IntN(4) {
 					case 0:
-						e.Failed, e.ErrorCategory = true, "timeout"
+						e.Result, e.ErrorCategory = cell.Failure, "timeout"
 					case 1:
-						e.Failed, e.ErrorCategory = true, "rate_limit"
+						e.Result, e.ErrorCategory = cell.Failure, "rate_limit"
 					case 2:
 						e.UpstreamMicros, e.DurationMicros = 3_000_000, 3_000_000
 					}

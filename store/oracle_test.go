@@ -26,14 +26,15 @@ type oracleCall struct {
 	weight    uint64
 	failovers uint64
 	category  string
-	failed    bool
+	result    cell.Result
+	hedge     bool
 	final     bool
 }
 
 func (o *oracle) apply(e *Event) {
 	c := oracleCall{
 		ts: e.TS, micros: e.UpstreamMicros, weight: uint64(e.Weight), failovers: uint64(e.FailoverCount) * uint64(e.Weight),
-		category: e.ErrorCategory, failed: e.Failed, final: true,
+		category: e.ErrorCategory, result: e.Result, hedge: e.CallReason == ReasonHedge, final: true,
 		dims: [NumDims]string{
 			e.Profile, e.Chain, e.ProviderID, e.Method, e.Transport.String(),
 			e.Strategy, e.RequestOrigin.String(), e.SourceRegion, "n1",
@@ -43,7 +44,8 @@ func (o *oracle) apply(e *Event) {
 	for _, a := range e.Attempts {
 		t := c
 		t.dims[ProviderDim], t.dims[TransportDim] = a.ProviderID, a.Transport.String()
-		t.micros, t.category, t.failed, t.final, t.failovers = a.DurationMicros, a.ErrorCategory, true, false, 0
+		t.micros, t.category, t.result, t.final, t.failovers = a.DurationMicros, a.ErrorCategory, a.Result, false, 0
+		t.hedge = a.Reason == ReasonHedge
 		o.calls = append(o.calls, t)
 	}
 }
@@ -71,7 +73,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		if slices.Contains(q.By, ChainDim) {
 			scope = c.dims[ChainDim]
 		}
-		if scoped && inWindow {
+		if scoped && inWindow && c.result != cell.NotSent {
 			scopes[scope] += c.weight
 		}
 		if !taken {
@@ -94,13 +96,27 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		if !inWindow {
 			continue
 		}
+		if c.result == cell.NotSent {
+			r.NotSent += c.weight
+			continue
+		}
 		r.Calls += c.weight
+		if c.hedge {
+			r.Hedges += c.weight
+			if c.final && c.result == cell.Success {
+				r.HedgeWins += c.weight
+			}
+		}
 		r.Samples++
 		if c.final {
 			r.Requests += c.weight
 			r.Failovers += c.failovers
 		}
-		if !c.failed {
+		switch c.result {
+		case cell.Cancelled:
+			r.CutOff += c.weight
+			continue
+		case cell.Success:
 			latencies[key] = append(latencies[key], weighted{c.micros, c.weight})
 			sums[key] += c.micros * c.weight
 			r.Max = max(r.Max, cell.Micros(c.micros))
@@ -127,7 +143,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 	}
 	for key, r := range rows {
 		slices.SortFunc(r.Categories, func(a, b cell.CategoryCount) int { return strings.Compare(a.Category, b.Category) })
-		if n := r.Calls - r.Errors; n > 0 {
+		if n := r.Calls - r.Errors - r.CutOff; n > 0 {
 			r.Avg = cell.Micros((2*sums[key] + n) / (2 * n))
 			low, high := extremes(latencies[key])
 			r.P50, r.P90 = rankOf(latencies[key], 500, low, high), rankOf(latencies[key], 900, low, high)
@@ -203,11 +219,23 @@ func randomEvent(rng *rand.Rand, now int64, n int) Event {
 		e.Weight = uint32(1 + rng.IntN(50))
 	}
 	if rng.IntN(8) == 0 {
-		e.Failed, e.ErrorCategory = true, []string{"", "timeout", "execution_revert", "rate_limit", "own_category"}[rng.IntN(5)]
+		e.Result, e.ErrorCategory = cell.Failure, []string{"", "timeout", "execution_revert", "rate_limit", "own_category"}[rng.IntN(5)]
 	}
 	if rng.IntN(10) == 0 {
 		e.FailoverCount = 1
-		e.Attempts = []Attempt{{ProviderID: fmt.Sprintf("p%d", rng.IntN(3)), ErrorCategory: "timeout", DurationMicros: 10_000_000}}
+		e.Attempts = []Attempt{{ProviderID: fmt.Sprintf("p%d", rng.IntN(3)), ErrorCategory: "timeout", DurationMicros: 10_000_000, Result: cell.Failure}}
+	}
+	if rng.IntN(10) == 0 {
+		e.Result = cell.Cancelled
+	}
+	if rng.IntN(5) == 0 {
+		e.CallReason = CallReason(rng.IntN(int(numCallReasons)))
+		for range rng.IntN(3) {
+			e.Attempts = append(e.Attempts, Attempt{
+				ProviderID: fmt.Sprintf("p%d", rng.IntN(3)), DurationMicros: uint64(rng.ExpFloat64() * 50_000),
+				Result: cell.Result(rng.IntN(int(cell.NumResults))), Reason: CallReason(rng.IntN(int(numCallReasons))),
+			})
+		}
 	}
 	return e
 }
@@ -389,8 +417,8 @@ func TestSeriesAgainstTable(t *testing.T) {
 						n += b.Count
 					}
 				}
-				if n != row.Calls-row.Errors {
-					t.Fatalf("%v %s: %d latencies for %d successes", w, row.Key, n, row.Calls-row.Errors)
+				if n != row.Successes() {
+					t.Fatalf("%v %s: %d latencies for %d successes", w, row.Key, n, row.Successes())
 				}
 			}
 		}

@@ -16,7 +16,7 @@ func TestPauses(t *testing.T) {
 	const many = 20_000
 	for name, vary := range map[string]func(i int, e *Event){
 		"one row":   func(i int, e *Event) { e.Method = "m" + strconv.Itoa(i) },
-		"many rows": func(i int, e *Event) { e.ProviderID, e.Failed, e.Weight = "p"+strconv.Itoa(i), true, 30 },
+		"many rows": func(i int, e *Event) { e.ProviderID, e.Result, e.Weight = "p"+strconv.Itoa(i), cell.Failure, 30 },
 	} {
 		g := newGrown(t)
 		g.decisions(many, vary)

@@ -192,7 +192,8 @@ type DecisionRecord struct {
 	ProviderID    string
 	Transport     Transport
 	RequestOrigin RequestOrigin
-	Failed        bool
+	Result        cell.Result
+	CallReason    CallReason
 	ErrorCategory string
 	ErrorCode     string
 	FailoverCount uint32
@@ -202,7 +203,7 @@ type DecisionRecord struct {
 	DurationMicros uint64
 	UpstreamMicros uint64
 	Attempts       []Attempt
-	// ByAttempt says that a query found it by a failed try before the one that ended it.
+	// ByAttempt says that a query found it by another try than the one that ended it.
 	ByAttempt bool
 
 	origin *origin
@@ -213,9 +214,9 @@ type DecisionRecord struct {
 // DecisionQuery asks for decisions of the feed.
 type DecisionQuery struct {
 	Filter            Filter
-	RequestID         string   // "" = any
-	ErrorCategories   []string // empty = any
-	Failed, Succeeded bool     // both false = any
+	RequestID         string        // "" = any
+	ErrorCategories   []string      // empty = any
+	Results           []cell.Result // empty = any
 	MinDurationMicros uint64
 	Limit             int
 

@@ -115,7 +115,15 @@ func (b *senderBatch) unsee(e *Event, now int64) {
 }
 
 // calls is how many calls a decision stands for.
-func (e *Event) calls() uint64 { return uint64(e.Weight) * uint64(1+len(e.Attempts)) }
+func (e *Event) calls() uint64 {
+	n := uint64(1)
+	for i := range e.Attempts {
+		if e.Attempts[i].Result != cell.NotSent {
+			n++
+		}
+	}
+	return n * uint64(e.Weight)
+}
 
 // minute is how many seconds a window of a minute has, the running one included.
 const minute = 61

@@ -27,25 +27,26 @@ func statusOf(f *Figures, p *ProviderState) (Status, []string) {
 	if p.CircuitsOpen > 0 {
 		match(StatusCircuitOpen, "%d of %d circuits open", p.CircuitsOpen, p.CircuitsKnown)
 	}
+	ended := f.Ended() // what was cut off says nothing
 	limited := uint64(0)
 	for _, c := range f.Categories {
 		if c.Category == "rate_limit" {
 			limited = c.Count
 		}
 	}
-	if f.Calls >= rateLimitCalls && share(limited, f.Calls) >= rateLimitShare {
-		match(StatusRateLimited, "%.1f %% of calls rate limited", share(limited, f.Calls))
+	if ended >= rateLimitCalls && share(limited, ended) >= rateLimitShare {
+		match(StatusRateLimited, "%.1f %% of calls rate limited", share(limited, ended))
 	}
 	for transport, state := range p.Circuit {
 		if state == CircuitHalfOpen {
 			match(StatusRecovering, "%s circuit half open", Transport(transport))
 		}
 	}
-	availability := 100 - share(f.ProviderErrors, f.Calls)
+	availability := 100 - share(f.ProviderErrors, ended)
 	switch {
-	case f.Calls >= minCalls && availability < failingBelow:
+	case ended >= minCalls && availability < failingBelow:
 		match(StatusFailing, "availability %.2f %%", availability)
-	case f.Calls >= minCalls && availability < degradedBelow:
+	case ended >= minCalls && availability < degradedBelow:
 		match(StatusDegraded, "availability %.2f %%", availability)
 	}
 	if p.HasHealth && p.Health >= Degraded {
@@ -54,7 +55,7 @@ func statusOf(f *Figures, p *ProviderState) (Status, []string) {
 	if p.HasHealth && p.Failures >= degradedFailures {
 		match(StatusDegraded, "%d consecutive failures", p.Failures)
 	}
-	if f.Calls >= minCalls && f.P95 > degradedP95 {
+	if ended >= minCalls && f.P95 > degradedP95 {
 		match(StatusDegraded, "p95 %d ms", (f.P95+500)/1000)
 	}
 	if p.BlocksAhead > 0 {
@@ -63,7 +64,7 @@ func statusOf(f *Figures, p *ProviderState) (Status, []string) {
 	if p.Lags() {
 		match(wrongHeight(p.LagBlocks, false))
 	}
-	if status == StatusUnknown && (f.Calls > 0 || p.HasHealth && p.Health == Healthy) {
+	if status == StatusUnknown && (ended > 0 || p.HasHealth && p.Health == Healthy) {
 		status = StatusHealthy
 	}
 	return status, reasons

@@ -273,7 +273,8 @@ func TestWideRow(t *testing.T) {
 			micros := uint64(math.Exp(float64(i/2) / buckets * math.Log(80_000_000_000)))
 			events[i] = store.Event{
 				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: "p",
-				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Failed: i%2 == 0,
+				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Result: cell.Result((i + 1) % 2), // every other one failed
+
 			}
 		}
 		if refusals := a.store.Apply(events).Refusals; len(refusals) > 0 {

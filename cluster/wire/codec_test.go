@@ -37,8 +37,8 @@ func everything() *store.Notes {
 		Decisions: []store.Stamped[store.DecisionRecord]{{Stamp: 3, Value: store.DecisionRecord{
 			Seq: 1 << 58, TS: 9, RequestID: "req", EventID: "ev", Profile: "default", SourceNode: "gw@1", Region: "r", Chain: "base", Method: "eth_call",
 			Strategy: "fastest", ProviderID: "p", ErrorCategory: "timeout", ErrorCode: "-32000", Transport: store.WS, RequestOrigin: store.System,
-			Failed: true, HasUpstream: true, FailoverCount: 1, Weight: 10, DurationMicros: 100, UpstreamMicros: 90,
-			Attempts: []store.Attempt{{ProviderID: "q", ErrorCategory: "timeout", ErrorCode: "c", Transport: store.WS, DurationMicros: 10}},
+			Result: cell.Cancelled, CallReason: store.ReasonHedge, HasUpstream: true, FailoverCount: 1, Weight: 10, DurationMicros: 100, UpstreamMicros: 90,
+			Attempts: []store.Attempt{{ProviderID: "q", ErrorCategory: "timeout", ErrorCode: "c", Transport: store.WS, DurationMicros: 10, Result: cell.NotSent, Reason: store.ReasonConsensus}},
 		}}},
 	}
 }

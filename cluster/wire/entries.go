@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"remuda/store"
+	"remuda/store/cell"
 	"remuda/store/ids"
 )
 
@@ -257,7 +258,7 @@ func AppendDecision(b []byte, d *store.Stamped[store.DecisionRecord]) []byte {
 	b = appendStrings(b, v.RequestID, v.EventID, v.Profile, v.SourceNode, v.Region, v.Chain, v.Method, v.Strategy,
 		v.ProviderID, v.ErrorCategory, v.ErrorCode)
 	b = append(b, byte(v.Transport), byte(v.RequestOrigin))
-	b = appendBool(appendBool(b, v.Failed), v.HasUpstream)
+	b = appendBool(append(b, byte(v.Result), byte(v.CallReason)), v.HasUpstream)
 	b = binary.AppendUvarint(b, uint64(v.FailoverCount))
 	b = binary.AppendUvarint(b, uint64(v.Weight))
 	b = binary.AppendUvarint(b, v.DurationMicros)
@@ -266,7 +267,7 @@ func AppendDecision(b []byte, d *store.Stamped[store.DecisionRecord]) []byte {
 	for i := range v.Attempts {
 		a := &v.Attempts[i]
 		b = appendStrings(b, a.ProviderID, a.ErrorCategory, a.ErrorCode)
-		b = append(b, byte(a.Transport))
+		b = append(b, byte(a.Transport), byte(a.Result), byte(a.Reason))
 		b = binary.AppendUvarint(b, a.DurationMicros)
 	}
 	return b
@@ -282,12 +283,14 @@ func (r *reader) decision() (d store.Stamped[store.DecisionRecord]) {
 	v.ErrorCategory, v.ErrorCode = r.category(), r.text()
 	v.Transport = store.Transport(r.enum(numTransports))
 	v.RequestOrigin = store.RequestOrigin(r.enum(numRequestOrigins))
-	v.Failed, v.HasUpstream = r.bool(), r.bool()
+	v.Result, v.CallReason = cell.Result(r.enum(byte(cell.NotSent))), store.CallReason(r.enum(numCallReasons))
+	v.HasUpstream = r.bool()
 	v.FailoverCount, v.Weight = uint32(r.upTo(1<<32-1)), uint32(r.upTo(1<<32-1))
 	v.DurationMicros, v.UpstreamMicros = r.upTo(1<<53), r.upTo(1<<53)
 	for range r.upTo(store.MaxAttempts) {
 		a := store.Attempt{ProviderID: r.id(), ErrorCategory: r.category(), ErrorCode: r.text()}
 		a.Transport = store.Transport(r.enum(numTransports))
+		a.Result, a.Reason = cell.Result(r.enum(byte(cell.NumResults))), store.CallReason(r.enum(numCallReasons))
 		a.DurationMicros = r.upTo(1 << 53)
 		v.Attempts = append(v.Attempts, a)
 	}
@@ -344,6 +347,7 @@ const (
 	numHeightSources  = byte(store.HeightFromHTTP) + 1
 	numHealthStates   = byte(store.Unhealthy) + 1
 	numRequestOrigins = byte(store.System) + 1
+	numCallReasons    = byte(store.ReasonOther) + 1
 )
 
 func (r *reader) born() (stamp, born uint64) {

@@ -33,6 +33,8 @@ type loadCommand struct {
 	Regions     int           `help:"Regions of the events (default: as many as nodes)."`
 	Errors      float64       `default:"3" help:"Percent of the events that are errors."`
 	Failovers   float64       `default:"2" help:"Percent of the events that had a failed attempt."`
+	Hedges      float64       `default:"2" help:"Percent of the events that were hedged."`
+	Consensus   float64       `default:"1" help:"Percent of the events that were put to a second provider, for a consensus."`
 	Repeats     float64       `default:"0" help:"Percent of the lines that are sent twice."`
 	Invalid     float64       `default:"0" help:"Percent of the lines that must be refused."`
 	OutageEvery time.Duration `help:"How often one provider fails altogether (default: never)."`
@@ -126,6 +128,7 @@ func (c *loadCommand) plan() (load.Plan, error) {
 	p.URLs, p.Closed, p.Interval, p.Views = c.Nodes, c.Closed, c.Interval, c.Views
 	p.Connections, p.Providers, p.Regions = c.Connections, c.Providers, c.Regions
 	p.ErrorPct, p.FailoverPct, p.RepeatPct, p.InvalidPct = c.Errors, c.Failovers, c.Repeats, c.Invalid
+	p.HedgePct, p.ConsensusPct = c.Hedges, c.Consensus
 	p.OutageEvery, p.OutageFor = c.OutageEvery, c.OutageFor
 	p.WideReaders, p.WideEvery = c.WideReaders, c.WideEvery
 	p.Profile, p.Seed, p.NodeFlags = c.Profile, c.Seed, c.NodeFlags

@@ -183,6 +183,7 @@ type topRow struct {
 	Calls      uint64   `json:"total_calls"`
 	Rate       *float64 `json:"calls_per_second"`
 	Success    *float64 `json:"success_rate_pct"`
+	CutOff     *float64 `json:"cut_off_pct"`
 	P50        *float64 `json:"p50_latency_ms"`
 	P95        *float64 `json:"p95_latency_ms"`
 	P99        *float64 `json:"p99_latency_ms"`
@@ -208,7 +209,7 @@ func (c *topCommand) table(rows *client.Rows, state string) []byte {
 		return orKey(c.compare(&a, &b), strings.Compare(a.Key, b.Key))
 	})
 	m := &rows.Meta
-	cells := [][]string{{"CHAIN", "PROVIDER", "STATUS", "HTTP", "WS", "CALLS/S", "CALLS", "SUCCESS%", "P50MS", "P95MS", "P99MS", "LAG", "TRAFFIC%", "LAST"}}
+	cells := [][]string{{"CHAIN", "PROVIDER", "STATUS", "HTTP", "WS", "CALLS/S", "CALLS", "SUCCESS%", "CUT%", "P50MS", "P95MS", "P99MS", "LAG", "TRAFFIC%", "LAST"}}
 	for i := range list {
 		r := &list[i]
 		last := "—"
@@ -217,9 +218,14 @@ func (c *topCommand) table(rows *client.Rows, state string) []byte {
 		}
 		cells = append(cells, []string{
 			clean(r.Chain), clean(r.ProviderID), clean(r.Status), clean(r.Circuit.HTTP), clean(r.Circuit.WS), number(r.Rate, 1),
-			strconv.FormatUint(r.Calls, 10), number(r.Success, 2), number(r.P50, 1), number(r.P95, 1), number(r.P99, 1),
+			strconv.FormatUint(r.Calls, 10), number(r.Success, 2), number(r.CutOff, 2), number(r.P50, 1), number(r.P95, 1), number(r.P99, 1),
 			number(r.Lag, 0), number(r.Traffic, 1), last,
 		})
+	}
+	if i := slices.Index(cells[0], "CUT%"); !slices.ContainsFunc(list, func(r topRow) bool { return orZero(r.CutOff) > 0 }) {
+		for n := range cells { // most gateways cut nothing off
+			cells[n] = slices.Delete(cells[n], i, i+1)
+		}
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "node %s  window %v  nodes %d/%d  senders %d/%d  revision %d", clean(m.Node), time.Duration(m.Window)*time.Millisecond,

@@ -44,7 +44,7 @@ func (d *decisionSource) lease(l *memory.Lease) {
 func (d *decisionSource) query() store.DecisionQuery {
 	p := d.params
 	return store.DecisionQuery{
-		Filter: p.Filter, RequestID: p.RequestID, ErrorCategories: p.Categories, Failed: p.Failed, Succeeded: p.Succeeded,
+		Filter: p.Filter, RequestID: p.RequestID, ErrorCategories: p.Categories, Results: p.Results,
 		MinDurationMicros: p.MinDuration, Limit: p.Limit, BeforeTS: p.BeforeTS, BeforeSeq: p.BeforeSeq,
 	}
 }
@@ -166,7 +166,8 @@ func (c *Collection) decision(d *store.DecisionRecord, p *ask.Params) {
 	r.Text("provider_id", d.ProviderID)
 	r.Text("transport", d.Transport.String())
 	r.Text("request_origin", d.RequestOrigin.String())
-	r.Text("result", ask.ResultOf(d.Failed))
+	r.Text("result", d.Result.String())
+	r.textOrNull("reason", d.CallReason.String())
 	r.textOrNull("error_category", d.ErrorCategory)
 	r.textOrNull("error_code", d.ErrorCode)
 	r.millis("duration_ms", cell.Micros(d.DurationMicros))
@@ -199,7 +200,8 @@ func appendAttempts(dst []byte, attempts []store.Attempt) []byte {
 		r.Text("provider_id", a.ProviderID)
 		r.Text("transport", a.Transport.String())
 		r.millis("duration_ms", cell.Micros(a.DurationMicros))
-		r.Text("result", "error")
+		r.Text("result", a.Result.String())
+		r.textOrNull("reason", a.Reason.String())
 		r.textOrNull("error_category", a.ErrorCategory)
 		r.textOrNull("error_code", a.ErrorCode)
 		dst = r.appendJSON(dst, nil)

@@ -31,13 +31,18 @@ var figures = []figure{
 	{"total_calls", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.Calls) }},
 	{"error_count", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.Errors) }},
 	{"success_rate_pct", metric, func(dst []byte, f *store.Figures, _ int64) []byte {
-		return value.AppendPercent(dst, f.Calls-f.Errors, f.Calls)
+		return value.AppendPercent(dst, f.Successes(), f.Ended())
 	}},
 	{"provider_error_count", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.ProviderErrors) }},
 	{"availability_pct", metric, func(dst []byte, f *store.Figures, _ int64) []byte {
-		return value.AppendPercent(dst, f.Calls-f.ProviderErrors, f.Calls)
+		return value.AppendPercent(dst, f.Ended()-f.ProviderErrors, f.Ended())
 	}},
 	{"errors_by_category", ofRows, func(dst []byte, f *store.Figures, _ int64) []byte { return appendCategories(dst, f.Categories) }},
+	{"cut_off_calls", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.CutOff) }},
+	{"cut_off_pct", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendPercent(dst, f.CutOff, f.Calls) }},
+	{"not_sent", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.NotSent) }},
+	{"hedged_calls", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.Hedges) }},
+	{"hedge_wins", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.HedgeWins) }},
 	{"samples", metric, func(dst []byte, f *store.Figures, _ int64) []byte { return value.AppendUint(dst, f.Samples) }},
 	{"calls_per_second", moving, func(dst []byte, f *store.Figures, covered int64) []byte { return appendRate(dst, f.Calls, covered) }},
 	{"traffic_pct", metric, func(dst []byte, f *store.Figures, _ int64) []byte {

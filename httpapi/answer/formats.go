@@ -136,6 +136,7 @@ var tableFaces = map[string][][2]string{
 		{"total_calls", "CALLS"},
 		{"calls_per_second", "CALLS/S"},
 		{"success_rate_pct", "SUCCESS%"},
+		{"cut_off_pct", "CUT%"},
 		{"p50_latency_ms", "P50MS"},
 		{"p95_latency_ms", "P95MS"},
 		{"p99_latency_ms", "P99MS"},
@@ -148,12 +149,21 @@ var tableFaces = map[string][][2]string{
 		{"calls_per_second", "CALLS/S"},
 		{"success_rate_pct", "SUCCESS%"},
 		{"availability_pct", "AVAIL%"},
+		{"cut_off_pct", "CUT%"},
 		{"p50_latency_ms", "P50MS"},
 		{"p95_latency_ms", "P95MS"},
 		{"p99_latency_ms", "P99MS"},
 		{"traffic_pct", "TRAFFIC%"},
 		{"last_seen_at", "LAST"},
 	},
+}
+
+// cutOff reports whether any row has calls that were cut off: most gateways cut none.
+func cutOff(rows []*Record) bool {
+	return slices.ContainsFunc(rows, func(r *Record) bool {
+		v := r.find("cut_off_calls")
+		return !absent(v) && string(v) != "0"
+	})
 }
 
 // renderTable aligns rows for eyes: — is no data, 0 is zero.
@@ -175,6 +185,9 @@ func renderTable(res *Resource, p *ask.Params, rows []*Record, m *meta) []byte {
 			faces = append(faces, [2]string{d.String(), strings.ToUpper(d.String())})
 		}
 		faces = append(faces, tableFaces["figures"]...)
+	}
+	if len(p.Fields) == 0 && !cutOff(rows) {
+		faces = slices.DeleteFunc(slices.Clone(faces), func(f [2]string) bool { return f[0] == "cut_off_pct" })
 	}
 	lines := make([][]string, 0, len(rows)+1)
 	head := make([]string, len(faces))

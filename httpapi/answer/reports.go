@@ -239,7 +239,7 @@ func (r *Record) ranked(row *rank.Row, now int64) {
 	}
 	r.boolean("eligible", row.Eligible)
 	r.value("reasons", func(dst []byte) []byte { return value.AppendStrings(dst, row.Reasons) })
-	r.percent("availability_pct", row.Figures.Calls-row.Figures.ProviderErrors, row.Figures.Calls)
+	r.percent("availability_pct", row.Figures.Ended()-row.Figures.ProviderErrors, row.Figures.Ended())
 	r.millis("avg_latency_ms", row.Figures.Avg)
 	r.Count("total_calls", row.Figures.Calls)
 	r.boolean("cold_start", row.ColdStart)

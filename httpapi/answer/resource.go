@@ -56,7 +56,7 @@ var (
 	}
 	decisionColumns = []string{
 		"key", "ts", "request_id", "event_id", "profile", "node", "source_node", "region", "chain", "method", "strategy", "provider_id",
-		"transport", "request_origin", "result", "error_category", "error_code", "duration_ms", "upstream_ms", "failover_count",
+		"transport", "request_origin", "result", "reason", "error_category", "error_code", "duration_ms", "upstream_ms", "failover_count",
 		"weight", "attempts", "found_by",
 	}
 	rankColumns = []string{

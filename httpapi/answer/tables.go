@@ -331,7 +331,7 @@ func appendMethods(dst []byte, rows []store.Row) []byte {
 		f := &rows[i].Figures
 		dst = value.AppendString(append(dst, `{"method":`...), rows[i].Dims[store.MethodDim])
 		dst = value.AppendUint(append(dst, `,"total_calls":`...), f.Calls)
-		dst = value.AppendPercent(append(dst, `,"success_rate_pct":`...), f.Calls-f.Errors, f.Calls)
+		dst = value.AppendPercent(append(dst, `,"success_rate_pct":`...), f.Successes(), f.Ended())
 		dst = value.AppendMillis(append(dst, `,"avg_latency_ms":`...), f.Avg)
 		dst = value.AppendMillis(append(dst, `,"p95_latency_ms":`...), f.P95)
 		dst = append(dst, '}')

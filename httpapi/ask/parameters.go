@@ -77,8 +77,12 @@ func init() {
 			}
 		}},
 		{"result", false, readResult, func(p *Params, add func(string)) {
-			if p.Failed != p.Succeeded {
-				add(ResultOf(p.Failed))
+			if len(p.Results) < len(results) {
+				var words []string
+				for _, r := range p.Results {
+					words = append(words, r.String())
+				}
+				add(strings.Join(words, ","))
 			}
 		}},
 		{"error_category", false, readErrorCategory, func(p *Params, add func(string)) { add(strings.Join(p.Categories, ",")) }},
@@ -301,25 +305,19 @@ func (p *Params) cursor() string {
 
 func readResult(p *Params, _ *Resource, value string) error {
 	for _, v := range split(value) {
-		switch v {
-		case ResultOf(false):
-			p.Succeeded = true
-		case ResultOf(true):
-			p.Failed = true
-		default:
-			return unknownValue("result", v, []string{ResultOf(false), ResultOf(true)})
+		at := slices.Index(results, v)
+		if at < 0 {
+			return unknownValue("result", v, results)
 		}
+		p.Results = append(p.Results, cell.Result(at))
 	}
+	slices.Sort(p.Results)
+	p.Results = slices.Compact(p.Results)
 	return nil
 }
 
-// ResultOf is the word for how a call ended.
-func ResultOf(failed bool) string {
-	if failed {
-		return "error"
-	}
-	return "success"
-}
+// results are the words for how a request may end, in the order of their values.
+var results = []string{cell.Success.String(), cell.Failure.String(), cell.Cancelled.String()}
 
 func readErrorCategory(p *Params, _ *Resource, value string) error {
 	p.Categories = split(value)

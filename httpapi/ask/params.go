@@ -36,8 +36,7 @@ type Params struct {
 	Metrics     []string
 	BeforeTS    int64
 	BeforeSeq   uint64
-	Failed      bool
-	Succeeded   bool
+	Results     []cell.Result // sorted; none: all
 	Categories  []string
 	MinDuration uint64 // µs
 	RequestID   string

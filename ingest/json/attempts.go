@@ -5,9 +5,10 @@ import (
 
 	"remuda/ingest/judge"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
-// attemptList reads the failed tries before the final one.
+// attemptList reads the tries other than the final one.
 func (d *Decoder) attemptList(pos int) ([]store.Attempt, int) {
 	if d.data[pos] != '[' {
 		return nil, d.mistyped(judge.Attempts, pos, "an array")
@@ -45,7 +46,7 @@ func (d *Decoder) attempt(pos, n int) int {
 		d.Within(before, n, "")
 		return pos
 	}
-	a := store.Attempt{Transport: judge.Inherited}
+	a := store.Attempt{Transport: judge.Inherited, Result: cell.Failure}
 	var hasProvider, hasDuration bool
 	first := d.space(pos + 1)
 	if first < len(d.data) && d.data[first] == '}' {
@@ -117,20 +118,33 @@ func (d *Decoder) attemptValue(a *store.Attempt, n int, name string, pos int) in
 	case "error_code":
 		a.ErrorCode, pos = d.errorCode(judge.ErrorCode, pos)
 	case "result":
-		had := d.Faults()
-		w, pos = d.word(judge.Result, pos)
-		if pos > 0 && d.Faults() == had {
-			d.AttemptResult(w)
+		w, pos = d.word(judge.AttemptResult, pos)
+		a.Result = cell.Result(w)
+	case "reason":
+		var word string
+		from := pos
+		if word, pos = d.free(judge.Reason, pos); pos < 0 {
+			return -1
+		}
+		if a.Reason = store.ReasonOf(word); a.Reason == store.ReasonOther {
+			return d.unknownOfAttempt(n, name, from) // which keeps the word in the identity
 		}
 	default:
-		mark := len(d.arena)
-		d.arena = append(append(d.arena, byte(n)), name...)
-		d.arena = append(d.arena, 0)
-		if pos = d.skip(pos, 3); pos > 0 {
-			d.Event.Other += maphash.Bytes(seed, d.arena[mark:])
-			d.Other = true
-		}
-		d.arena = d.arena[:mark]
+		return d.unknownOfAttempt(n, name, pos)
 	}
+	return pos
+}
+
+// unknownOfAttempt skips a value of the nth try that this version does not know, and
+// counts it into the identity.
+func (d *Decoder) unknownOfAttempt(n int, name string, pos int) int {
+	mark := len(d.arena)
+	d.arena = append(append(d.arena, byte(n)), name...)
+	d.arena = append(d.arena, 0)
+	if pos = d.skip(pos, 3); pos > 0 {
+		d.Event.Other += maphash.Bytes(seed, d.arena[mark:])
+		d.Other = true
+	}
+	d.arena = d.arena[:mark]
 	return pos
 }

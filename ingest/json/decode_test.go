@@ -10,6 +10,7 @@ import (
 
 	"remuda/ingest/judge"
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 var testNow = time.UnixMilli(1_800_000_000_000)
@@ -170,7 +171,10 @@ func TestRefusals(t *testing.T) {
 		{`{"chain":"b","provider_id":"p","method":"m","duration_ms":5,"result":"maybe"}`, "result", "unknown_value"},
 		{decisionWith(`,"transport":"carrier_pigeon"`), "transport", "unknown_value"},
 		{decisionWith(`,"request_origin":"me"`), "request_origin", "unknown_value"},
-		{decisionWith(`,"attempts":[{"provider_id":"x","duration_ms":1,"result":"success"}]`), "attempts[0].result", "unknown_value"},
+		{decisionWith(`,"attempts":[{"provider_id":"x","duration_ms":1,"result":"failed"}]`), "attempts[0].result", "unknown_value"},
+		{decisionWith(`,"attempts":[{"provider_id":"x","duration_ms":1,"reason":7}]`), "attempts[0].reason", "wrong_type"},
+		{strings.Replace(decisionWith(""), `"success"`, `"not_sent"`, 1), "result", "unknown_value"},
+		{decisionWith(`,"reason":7`), "reason", "wrong_type"},
 		{`{"type":"circuit","chain":"b","provider_id":"p","to":"ajar"}`, "to", "unknown_value"},
 		{`{"type":"weather"}`, "type", "unknown_type"},
 		{decisionWith(`,"ts":1`), "ts", "too_old"},
@@ -232,8 +236,29 @@ func TestDecoded(t *testing.T) {
 		decisionWith(`,"transport":"ws","attempts":[{"provider_id":"q","duration_ms":7.25,"error_category":"timeout"}]`): with(func(e *store.Event) {
 			e.Sent |= store.FieldTransport | store.FieldAttempts
 			e.Transport, e.FailoverCount = store.WS, 1
-			e.Attempts = []store.Attempt{{ProviderID: "q", ErrorCategory: "timeout", DurationMicros: 7250, Transport: store.WS}}
+			e.Attempts = []store.Attempt{{ProviderID: "q", ErrorCategory: "timeout", DurationMicros: 7250, Transport: store.WS, Result: cell.Failure}}
 		}),
+		// Of the tries only the third made way for another: the first lost, the second was never
+		// made, the last are beside others.
+		decisionWith(`,"attempts":[{"provider_id":"a","duration_ms":9,"result":"cancelled","reason":"primary"},` +
+			`{"provider_id":"b","duration_ms":0,"result":"not_sent","reason":"retry"},{"provider_id":"c","duration_ms":8,"reason":null},` +
+			`{"provider_id":"d","duration_ms":7,"result":"error","reason":"hedge"},{"provider_id":"e","duration_ms":6,"result":"success","reason":"consensus"}],"reason":"hedge"`): with(func(e *store.Event) {
+			e.Sent |= store.FieldAttempts | store.FieldReason
+			e.FailoverCount, e.Reason, e.CallReason = 1, "hedge", store.ReasonHedge
+			e.Attempts = []store.Attempt{
+				{ProviderID: "a", DurationMicros: 9000, Result: cell.Cancelled, Reason: store.ReasonPrimary},
+				{ProviderID: "b", Result: cell.NotSent, Reason: store.ReasonRetry},
+				{ProviderID: "c", DurationMicros: 8000, Result: cell.Failure},
+				{ProviderID: "d", DurationMicros: 7000, Result: cell.Failure, Reason: store.ReasonHedge},
+				{ProviderID: "e", DurationMicros: 6000, Reason: store.ReasonConsensus},
+			}
+		}),
+		decisionWith(`,"reason":"sweep"`): with(func(e *store.Event) {
+			e.Sent |= store.FieldReason
+			e.Reason, e.CallReason = "sweep", store.ReasonOther
+		}),
+		strings.Replace(decisionWith(""), `"success"`, `"cancelled"`, 1):            with(func(e *store.Event) { e.Result = cell.Cancelled }),
+		strings.Replace(decisionWith(""), `"success"`, `"cancelled"`, 1):            with(func(e *store.Event) { e.Result = cell.Cancelled }),
 		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":8453`, 1):   base,
 		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":"8453"`, 1): base,
 		strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":999`, 1):    with(func(e *store.Event) { e.Chain = "hyperevm" }),

@@ -15,7 +15,9 @@ import (
 func seeds(f *testing.F) {
 	for _, text := range []string{
 		decisionWith(""), decisionWith(`,"x":[1,{"a":null},"\u00e9\ud83d\ude00"]`), decisionWith(`,"ts":1799999999999`),
-		decisionWith(`,"attempts":[{"provider_id":"q","duration_ms":7.25}]`), `{"type":"block","chain":"b","provider_id":"p","height":7}`,
+		decisionWith(`,"attempts":[{"provider_id":"q","duration_ms":7.25}]`),
+		decisionWith(`,"reason":"hedge","attempts":[{"provider_id":"q","duration_ms":7.25,"result":"cancelled","reason":"sw\u0065ep"}]`),
+		decisionWith(`,"attempts":[{"provider_id":"q","duration_ms":0,"result":"not_sent","reason":"retry"}]`), `{"type":"block","chain":"b","provider_id":"p","height":7}`,
 		`{"type":"health","chain":"b","provider_id":"p","status":"degraded","latency_ms":1.5}`,
 		strings.Replace(decisionWith(`,"ts":"2027-01-15T07:59:59.5Z"`), `"base"`, `"eip155:8453"`, 1), strings.Replace(decisionWith(""), `"chain":"base"`, `"chain_id":"0x2105"`, 1), `{`, `[]`, "{}{}\n{}",
 		decisionWith("") + "\n" + decisionWith("") + "\n" + decisionWith(`,"weight":3`), "\ufeff{}\n\ufeff{", decisionWith("")[1:] + "\n{}",

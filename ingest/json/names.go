@@ -65,8 +65,8 @@ type quoted struct {
 }
 
 // words are those of the fields that are enumerations, in the order of [judge.Words].
-var words = func() (list [judge.NumFields][]quoted) {
-	for f := range judge.NumFields {
+var words = func() (list [judge.NumFields + 1][]quoted) {
+	for f := range judge.NumFields + 1 {
 		for _, w := range judge.Words(f) {
 			list[f] = append(list[f], quoted{`"` + w.Text + `"`, w.Value})
 		}

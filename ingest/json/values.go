@@ -6,6 +6,7 @@ import (
 
 	"remuda/ingest/judge"
 	"remuda/store"
+	"remuda/store/cell"
 	"remuda/store/ids"
 )
 
@@ -46,7 +47,7 @@ func (d *Decoder) value(f judge.Field, pos int) int {
 		e.UpstreamMicros, pos = d.duration(f, pos)
 	case judge.Result:
 		w, pos = d.word(f, pos)
-		e.Failed = w == judge.Failure
+		e.Result = cell.Result(w)
 	case judge.Failovers:
 		e.FailoverCount, pos = d.small(f, pos)
 	case judge.ErrorCategory:

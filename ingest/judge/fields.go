@@ -41,6 +41,9 @@ const (
 	Since
 	NumFields
 
+	// AttemptResult is not a field of events: it has the words for the result of an attempt.
+	AttemptResult = NumFields
+
 	Whole Field = 255 // not a field: the fault is the event's
 )
 
@@ -77,7 +80,7 @@ var (
 	// unknown: they are not judged.
 	fieldsOf = [kinds]store.Fields{
 		store.Decision: common | setOf(Method, Strategy, Transport, Duration, Upstream, Result, Failovers,
-			ErrorCategory, ErrorCode, RequestOrigin, Weight, Attempts),
+			ErrorCategory, ErrorCode, RequestOrigin, Weight, Attempts, Reason),
 		store.Circuit: common | setOf(Transport, From, To, Reason, Since),
 		store.Block:   common | setOf(Height, Source),
 		store.Health: common | setOf(Transport, Status, ConsecutiveFailures, ConsecutiveSuccesses,

@@ -113,7 +113,7 @@ func (c *Case) noMicros(f Field, code string) uint64 {
 // Inherited marks an attempt that takes its transport from the decision.
 const Inherited store.Transport = 255
 
-// Attempt judges the nth failed try, of which the required fields may be missing. It
+// Attempt judges the nth other try, of which the required fields may be missing. It
 // reports whether the event keeps it.
 func (c *Case) Attempt(n int, hasProvider, hasDuration bool) bool {
 	switch {
@@ -128,13 +128,6 @@ func (c *Case) Attempt(n int, hasProvider, hasDuration bool) bool {
 		c.Fault(Fault{Field: Attempts, Path: pathOf(n, "duration_ms"), Code: "missing", Detail: "every attempt needs a duration_ms"})
 	}
 	return true
-}
-
-// AttemptResult judges the result of a try.
-func (c *Case) AttemptResult(word uint8) {
-	if word != Failure {
-		c.Fault(Fault{Field: Attempts, Code: "unknown_value", Detail: "the result of an attempt can only be error"})
-	}
 }
 
 func pathOf(n int, name string) string {

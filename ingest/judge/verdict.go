@@ -83,7 +83,11 @@ func (c *Case) completeDecision() {
 		e.UpstreamMicros = e.DurationMicros
 	}
 	if !c.Has(Failovers) {
-		e.FailoverCount = uint32(len(e.Attempts))
+		e.FailoverCount = e.Failovers()
+	}
+	e.CallReason = store.ReasonUnknown
+	if c.Has(Reason) {
+		e.CallReason = store.ReasonOf(e.Reason)
 	}
 	for i := range e.Attempts {
 		if a := &e.Attempts[i]; a.Transport == Inherited {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 // A Word is one value of an enumeration.
@@ -12,15 +13,9 @@ type Word struct {
 	Value uint8 // as the store has it
 }
 
-// The results of a call.
-const (
-	Success uint8 = iota
-	Failure
-)
-
 // words are those of the fields that are enumerations, in the order in which they are
 // tried and listed.
-var words = [NumFields][]Word{
+var words = [NumFields + 1][]Word{
 	Type: {
 		{"decision", uint8(store.Decision)},
 		{"circuit", uint8(store.Circuit)},
@@ -34,7 +29,9 @@ var words = [NumFields][]Word{
 	From:   wordsOf(store.CircuitClosed, store.CircuitOpen, store.CircuitHalfOpen, store.CircuitUnknown),
 	Status: wordsOf(store.Healthy, store.Degraded, store.Unhealthy, store.HealthUnknown),
 	Source: wordsOf(store.HeightFromWS, store.HeightFromHTTP),
-	Result: {{"success", Success}, {"error", Failure}},
+	Result: wordsOf(cell.Success, cell.Failure, cell.Cancelled),
+	// What was not sent is no request that ended.
+	AttemptResult: wordsOf(cell.Failure, cell.Success, cell.Cancelled, cell.NotSent),
 }
 
 // wordsOf are the words of some values.

@@ -21,7 +21,7 @@ func TestOnsetsInTurns(t *testing.T) {
 	for i := range n {
 		s.Apply([]store.Event{{
 			TS: now.UnixMilli(), Profile: "default", Chain: "base", ProviderID: "p" + strconv.Itoa(i), Method: "m", Strategy: "s", SourceNode: "g",
-			SourceRegion: "r", Weight: 30, DurationMicros: 5000, UpstreamMicros: 5000, Failed: true, ErrorCategory: "timeout",
+			SourceRegion: "r", Weight: 30, DurationMicros: 5000, UpstreamMicros: 5000, Result: cell.Failure, ErrorCategory: "timeout",
 		}})
 	}
 	began := now.UnixMilli() / 1000 * 1000

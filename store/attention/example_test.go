@@ -17,7 +17,7 @@ func Example() {
 	}
 	s.Apply([]store.Event{{
 		TS: s.Now(), Profile: "default", Chain: "base", ProviderID: "acme", Method: "eth_call", Strategy: "fastest", SourceNode: "gw",
-		SourceRegion: "iad", Weight: 30, Failed: true, ErrorCategory: "timeout",
+		SourceRegion: "iad", Weight: 30, Result: cell.Failure, ErrorCategory: "timeout",
 	}})
 	var episodes attention.Episodes // one for all watches of the store
 	watch := attention.New(s, &episodes, store.Filter{}, cell.Window1m)

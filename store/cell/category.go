@@ -29,7 +29,8 @@ const (
 	otherCategory                = CategoryID(len(knownCategories) - 1)
 )
 
-// These two keep the largest possible packed cell below maxPacked.
+// These two keep the largest packed cell below maxPacked: some 10 KB are categories, and three
+// distributions of numBuckets counts have 6 bytes for each, which is 4·10¹² calls a bucket.
 const (
 	MaxCategories   = 250     // of all
 	maxCategoryText = 8 << 10 // bytes of all names that are not known

@@ -19,10 +19,11 @@ type Call struct {
 	Weight        uint32
 	Failovers     uint32     // unweighted
 	Bucket        uint16     // of Micros, see BucketOf
-	Category      CategoryID // only when failed
-	Failed        bool
+	Category      CategoryID // only of failures
+	Result        Result
 	Final         bool // the try that ended a request
-	ProviderFault bool
+	ProviderFault bool // only of failures
+	Hedge         bool // sent beside another one that was slow to end
 }
 
 // A Cell is one time step of a row, or any sum of such. The zero value is empty.
@@ -31,6 +32,7 @@ type Cell struct {
 	min, max   uint64 // of successes; meaningless without one
 	successes  distribution
 	failures   distribution
+	cutOffs    *distribution   // of how long those took whose end was not seen; nil while there was none
 	categories []categoryCount // errors by category, by id
 
 	failedMin, failedMax uint64 // of failures; meaningless without one
@@ -42,10 +44,10 @@ type categoryCount struct {
 }
 
 // HasSuccess reports whether a call succeeded: only then do the latencies of successes mean anything.
-func (c *Cell) HasSuccess() bool { return c.Calls > c.Errors }
+func (c *Cell) HasSuccess() bool { return c.Successes() > 0 }
 
 // Empty reports whether nothing was counted.
-func (c *Cell) Empty() bool { return c.Samples == 0 }
+func (c *Cell) Empty() bool { return c.Samples == 0 && c.NotSent == 0 }
 
 // Reset empties the cell and keeps its memory.
 func (c *Cell) Reset() {
@@ -53,7 +55,18 @@ func (c *Cell) Reset() {
 	c.min, c.max, c.failedMin, c.failedMax = 0, 0, 0, 0
 	c.successes.reset()
 	c.failures.reset()
+	if c.cutOffs != nil {
+		c.cutOffs.reset()
+	}
 	c.categories = c.categories[:0]
+}
+
+// cutOff returns the distribution of the cut off, to be added to.
+func (c *Cell) cutOff() *distribution {
+	if c.cutOffs == nil {
+		c.cutOffs = new(distribution)
+	}
+	return c.cutOffs
 }
 
 // extend widens [min, max]; it must run before the successes are counted.
@@ -75,7 +88,7 @@ func (c *Cell) extendFailed(low, high uint64) {
 }
 
 // ExtendPacked widens the ranges of latencies by those of a cell that was packed here,
-// and counts its calls and errors. All else stays as it is.
+// and counts its calls by how they ended. All else stays as it is.
 func (c *Cell) ExtendPacked(packed []byte) {
 	var o Cell
 	o.readRanges(packed)
@@ -87,6 +100,7 @@ func (c *Cell) ExtendPacked(packed []byte) {
 	}
 	c.Calls += o.Calls
 	c.Errors += o.Errors
+	c.CutOff += o.CutOff
 }
 
 // TakeRanges makes the ranges of latencies those of another cell.
@@ -116,6 +130,9 @@ func (c *Cell) Merge(o *Cell) {
 	}
 	c.successes.merge(&o.successes)
 	c.failures.merge(&o.failures)
+	if o.CutOff > 0 {
+		c.cutOff().merge(o.cutOffs)
+	}
 	for _, k := range o.categories {
 		c.addCategory(k.id, k.count)
 	}
@@ -137,6 +154,9 @@ func (c *Cell) Subtract(o *Cell) (rescan bool) {
 	}
 	c.successes.subtract(&o.successes)
 	c.failures.subtract(&o.failures)
+	if o.CutOff > 0 {
+		c.cutOff().subtract(o.cutOffs)
+	}
 	for _, k := range o.categories {
 		at, found := slices.BinarySearchFunc(c.categories, k.id, func(a categoryCount, b CategoryID) int { return int(a.id) - int(b) })
 		if !found {
@@ -152,8 +172,18 @@ func (c *Cell) Subtract(o *Cell) (rescan bool) {
 
 // Size is how many bytes the cell takes.
 func (c *Cell) Size() int {
-	return int(unsafe.Sizeof(*c)) + 8*c.Room() + int(unsafe.Sizeof(categoryCount{}))*cap(c.categories)
+	size := int(unsafe.Sizeof(*c)) + 8*c.Room() + int(unsafe.Sizeof(categoryCount{}))*cap(c.categories)
+	if c.cutOffs != nil {
+		size += int(unsafe.Sizeof(*c.cutOffs))
+	}
+	return size
 }
 
 // Room is how many buckets the cell has memory for.
-func (c *Cell) Room() int { return cap(c.successes.counts) + cap(c.failures.counts) }
+func (c *Cell) Room() int {
+	room := cap(c.successes.counts) + cap(c.failures.counts)
+	if c.cutOffs != nil {
+		room += cap(c.cutOffs.counts)
+	}
+	return room
+}

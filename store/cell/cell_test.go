@@ -22,7 +22,8 @@ func TestEveryFieldOfACell(t *testing.T) {
 			t.Errorf("twice %s is %d", one.Path, l.Uint())
 		}
 	}
-	if merged.successes.counts[0] != 2*c.successes.counts[0] || merged.failures.counts[0] != 2*c.failures.counts[0] || merged.categories[0].count != 80 {
+	if merged.successes.counts[0] != 2*c.successes.counts[0] || merged.failures.counts[0] != 2*c.failures.counts[0] ||
+		merged.cutOffs.counts[0] != 2*c.cutOffs.counts[0] || merged.categories[0].count != 80 {
 		t.Errorf("twice %+v is %+v", c, merged)
 	}
 	if merged.Subtract(c); !reflect.DeepEqual(&merged, c) {
@@ -30,7 +31,7 @@ func TestEveryFieldOfACell(t *testing.T) {
 	}
 	merged.Subtract(c)
 	for _, l := range leaf.All(&merged) {
-		if l.Path != ".successes.first" && l.Path != ".failures.first" && !l.IsZero() {
+		if l.Path != ".successes.first" && l.Path != ".failures.first" && l.Path != ".cutOffs.first" && !l.IsZero() {
 			t.Errorf("taken away twice, %s is %v", l.Path, l)
 		}
 	}
@@ -54,7 +55,7 @@ func TestEveryFieldOfACell(t *testing.T) {
 	}
 	merged.Reset()
 	for _, l := range leaf.All(&merged) {
-		if l.Path != ".successes.first" && l.Path != ".failures.first" && !l.IsZero() {
+		if l.Path != ".successes.first" && l.Path != ".failures.first" && l.Path != ".cutOffs.first" && !l.IsZero() {
 			t.Errorf("reset, %s is %v", l.Path, l)
 		}
 	}
@@ -82,6 +83,7 @@ func TestRescan(t *testing.T) {
 		"the greatest":        {func(o *Cell) { o.max = 90_000 }, true},
 		"the least failed":    {func(o *Cell) { o.failedMin = 7 }, true},
 		"the greatest failed": {func(o *Cell) { o.failedMax = 80_000 }, true},
+		"nothing but cut off": {func(o *Cell) { o.CutOff, o.Errors, o.min, o.max, o.cutOffs = 2, 0, 0, 90_000, new(distribution) }, false},
 		"no success":          {func(o *Cell) { o.Errors, o.min, o.max = o.Calls, 0, 90_000 }, false},
 		"no failure":          {func(o *Cell) { o.Errors, o.failedMin, o.failedMax = 0, 0, 80_000 }, false},
 	} {
@@ -100,9 +102,10 @@ func TestCellsAddUp(t *testing.T) {
 	genCall := rapid.Custom(func(t *rapid.T) Call {
 		k := Call{
 			Micros: rapid.Uint64Range(0, MaxMicros).Draw(t, "micros"), Weight: uint32(rapid.IntRange(1, 1_000_000).Draw(t, "weight")),
-			Failovers: uint32(rapid.IntRange(0, 16).Draw(t, "failovers")), Failed: rapid.Bool().Draw(t, "failed"), Final: rapid.Bool().Draw(t, "final"),
+			Failovers: uint32(rapid.IntRange(0, 16).Draw(t, "failovers")), Result: Result(rapid.IntRange(0, int(NumResults)-1).Draw(t, "result")), Final: rapid.Bool().Draw(t, "final"),
+			Hedge: rapid.Bool().Draw(t, "hedge"),
 		}
-		if k.Failed {
+		if k.Result == Failure {
 			k.Category = names.ID(rapid.SampledFrom([]string{"", "timeout", "own_a", "own_b", "rate_limit"}).Draw(t, "category"))
 			k.ProviderFault = !names.Blameless(k.Category)
 		}

@@ -14,7 +14,7 @@ func ExampleCell_AppendPacked() {
 	call := func(micros uint64, category string) cell.Call {
 		k := cell.Call{Micros: micros, Weight: 1, Bucket: uint16(cell.BucketOf(micros)), Final: true}
 		if category != "" {
-			k.Failed, k.Category = true, names.ID(category)
+			k.Result, k.Category = cell.Failure, names.ID(category)
 			k.ProviderFault = !names.Blameless(k.Category)
 		}
 		return k

@@ -34,12 +34,14 @@ var (
 	failurePart     = []uint64{950}
 )
 
-// Latencies are what the cell's distributions say.
+// Latencies are what the cell's distributions say. Those of successes are of what was seen
+// to its end: where calls were cut off, the slow ones among them are missing. What is
+// to be estimated of them is estimated here, from successes and cutOffs.
 func (c *Cell) Latencies() Latencies {
 	l := Latencies{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None}
 	var out [4]Micros
 	if c.HasSuccess() {
-		n := c.Calls - c.Errors
+		n := c.Successes()
 		c.successes.percentiles(n, c.min, c.max, percentileParts, out[:])
 		l.P50, l.P90, l.P95, l.P99 = out[0], out[1], out[2], out[3]
 		l.Avg, l.Max = Micros(c.sum.over(n)), Micros(c.max)

@@ -13,7 +13,18 @@ type Counts struct {
 	RequestErrors  uint64
 	Failovers      uint64
 	Samples        uint64
+	CutOff         uint64 // calls whose end was not seen
+	NotSent        uint64 // tries that are no calls, since they were not made
+	Hedges         uint64 // calls that were sent as a hedge
+	HedgeWins      uint64 // of those, the ones that ended their request well
 }
+
+// Successes is how many calls succeeded.
+func (c *Counts) Successes() uint64 { return c.Calls - c.Errors - c.CutOff }
+
+// Ended is how many calls ended, as far as was seen: what shares of successes and
+// failures are of.
+func (c *Counts) Ended() uint64 { return c.Calls - c.CutOff }
 
 // A Measure is one of the counted figures.
 type Measure struct {
@@ -34,6 +45,10 @@ var Measures = [...]Measure{
 	{"request_errors", "Requests that ended in an error, by weight.", func(c *Counts) *uint64 { return &c.RequestErrors }},
 	{"failovers", "Failovers before requests ended, by weight.", func(c *Counts) *uint64 { return &c.Failovers }},
 	{"samples", "Calls as they were sent, without weight.", func(c *Counts) *uint64 { return &c.Samples }},
+	{"cut_off_calls", "Calls whose end was not seen, by weight.", func(c *Counts) *uint64 { return &c.CutOff }},
+	{"not_sent", "Tries that were not made, by weight.", func(c *Counts) *uint64 { return &c.NotSent }},
+	{"hedged_calls", "Calls that were sent as a hedge, by weight.", func(c *Counts) *uint64 { return &c.Hedges }},
+	{"hedge_wins", "Hedges that ended their request well, by weight.", func(c *Counts) *uint64 { return &c.HedgeWins }},
 }
 
 // Merge adds what others counted. Merge and Subtract are among the hottest code there is,
@@ -46,6 +61,10 @@ func (c *Counts) Merge(o *Counts) {
 	c.RequestErrors += o.RequestErrors
 	c.Failovers += o.Failovers
 	c.Samples += o.Samples
+	c.CutOff += o.CutOff
+	c.NotSent += o.NotSent
+	c.Hedges += o.Hedges
+	c.HedgeWins += o.HedgeWins
 }
 
 // Subtract takes away what was merged before.
@@ -57,6 +76,10 @@ func (c *Counts) Subtract(o *Counts) {
 	c.RequestErrors -= o.RequestErrors
 	c.Failovers -= o.Failovers
 	c.Samples -= o.Samples
+	c.CutOff -= o.CutOff
+	c.NotSent -= o.NotSent
+	c.Hedges -= o.Hedges
+	c.HedgeWins -= o.HedgeWins
 }
 
 // Sums are everything counted but the shape of the latencies. All of it adds, so
@@ -69,13 +92,27 @@ type Sums struct {
 // count counts a call.
 func (c *Sums) count(k *Call) {
 	weight := uint64(k.Weight)
+	if k.Result == NotSent {
+		c.NotSent += weight
+		return
+	}
 	c.Calls += weight
 	c.Samples++
+	if k.Hedge {
+		c.Hedges += weight
+		if k.Final && k.Result == Success {
+			c.HedgeWins += weight
+		}
+	}
 	if k.Final {
 		c.Requests += weight
 		c.Failovers += uint64(k.Failovers) * weight
 	}
-	if k.Failed {
+	switch k.Result {
+	case Cancelled:
+		c.CutOff += weight
+		return
+	case Failure:
 		c.Errors += weight
 		if k.ProviderFault {
 			c.ProviderErrors += weight

@@ -16,11 +16,8 @@ type Open struct {
 
 // Add counts a call.
 func (o *Open) Add(k *Call) {
-	if k.Failed {
-		o.extendFailed(k.Micros, k.Micros)
-		o.failures.add(int(k.Bucket), uint64(k.Weight))
-		o.addCategory(k.Category, uint64(k.Weight))
-		o.count(k)
+	if k.Result != Success {
+		o.addOther(k)
 		return
 	}
 	o.extend(k.Micros, k.Micros)
@@ -34,6 +31,19 @@ func (o *Open) Add(k *Call) {
 	}
 	o.pending[o.noted] = k.Bucket
 	o.noted++
+}
+
+// addOther counts what is no success.
+func (o *Open) addOther(k *Call) {
+	switch k.Result {
+	case Failure:
+		o.extendFailed(k.Micros, k.Micros)
+		o.failures.add(int(k.Bucket), uint64(k.Weight))
+		o.addCategory(k.Category, uint64(k.Weight))
+	case Cancelled:
+		o.cutOff().add(int(k.Bucket), uint64(k.Weight))
+	}
+	o.count(k)
 }
 
 // AddTold counts a call that the lifetime of the row has already.

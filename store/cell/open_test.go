@@ -11,10 +11,14 @@ import (
 func distinct(names *Categories) []Call {
 	list := []Call{
 		{Micros: 1000, Weight: 1000, Failovers: 3, Final: true},
-		{Micros: 1000, Weight: 20, Final: true, Failed: true, ProviderFault: true, Category: names.ID("network_error")},
-		{Micros: 3000, Weight: 7, Final: true, Failed: true, Category: names.ID("rate_limit")},
-		{Micros: 500, Weight: 100, Failed: true, ProviderFault: true, Category: names.ID("network_error")},
+		{Micros: 1000, Weight: 20, Final: true, Result: Failure, ProviderFault: true, Category: names.ID("network_error")},
+		{Micros: 3000, Weight: 7, Final: true, Result: Failure, Category: names.ID("rate_limit")},
+		{Micros: 500, Weight: 100, Result: Failure, ProviderFault: true, Category: names.ID("network_error")},
 		{Micros: 4000, Weight: 1, Final: true},
+		{Micros: 9000, Weight: 300, Result: Cancelled, Hedge: true},
+		{Micros: 200, Weight: 50, Final: true, Result: Cancelled},
+		{Weight: 2000, Result: NotSent, Hedge: true},
+		{Micros: 1000, Weight: 40, Final: true, Hedge: true},
 	}
 	for i := range list {
 		list[i].Bucket = uint16(BucketOf(list[i].Micros))
@@ -25,7 +29,10 @@ func distinct(names *Categories) []Call {
 // TestOpen: what calls add to each figure, and what is news of it.
 func TestOpen(t *testing.T) {
 	names := NewCategories()
-	want := Counts{Calls: 1128, Errors: 127, ProviderErrors: 120, Requests: 1028, RequestErrors: 27, Failovers: 3000, Samples: 5}
+	want := Counts{
+		Calls: 1518, Errors: 127, ProviderErrors: 120, Requests: 1118, RequestErrors: 27, Failovers: 3000, Samples: 8,
+		CutOff: 350, NotSent: 2000, Hedges: 340, HedgeWins: 40,
+	}
 	for _, l := range leaf.All(&want) {
 		if l.IsZero() {
 			t.Errorf("%s is not counted", l.Path)
@@ -42,7 +49,7 @@ func TestOpen(t *testing.T) {
 		}
 	}
 	for range 2 { // later there is no news
-		if o.News(&lifetime); lifetime.Counts != want || lifetime.LatencySum() != 1_004_000 {
+		if o.News(&lifetime); lifetime.Counts != want || lifetime.LatencySum() != 1_044_000 {
 			t.Errorf("the lifetime is %+v, want %+v", lifetime, want)
 		}
 		o.Adopt()
@@ -51,10 +58,10 @@ func TestOpen(t *testing.T) {
 	if c.Counts != want || c.min != 1000 || c.max != 4000 || c.failedMin != 500 || c.failedMax != 3000 {
 		t.Errorf("the cell is %+v", c)
 	}
-	if got := c.Buckets(); len(got) != 2 || got[0].Count != 1000 || got[1].Count != 1 || got[0].UpperMicros < 1000 || got[0].LowerMicros >= 1000 {
+	if got := c.Buckets(); len(got) != 2 || got[0].Count != 1040 || got[1].Count != 1 || got[0].UpperMicros < 1000 || got[0].LowerMicros >= 1000 {
 		t.Errorf("the buckets are %+v", got)
 	}
-	if c.RateLimited() != 7 || c.SlowerThan(2000) != 1 || c.SlowerThan(500) != 1001 {
+	if c.RateLimited() != 7 || c.SlowerThan(2000) != 1 || c.SlowerThan(500) != 1041 {
 		t.Errorf("%d ran into a limit, %d took longer than 2 ms", c.RateLimited(), c.SlowerThan(2000))
 	}
 	if o.Clear(); !o.Empty() || o.Flush().SlowerThan(0) > 0 {
@@ -93,7 +100,7 @@ func TestLatencies(t *testing.T) {
 	}
 	var successes, failures Open
 	for _, k := range distinct(names) {
-		if k.Failed {
+		if k.Result == Failure {
 			failures.Add(&k)
 		} else {
 			successes.Add(&k)

@@ -14,6 +14,7 @@ import (
 //
 //	flags        1 byte: which of the optional parts below differ from their default
 //	calls        uvarint
+//	[others]     cut off, not sent, hedges, hedges that won
 //	[errors]     errors, provider errors, request errors, min and max-min of the
 //	             failures' latencies, number of categories, then per category: 1+known
 //	             id, or 0 and the name with its length; count
@@ -22,6 +23,7 @@ import (
 //	[failovers]  uvarint, else 0
 //	[successes]  min, max-min, low half of the sum, [high half], distribution
 //	[errors]     distribution of failures
+//	[others]     distribution of the cut off, if there are any
 //
 // A distribution is in the shorter of two forms, which the low bit of its first
 // number tells apart. Sparse (0, also when they are equally long): the number of its
@@ -52,6 +54,7 @@ const (
 	packFailovers
 	packSuccesses
 	packHighSum
+	packOthers
 )
 
 var errDamagedCell = errors.New("damaged cell")
@@ -77,8 +80,17 @@ func (c *Cell) AppendPacked(dst []byte, names *Categories) []byte {
 	if c.sum.high > 0 {
 		flags |= packHighSum
 	}
+	if c.hasOthers() {
+		flags |= packOthers
+	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, c.Calls)
+	if flags&packOthers != 0 {
+		dst = binary.AppendUvarint(dst, c.CutOff)
+		dst = binary.AppendUvarint(dst, c.NotSent)
+		dst = binary.AppendUvarint(dst, c.Hedges)
+		dst = binary.AppendUvarint(dst, c.HedgeWins)
+	}
 	if flags&packErrors != 0 {
 		dst = binary.AppendUvarint(dst, c.Errors)
 		dst = binary.AppendUvarint(dst, c.ProviderErrors)
@@ -108,8 +120,14 @@ func (c *Cell) AppendPacked(dst []byte, names *Categories) []byte {
 	if flags&packErrors != 0 {
 		dst = c.failures.appendPacked(dst)
 	}
+	if c.CutOff > 0 {
+		dst = c.cutOffs.appendPacked(dst)
+	}
 	return dst
 }
+
+// hasOthers reports whether there is anything of what only some gateways tell.
+func (c *Cell) hasOthers() bool { return c.CutOff|c.NotSent|c.Hedges|c.HedgeWins != 0 }
 
 // appendPackedCategories writes known categories by id and then the others by
 // name, so that the bytes do not depend on the order in which this process met them.
@@ -224,6 +242,9 @@ func (c *Cell) Unpack(packed []byte, names *Categories) error {
 	u.rest = packed[1:]
 	c.Calls = u.uvarint()
 	c.Requests, c.Samples = c.Calls, c.Calls
+	if flags&packOthers != 0 {
+		c.CutOff, c.NotSent, c.Hedges, c.HedgeWins = u.uvarint(), u.uvarint(), u.uvarint(), u.uvarint()
+	}
 	if flags&packErrors != 0 {
 		c.Errors, c.ProviderErrors, c.RequestErrors = u.uvarint(), u.uvarint(), u.uvarint()
 		c.failedMin = u.uvarint()
@@ -246,10 +267,13 @@ func (c *Cell) Unpack(packed []byte, names *Categories) error {
 		if flags&packHighSum != 0 {
 			c.sum.high = u.uvarint()
 		}
-		u.distribution(&c.successes, c.Calls-c.Errors)
+		u.distribution(&c.successes, c.Successes())
 	}
 	if flags&packErrors != 0 {
 		u.distribution(&c.failures, c.Errors)
+	}
+	if c.CutOff > 0 {
+		u.distribution(c.cutOff(), c.CutOff)
 	}
 	if u.bad || len(u.rest) > 0 || !c.plausible(flags) {
 		c.Reset()
@@ -260,10 +284,13 @@ func (c *Cell) Unpack(packed []byte, names *Categories) error {
 
 // plausible holds for every cell that was packed from counted calls.
 func (c *Cell) plausible(flags byte) bool {
-	return flags>>6 == 0 && c.Samples > 0 && c.Calls >= c.Samples && c.Errors <= c.Calls && c.ProviderErrors <= c.Errors &&
+	return flags>>7 == 0 && !c.Empty() && c.Calls >= c.Samples && (c.Calls > 0) == (c.Samples > 0) &&
+		c.Errors <= c.Calls && c.CutOff <= c.Calls-c.Errors && c.ProviderErrors <= c.Errors &&
+		c.Hedges <= c.Calls && c.HedgeWins <= c.Hedges && c.HedgeWins <= c.Requests && c.HedgeWins <= c.Successes() &&
+		(flags&packOthers != 0) == c.hasOthers() &&
 		c.Requests <= c.Calls && c.RequestErrors <= c.Requests && c.RequestErrors <= c.Errors &&
 		c.min <= c.max && c.max <= MaxMicros && c.failedMin <= c.failedMax && c.failedMax <= MaxMicros && (flags&packSuccesses != 0) == c.HasSuccess() &&
-		(flags&packErrors != 0) == (c.Errors > 0) && c.sum.high < c.Calls
+		(flags&packErrors != 0) == (c.Errors > 0) && (c.sum.high == 0 || c.sum.high < c.Successes())
 }
 
 func (u *unpacker) categories(c *Cell, names *Categories) {
@@ -377,11 +404,17 @@ func (u *unpacker) dense(d *distribution, n uint64) (sum uint64) {
 }
 
 // readRanges reads only the least and the greatest latencies of a cell that was packed
-// here into an empty one, together with how many calls and errors they are of.
+// here into an empty one, together with how many calls they are of, by how these ended.
 func (c *Cell) readRanges(packed []byte) {
 	flags := packed[0]
 	u := unpacker{rest: packed[1:]}
 	c.Calls = u.uvarint()
+	if flags&packOthers != 0 {
+		c.CutOff = u.uvarint()
+		for range 3 {
+			u.uvarint()
+		}
+	}
 	if flags&packErrors != 0 {
 		c.Errors = u.uvarint()
 		u.uvarint()

@@ -18,17 +18,29 @@ import (
 func unlike() *Cell {
 	c := &Cell{
 		Sums: Sums{
-			Counts: Counts{Calls: 1000, Errors: 100, ProviderErrors: 60, Requests: 900, RequestErrors: 50, Failovers: 70, Samples: 200},
-			sum:    uint128{high: 3, low: 1 << 40},
+			Counts: Counts{
+				Calls: 1033, Errors: 100, ProviderErrors: 60, Requests: 900, RequestErrors: 50, Failovers: 70, Samples: 200,
+				CutOff: 33, NotSent: 31, Hedges: 45, HedgeWins: 21,
+			},
+			sum: uint128{high: 3, low: 1 << 40},
 		},
 		min: 5, max: 90_000, failedMin: 7, failedMax: 80_000,
+		cutOffs:    new(distribution),
 		categories: []categoryCount{{2, 40}, {3, 50}, {CategoryID(len(knownCategories)), 10}},
 	}
 	c.successes.add(BucketOf(5), 300)
 	c.successes.add(BucketOf(90_000), 600)
 	c.failures.add(BucketOf(7), 10)
 	c.failures.add(BucketOf(80_000), 90)
+	c.cutOffs.add(BucketOf(6), 13)
+	c.cutOffs.add(BucketOf(70_000), 20)
 	return c
+}
+
+// plain takes from a cell what only some gateways tell.
+func plain(c *Cell) {
+	c.Calls -= c.CutOff
+	c.CutOff, c.NotSent, c.Hedges, c.HedgeWins, c.cutOffs = 0, 0, 0, 0, nil
 }
 
 // TestEveryFieldIsPacked: a packed cell holds every field, whichever parts it leaves out.
@@ -55,7 +67,12 @@ func TestEveryFieldIsPacked(t *testing.T) {
 		change func(c *Cell)
 		packed string
 	}{
-		"all of it":    {func(*Cell) {}, "3fe807643c3207f9f004030328043200036f776e0a8407c80146058bbf0580808080802003049701ac028907d80404b7010adf065a"},
+		"all of it": {func(*Cell) {}, "7f8908211f2d15643c3207f9f004030328043200036f776e0a8407c80146058bbf0580808080802003049701ac028907d80404b7010adf065a04a7010de30614"},
+		"not sent":  {func(c *Cell) { *c = Cell{Sums: Sums{Counts: Counts{NotSent: 7}}} }, "400000070000"},
+		"cut off": {func(c *Cell) {
+			*c = Cell{Sums: Sums{Counts: Counts{Calls: 33, CutOff: 33, Requests: 33, Samples: 33}}, cutOffs: c.cutOffs}
+		}, "40212100000004a7010de30614"},
+		"nothing rare": {plain, "3fe807643c3207f9f004030328043200036f776e0a8407c80146058bbf0580808080802003049701ac028907d80404b7010adf065a"},
 		"no failovers": {func(c *Cell) { c.Failovers = 0 }, "37e807643c3207f9f004030328043200036f776e0a8407c801058bbf0580808080802003049701ac028907d80404b7010adf065a"},
 		"all requests": {func(c *Cell) { c.Requests = c.Calls }, "3de807643c3207f9f004030328043200036f776e0ac80146058bbf0580808080802003049701ac028907d80404b7010adf065a"},
 		"no weights":   {func(c *Cell) { c.Samples = c.Calls }, "3be807643c3207f9f004030328043200036f776e0a840746058bbf0580808080802003049701ac028907d80404b7010adf065a"},
@@ -71,6 +88,9 @@ func TestEveryFieldIsPacked(t *testing.T) {
 		}, "0f64643c3207f9f004030328043200036f776e0a325a4604b7010adf065a"},
 	} {
 		c := unlike()
+		if !slices.Contains([]string{"all of it", "not sent", "cut off"}, what) {
+			plain(c)
+		}
 		test.change(c)
 		packed := c.AppendPacked(nil, names)
 		if got := hex.EncodeToString(packed); got != test.packed {
@@ -82,7 +102,7 @@ func TestEveryFieldIsPacked(t *testing.T) {
 		var ranges Cell
 		ranges.readRanges(packed)
 		want := Cell{min: c.min, max: c.max, failedMin: c.failedMin, failedMax: c.failedMax}
-		want.Calls, want.Errors = c.Calls, c.Errors
+		want.Calls, want.Errors, want.CutOff = c.Calls, c.Errors, c.CutOff
 		if !reflect.DeepEqual(ranges, want) {
 			t.Errorf("%s: the ranges are %+v, want %+v", what, ranges, want)
 		}
@@ -102,13 +122,21 @@ func TestEveryFieldIsPacked(t *testing.T) {
 
 // TestPlausible: each thing that cannot be keeps bytes from being a cell, alone.
 func TestPlausible(t *testing.T) {
-	const all = packErrors | packRequests | packSamples | packFailovers | packSuccesses | packHighSum
+	const all = packErrors | packRequests | packSamples | packFailovers | packSuccesses | packHighSum | packOthers
 	for what, test := range map[string]struct {
 		change func(c *Cell)
 		flags  byte
 	}{
-		"unknown part":                 {func(*Cell) {}, all | 1<<6},
+		"unknown part":                 {func(*Cell) {}, all | 1<<7},
 		"no samples":                   {func(c *Cell) { c.Samples = 0 }, all},
+		"samples without calls":        {func(c *Cell) { *c = Cell{Sums: Sums{Counts: Counts{NotSent: 1, Samples: 1}}} }, packOthers},
+		"more cut off than calls":      {func(c *Cell) { c.CutOff = c.Calls - c.Errors + 1 }, all},
+		"more hedges than calls":       {func(c *Cell) { c.Hedges = c.Calls + 1 }, all},
+		"more won than hedges":         {func(c *Cell) { c.HedgeWins = c.Hedges + 1 }, all},
+		"more won than requests":       {func(c *Cell) { c.Requests, c.RequestErrors, c.HedgeWins = 20, 0, 21 }, all},
+		"more won than successes":      {func(c *Cell) { c.CutOff = c.Calls - c.Errors - 20 }, all},
+		"rare things without a part":   {func(*Cell) {}, all &^ packOthers},
+		"a part of rare things":        {plain, all},
 		"more samples than calls":      {func(c *Cell) { c.Samples = c.Calls + 1 }, all},
 		"more errors than calls":       {func(c *Cell) { c.Errors = c.Calls + 1 }, all &^ packSuccesses},
 		"more faults than errors":      {func(c *Cell) { c.ProviderErrors = c.Errors + 1 }, all},
@@ -121,7 +149,7 @@ func TestPlausible(t *testing.T) {
 		"failed max too great":         {func(c *Cell) { c.failedMax = MaxMicros + 1 }, all},
 		"successes without their part": {func(*Cell) {}, all &^ packSuccesses},
 		"errors without their part":    {func(*Cell) {}, all &^ packErrors},
-		"a sum too great":              {func(c *Cell) { c.sum.high = c.Calls }, all},
+		"a sum too great":              {func(c *Cell) { c.sum.high = c.Successes() }, all},
 	} {
 		c := unlike()
 		if test.change(c); c.plausible(test.flags) {
@@ -150,7 +178,7 @@ func TestNamesOfCategories(t *testing.T) {
 	} {
 		var o Open
 		names := NewCategories()
-		o.Add(&Call{Micros: 1, Bucket: uint16(BucketOf(1)), Weight: 1, Failed: true, Category: names.ID(name)})
+		o.Add(&Call{Micros: 1, Bucket: uint16(BucketOf(1)), Weight: 1, Result: Failure, Category: names.ID(name)})
 		var c Cell
 		if err := c.Unpack(o.Flush().AppendPacked(nil, names), NewCategories()); (err == nil) != ok {
 			t.Errorf("%q as category: %v", name, err)
@@ -187,9 +215,9 @@ func TestDamaged(t *testing.T) {
 func FuzzUnpack(f *testing.F) {
 	names := NewCategories()
 	f.Add([]byte{})
-	for _, failed := range []bool{false, true} {
+	for result := range NumResults {
 		l := Open{}
-		l.Add(&Call{Micros: 45_000, Bucket: uint16(BucketOf(45_000)), Weight: 3, Failovers: 2, Final: true, Failed: failed, Category: names.ID("own_category")})
+		l.Add(&Call{Micros: 45_000, Bucket: uint16(BucketOf(45_000)), Weight: 3, Failovers: 2, Final: true, Result: result, Hedge: result != Failure, Category: names.ID("own_category")})
 		f.Add(l.Flush().AppendPacked(nil, names))
 	}
 	f.Fuzz(func(t *testing.T, packed []byte) {

@@ -117,7 +117,8 @@ func (r *Row) judge(q Query, latency float64) {
 		// Nothing in the window: whatever is known of it is out of date.
 		exclude("stale")
 	}
-	if f.Calls < coldStartCalls {
+	ended := f.Ended()
+	if ended < coldStartCalls {
 		r.ColdStart = true
 		r.Reasons = append(r.Reasons, "cold_start")
 		return
@@ -131,15 +132,16 @@ func (r *Row) judge(q Query, latency float64) {
 		if f.Avg != cell.None {
 			average = float64(f.Avg) / 1000
 		}
-		r.Score = 100 * float64(f.Calls-f.Errors) / float64(f.Calls) * 1000 / (1000 + average) * math.Log10(float64(max(f.Calls, 1)))
+		r.Score = 100 * float64(f.Successes()) / float64(ended) * 1000 / (1000 + average) * math.Log10(float64(ended))
 		return
 	}
-	if f.Calls == f.Errors {
+	if f.Successes() == 0 {
 		r.Reasons = append(r.Reasons, "no_success")
 		return // no latency to speak of, and nothing to recommend it
 	}
-	availability := 1 - float64(f.ProviderErrors)/float64(f.Calls)
-	r.Score = wilsonLower(availability, float64(f.Samples)) * 1000 / (1000 + latency)
+	availability := 1 - float64(f.ProviderErrors)/float64(ended)
+	samples := float64(f.Samples) * (float64(ended) / float64(f.Calls)) // what was cut off is no evidence
+	r.Score = wilsonLower(availability, samples) * 1000 / (1000 + latency)
 }
 
 // wilsonLower is the lower bound of the Wilson score interval (E. B. Wilson, 1927)
@@ -164,7 +166,7 @@ func standardLatencies(s *store.Store, q Query) map[string]float64 {
 	type mean struct{ sum, n float64 }
 	byMethod, byChain := make(map[[2]string]mean), make(map[string]mean)
 	successes := func(r *store.Row) (sum, n float64) {
-		n = float64(r.Calls - r.Errors)
+		n = float64(r.Successes())
 		if r.Avg == cell.None {
 			return 0, 0
 		}

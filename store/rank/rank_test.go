@@ -18,11 +18,15 @@ func ExampleProviders() {
 		log.Fatal(err)
 	}
 	calls := func(provider string, n int, failed string) {
+		result := cell.Success
+		if failed != "" {
+			result = cell.Failure
+		}
 		for range n {
 			s.Apply([]store.Event{{
 				TS: s.Now(), Profile: "default", Chain: "base", ProviderID: provider, Method: "eth_call", Strategy: "fastest",
 				SourceNode: "gw", SourceRegion: "iad", Weight: 1, DurationMicros: 100_000, UpstreamMicros: 100_000,
-				Failed: failed != "", ErrorCategory: failed,
+				Result: result, ErrorCategory: failed,
 			}})
 		}
 	}

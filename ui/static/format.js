@@ -88,7 +88,7 @@ const looks = {
   healthy: ['✓', 'healthy', 'good'], unknown: ['?', 'unknown', 'none'],
   open: ['✕', 'open', 'bad'], half_open: ['↻', 'half open', 'warn'], closed: ['✓', 'closed', 'good'],
   critical: ['✕', 'critical', 'bad'], warning: ['▲', 'warning', 'warn'], notice: ['i', 'notice', 'none'],
-  success: ['✓', 'success', 'good'], error: ['✕', 'error', 'bad'],
+  success: ['✓', 'success', 'good'], error: ['✕', 'error', 'bad'], cancelled: ['⊘', 'cut off', 'none'], not_sent: ['·', 'not sent', 'none'],
   alive: ['✓', 'alive', 'good'], leaving: ['→', 'leaving', 'none'], left: ['→', 'left', 'none'], failed: ['✕', 'failed', 'bad'],
   stale: ['◷', 'stale', 'warn'], restarting: ['↻', 'restarting', 'warn'],
 };

@@ -52,10 +52,11 @@ export const shareTone = (share, samples) => (samples < fewCalls ? 'few' : rateT
 export const columns = {
   rate: { field: 'calls_per_second', head: 'Calls/s', about: 'Calls per second, every try at a provider being one', text: (r) => tenth(r.calls_per_second), value: (r) => r.calls_per_second },
   calls: { field: 'total_calls', head: 'Calls', about: 'Calls, by weight', text: (r) => whole(r.total_calls) },
-  success: { field: 'success_rate_pct', head: 'Success %', about: 'Calls that did not fail, percent', text: (r) => hundredth(r.success_rate_pct), tone: (r) => shareTone(r.success_rate_pct, r.samples) },
+  success: { field: 'success_rate_pct', head: 'Success %', about: 'Of the calls whose end was seen those that did not fail, percent', text: (r) => hundredth(r.success_rate_pct), tone: (r) => shareTone(r.success_rate_pct, r.samples) },
   p50: { field: 'p50_latency_ms', head: 'p50 ms', about: 'Median latency of successes, ms', text: (r) => percentile(r, 'p50_latency_ms') },
   p95: { field: 'p95_latency_ms', head: 'p95 ms', about: '95th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p95_latency_ms') },
   p99: { field: 'p99_latency_ms', head: 'p99 ms', about: '99th percentile of the latency of successes, ms', text: (r) => percentile(r, 'p99_latency_ms') },
+  cut: { field: 'cut_off_pct', head: 'Cut off %', about: 'Calls whose end was not seen, percent: hedges that lost, clients that went away', text: (r) => hundredth(r.cut_off_pct) },
   traffic: { field: 'traffic_pct', head: 'Traffic %', about: 'Share of the chain’s calls, percent', text: (r) => tenth(r.traffic_pct) },
   lag: { field: 'block_lag_blocks', head: 'Lag', about: 'Blocks against the consensus of the region, the worst region; negative is behind', text: (r) => whole(r.block_lag_blocks), tone: (r) => (r.block_lag_blocks === null ? '' : r.block_lag_blocks < -10 ? 'bad' : r.block_lag_blocks < -2 ? 'warn' : '') },
   last: { field: 'last_seen_at', head: 'Last', about: 'Age of the newest call', text: (r, now) => age(r.last_seen_at, now), exact: (r) => instant(r.last_seen_at), tone: (r, now) => (stale(r.last_seen_at, now) ? 'warn' : '') },

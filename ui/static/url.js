@@ -24,7 +24,7 @@ export function read() {
   // What the API refuses would end the stream of all tabs.
   state.min = /^\d{1,7}(\.\d+)?$/.test(state.min) ? String(Number(state.min)) : '';
   state.profile ||= defaults.profile;
-  if (!['', 'success', 'error'].includes(state.result)) state.result = '';
+  if (!['', 'success', 'error', 'cancelled'].includes(state.result)) state.result = '';
   return state;
 }
 

@@ -18,8 +18,10 @@ export const queries = (s) => ({ decisions: query(s, 'decisions', { ...filters(s
 /** What the URL names a decision by: its request, which others can find too, if it has one. @param {Row} r */
 export const named = (r) => r.request_id ?? r.key;
 
-/** A decision that was looked for by a provider which failed before another one was called. @param {Row} r */
-const failedTry = (r) => html`<span class="badge warn" title=${`Tried, and failed, before the final call to ${r.provider_id}`}><span aria-hidden="true">↷</span> failed try</span> <small class="quiet">then ${look(r.result)[1]}</small>`;
+/** A decision that was looked for by a provider which was called beside another one, or failed before. @param {Row} r */
+const otherTry = (r) => (r.attempts.every((/** @type {any} */ a) => a.result === 'error')
+  ? html`<span class="badge warn" title=${`Tried, and failed, before the final call to ${r.provider_id}`}><span aria-hidden="true">↷</span> failed try</span> <small class="quiet">then ${look(r.result)[1]}</small>`
+  : html`<span class="badge none" title=${`Tried beside the final call to ${r.provider_id}`}><span aria-hidden="true">↷</span> other try</span> <small class="quiet">beside ${look(r.result)[1]}</small>`);
 
 /** Of whom the feed is a sample: how many decisions are from where. @param {Meta | null | undefined} meta */
 function sample(meta) {
@@ -34,7 +36,7 @@ function sample(meta) {
 /** @param {import('../app.js').View} v @returns {Column[]} */
 export const decisionColumns = (v) => [
   { field: 'ts', head: 'Time', left: true, scope: true, text: (r) => html`<button type="button" class="row link" aria-haspopup="dialog" @click=${() => v.go({ id: named(r) })} title=${instant(r.ts)}>${moment(r.ts)}</button>` },
-  { field: 'result', head: 'Result', left: true, text: (r) => (r.found_by === 'attempts' ? failedTry(r) : badge(r.result, r.error_category ?? '')) },
+  { field: 'result', head: 'Result', left: true, text: (r) => (r.found_by === 'attempts' ? otherTry(r) : badge(r.result, r.error_category ?? '')) },
   { field: 'chain', head: 'Chain', left: true, text: (r) => r.chain },
   { field: 'provider_id', head: 'Provider', left: true, text: (r) => html`<a href=${v.href({ view: 'provider', chain: r.chain, provider: r.provider_id })}>${r.provider_id}</a>` },
   { field: 'method', head: 'Method', left: true, text: (r) => r.method },
@@ -53,7 +55,7 @@ export function draw(v) {
   const rate = v.rates;
   const change = (/** @type {string} */ name) => (/** @type {Event} */ e) => v.go({ [name]: /** @type {HTMLInputElement} */ (e.target).value.trim() });
   return html`<form class="filters" @submit=${(/** @type {Event} */ e) => e.preventDefault()}>
-      <label>Result <select .value=${s.result} @change=${change('result')}><option value="">any</option><option>success</option><option>error</option></select></label>
+      <label>Result <select .value=${s.result} @change=${change('result')}><option value="">any</option><option>success</option><option>error</option><option>cancelled</option></select></label>
       <label>Category <input .value=${s.category} @change=${change('category')} placeholder="any" size="14" spellcheck="false" autocomplete="off"></label>
       <label>Chain <input .value=${s.chain} @change=${change('chain')} placeholder="any" size="12" spellcheck="false" autocomplete="off"></label>
       <label>Provider <input .value=${s.provider} @change=${change('provider')} placeholder="any" size="16" spellcheck="false" autocomplete="off"></label>
@@ -71,5 +73,5 @@ export function draw(v) {
 export function details(row) {
   const { attempts, heard_at: _, ...rest } = row;
   return html`<dl class="all">${Object.entries(rest).map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? '—' : name === 'ts' ? `${value} (${instant(row.ts)})` : String(value)}</dd>`)}</dl>
-    ${attempts?.length ? html`<h3>Failed tries before</h3><ol>${attempts.map((/** @type {any} */ a) => html`<li>${a.provider_id} ${a.transport}: ${tenth(a.duration_ms)} ms, ${a.error_category ?? 'unknown_error'} ${a.error_code ?? ''}</li>`)}</ol>` : nothing}`;
+    ${attempts?.length ? html`<h3>Other tries</h3><ol>${attempts.map((/** @type {any} */ a) => html`<li>${a.provider_id} ${a.transport}: ${tenth(a.duration_ms)} ms, ${a.result === 'error' ? `${a.error_category ?? 'unknown_error'} ${a.error_code ?? ''}` : look(a.result)[1]}${a.reason ? ` (${a.reason})` : ''}</li>`)}</ol>` : nothing}`;
 }

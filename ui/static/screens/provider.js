@@ -45,11 +45,15 @@ export function draw(v) {
 /** @param {import('../app.js').View} v @param {Row} row @param {Meta | null} meta */
 function facts(v, row, meta) {
   const under = basis(meta);
+  const ended = Number(row.total_calls) - row.cut_off_calls;
   /** @type {[string, any, string, string][]} */
   const list = [
     ['Calls/s', tenth(row.calls_per_second), `Calls per second: ${row.total_calls} calls`, ''],
-    ['Success', row.success_rate_pct === null ? '—' : `${hundredth(row.success_rate_pct)} %`, `Calls that did not fail: ${Number(row.total_calls) - row.error_count} of ${row.total_calls}`, shareTone(row.success_rate_pct, row.samples)],
+    ['Success', row.success_rate_pct === null ? '—' : `${hundredth(row.success_rate_pct)} %`, `Calls that did not fail: ${ended - row.error_count} of ${ended}`, shareTone(row.success_rate_pct, row.samples)],
     ['Availability', row.availability_pct === null ? '—' : `${hundredth(row.availability_pct)} %`, `Without the errors that are not the provider’s: ${row.provider_error_count} of ${row.error_count} are`, shareTone(row.availability_pct, row.samples)],
+    ...(row.cut_off_calls ? [/** @type {[string, any, string, string]} */ (['Cut off', `${hundredth(row.cut_off_pct)} %`, `Calls whose end was not seen, hedges that lost and clients that went away: ${row.cut_off_calls} of ${row.total_calls}. Latencies are of the others`, ''])] : []),
+    ...(row.hedged_calls ? [/** @type {[string, any, string, string]} */ (['Hedges', whole(row.hedged_calls), `Calls that were sent as a hedge: ${row.hedge_wins} of ${row.hedged_calls} won`, ''])] : []),
+    ...(row.not_sent ? [/** @type {[string, any, string, string]} */ (['Not sent', whole(row.not_sent), `Tries that were not made, since a breaker was open or it was skipped: ${row.not_sent}`, ''])] : []),
     ['p50', percentile(row, 'p50_latency_ms'), `Median latency of successes, ms: ${row.p50_latency_ms}`, ''],
     ['p95', percentile(row, 'p95_latency_ms'), `95th percentile of the latency of successes, ms: ${row.p95_latency_ms}`, ''],
     ['p99', percentile(row, 'p99_latency_ms'), `99th percentile of the latency of successes, ms: ${row.p99_latency_ms}`, ''],
@@ -102,7 +106,7 @@ function regions(v, row) {
   return table({
     id: 'regions', caption: 'By region', query: query(v.state, 'regions', { chain: v.state.chain, provider_id: v.state.provider }), rows, basis: basis(v.part('row')?.meta), context: v.now, vary: (r) => age(r.last_seen_at, v.now),
     columns: [
-      { field: 'region', head: 'Region', left: true, scope: true, text: (r) => r.region }, c.rate, c.success, c.p50, c.p95,
+      { field: 'region', head: 'Region', left: true, scope: true, text: (r) => r.region }, c.rate, c.success, ...(row.cut_off_calls ? [c.cut] : []), c.p50, c.p95,
       { field: 'times', head: '× best', about: 'p95 against the fastest region', exact: (r) => `${r.p95_latency_ms} ms against ${fastest} ms`, text: (r) => (r.p95_latency_ms === null ? '—' : `${tenth(r.p95_latency_ms / fastest)}×`), tone: (r) => (r.samples >= fewCalls && Number(r.p95_latency_ms) > 3 * fastest ? 'warn' : '') },
       c.last,
     ],

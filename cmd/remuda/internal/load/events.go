@@ -37,7 +37,7 @@ func nameOf(list []string, i int, more string) string {
 
 // sums is what has to be counted for one provider.
 type sums struct {
-	calls, errors, requests, failovers uint64
+	calls, errors, requests, failovers, cutOff, notSent, hedges, hedgeWins uint64
 }
 
 func (s *sums) add(o sums) {
@@ -45,6 +45,33 @@ func (s *sums) add(o sums) {
 	s.errors += o.errors
 	s.requests += o.requests
 	s.failovers += o.failovers
+	s.cutOff += o.cutOff
+	s.notSent += o.notSent
+	s.hedges += o.hedges
+	s.hedgeWins += o.hedgeWins
+}
+
+// counted is a row of a node's answer, as far as it is checked.
+type counted struct {
+	Key           string `json:"key"`
+	TotalCalls    uint64 `json:"total_calls"`
+	ErrorCount    uint64 `json:"error_count"`
+	Requests      uint64 `json:"requests"`
+	FailoverCount uint64 `json:"failover_count"`
+	CutOffCalls   uint64 `json:"cut_off_calls"`
+	NotSent       uint64 `json:"not_sent"`
+	HedgedCalls   uint64 `json:"hedged_calls"`
+	HedgeWins     uint64 `json:"hedge_wins"`
+}
+
+// countedFields are the columns of it.
+const countedFields = "total_calls,error_count,requests,failover_count,cut_off_calls,not_sent,hedged_calls,hedge_wins"
+
+func (c *counted) sums() sums {
+	return sums{
+		calls: c.TotalCalls, errors: c.ErrorCount, requests: c.Requests, failovers: c.FailoverCount,
+		cutOff: c.CutOffCalls, notSent: c.NotSent, hedges: c.HedgedCalls, hedgeWins: c.HedgeWins,
+	}
 }
 
 // generator writes batches of events. A batch depends on the plan and its number
@@ -102,7 +129,7 @@ func (g *generator) batch(dst []byte, n uint64, node int, at time.Time, since ti
 	g.random.Seed(p.Seed, n)
 	ts := at.UnixMilli()
 	failing := p.OutageEvery > 0 && since%p.OutageEvery >= p.OutageEvery-p.OutageFor
-	errorShare, failoverShare := share(p.ErrorPct), share(p.FailoverPct)
+	errorShare, failoverShare, hedgeShare, consensusShare := share(p.ErrorPct), share(p.FailoverPct), share(p.HedgePct), share(p.ConsensusPct)
 	g.lines = g.lines[:0]
 	repeated, invalid = p.extra(p.RepeatPct, n), p.extra(p.InvalidPct, n)
 	for i := range p.Batch {
@@ -115,6 +142,13 @@ func (g *generator) batch(dst []byte, n uint64, node int, at time.Time, since ti
 		failed := r>>10&0xffff < errorShare || failing && provider == 0
 		r = g.random.Uint64()
 		tried := r&0xffff < failoverShare
+		// Beside the call that ends a request there may be a hedge or its primary, which is
+		// cut off, or another slot of a consensus and one that was skipped. Of the hedged
+		// requests some are given up by their clients.
+		beside := g.random.Uint64()
+		hedged := beside&0xffff < hedgeShare
+		won, givenUp := hedged && beside>>16&1 == 1, hedged && beside>>17&7 == 0 && !failed
+		compared := !hedged && beside>>20&0xffff < consensusShare
 
 		dst = append(dst, `{"type":"decision","ts":`...)
 		dst = strconv.AppendInt(dst, ts, 10)
@@ -132,24 +166,52 @@ func (g *generator) batch(dst []byte, n uint64, node int, at time.Time, since ti
 		dst = append(dst, `,"upstream_ms":`...)
 		dst = appendMillis(dst, micros)
 		s := sums{calls: 1, requests: 1}
-		if failed {
+		switch {
+		case failed:
 			s.errors = 1
 			dst = append(dst, `,"result":"error","error_category":"`...)
 			dst = append(dst, categories[r>>16%uint64(len(categories))]...)
 			dst = append(dst, `","request_origin":"client"`...)
-		} else {
+		case givenUp:
+			s.cutOff = 1
+			dst = append(dst, `,"result":"cancelled","request_origin":"client"`...)
+		default:
 			dst = append(dst, `,"result":"success","error_category":null,"request_origin":"client"`...)
 		}
-		if tried { // on the next provider of the same chain
-			s.failovers = 1
+		if won {
+			s.hedges = 1
+			if !failed && !givenUp {
+				s.hedgeWins = 1
+			}
+			dst = append(dst, `,"reason":"hedge"`...)
+		}
+		if tried || hedged || compared { // on the next provider of the same chain
 			other := (provider + len(chainNames)) % p.Providers
 			if other%len(chainNames) != provider%len(chainNames) {
 				other = provider
 			}
-			expected[other].add(sums{calls: 1, errors: 1})
-			dst = append(dst, `,"attempts":[{"provider_id":"`...)
-			dst = append(dst, nameOf(providerNames, other, "provider_")...)
-			dst = append(dst, `","duration_ms":250,"result":"error","error_category":"timeout"}]`...)
+			opening := `,"attempts":[`
+			attempt := func(adds sums, rest string) {
+				expected[other].add(adds)
+				dst = append(append(dst, opening...), `{"provider_id":"`...)
+				dst = append(dst, nameOf(providerNames, other, "provider_")...)
+				dst = append(append(dst, `","duration_ms":`...), rest...)
+				opening = ","
+			}
+			if tried {
+				s.failovers = 1
+				attempt(sums{calls: 1, errors: 1}, `250,"result":"error","error_category":"timeout"}`)
+			}
+			switch {
+			case won:
+				attempt(sums{calls: 1, cutOff: 1}, `48,"result":"cancelled","reason":"primary"}`)
+			case hedged:
+				attempt(sums{calls: 1, cutOff: 1, hedges: 1}, `12,"result":"cancelled","reason":"hedge"}`)
+			case compared:
+				attempt(sums{calls: 1}, `44,"result":"success","reason":"consensus"}`)
+				attempt(sums{notSent: 1}, `0,"result":"not_sent","reason":"consensus"}`)
+			}
+			dst = append(dst, ']')
 		}
 		expected[provider].add(s)
 		dst = append(dst, "}\n"...)

@@ -65,20 +65,13 @@ func (s *shown) take(name, cursor, before string, data []byte) (*state, error) {
 
 // apply makes the state at a cursor.
 func (s *shown) apply(name, cursor, before string, data []byte) (*state, error) {
-	type row struct {
-		Key           string `json:"key"`
-		TotalCalls    uint64 `json:"total_calls"`
-		ErrorCount    uint64 `json:"error_count"`
-		Requests      uint64 `json:"requests"`
-		FailoverCount uint64 `json:"failover_count"`
-	}
 	var frame struct {
 		Meta struct {
 			Revision uint64 `json:"revision"`
 		} `json:"meta"`
-		Rows   []row    `json:"rows"`
-		Upsert []row    `json:"upsert"`
-		Remove []string `json:"remove"`
+		Rows   []counted `json:"rows"`
+		Upsert []counted `json:"upsert"`
+		Remove []string  `json:"remove"`
 	}
 	if err := json.Unmarshal(data, &frame); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", name, cursor, err)
@@ -96,7 +89,7 @@ func (s *shown) apply(name, cursor, before string, data []byte) (*state, error) 
 		frame.Rows = frame.Upsert
 	}
 	for _, r := range frame.Rows {
-		after.rows[r.Key] = sums{calls: r.TotalCalls, errors: r.ErrorCount, requests: r.Requests, failovers: r.FailoverCount}
+		after.rows[r.Key] = r.sums()
 	}
 	for _, key := range frame.Remove {
 		delete(after.rows, key)

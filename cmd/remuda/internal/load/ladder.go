@@ -80,6 +80,7 @@ func Ladder(ctx context.Context, base Plan, o Options, w io.Writer) ([]RungRepor
 		p := rung.Plan
 		p.Duration, p.Seed, p.NodeFlags = base.Duration, base.Seed, base.NodeFlags
 		p.ErrorPct, p.FailoverPct = base.ErrorPct, base.FailoverPct
+		p.HedgePct, p.ConsensusPct = base.HedgePct, base.ConsensusPct
 		report, err := Run(ctx, p, o)
 		if err != nil {
 			return reports, fmt.Errorf("%s at %d events/s with %d viewers: %w", rung.Group, p.Rate, p.Viewers, err)

@@ -65,7 +65,7 @@ func startTestNode(t *testing.T, between func(http.Handler) http.Handler) string
 func small(urls ...string) Plan {
 	return Plan{
 		URLs: urls, Rate: 4000, Viewers: 4, Views: 2, Duration: time.Second, Batch: 50, Interval: 100 * time.Millisecond, Seed: 7,
-		ErrorPct: 5, FailoverPct: 10, RepeatPct: 3, InvalidPct: 1, OutageEvery: time.Second, OutageFor: 300 * time.Millisecond,
+		ErrorPct: 5, FailoverPct: 10, HedgePct: 10, ConsensusPct: 5, RepeatPct: 3, InvalidPct: 1, OutageEvery: time.Second, OutageFor: 300 * time.Millisecond,
 	}
 }
 

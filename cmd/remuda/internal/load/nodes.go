@@ -282,21 +282,15 @@ func (n *node) measure(ctx context.Context) (usage, error) {
 // counted is what a node answers for each provider of the run.
 func (n *node) counted(ctx context.Context, p *Plan) (map[string]sums, error) {
 	var doc struct {
-		Rows []struct {
-			Key           string `json:"key"`
-			TotalCalls    uint64 `json:"total_calls"`
-			ErrorCount    uint64 `json:"error_count"`
-			Requests      uint64 `json:"requests"`
-			FailoverCount uint64 `json:"failover_count"`
-		} `json:"rows"`
+		Rows []counted `json:"rows"`
 	}
-	q := url.Values{"profile": {p.Profile}, "window": {"1h"}, "limit": {"10000"}, "fields": {"total_calls,error_count,requests,failover_count"}}
+	q := url.Values{"profile": {p.Profile}, "window": {"1h"}, "limit": {"10000"}, "fields": {countedFields}}
 	if err := n.get(ctx, "/api/v1/providers?"+q.Encode(), &doc); err != nil {
 		return nil, err
 	}
 	rows := make(map[string]sums, len(doc.Rows))
 	for _, r := range doc.Rows {
-		rows[r.Key] = sums{calls: r.TotalCalls, errors: r.ErrorCount, requests: r.Requests, failovers: r.FailoverCount}
+		rows[r.Key] = r.sums()
 	}
 	return rows, nil
 }

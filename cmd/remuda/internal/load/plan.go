@@ -15,31 +15,33 @@ import (
 
 // A Plan is one load. The zero value of an optional field takes its default.
 type Plan struct {
-	Name        string // of the scenario, for the report
-	Start       int    // nodes to start on this machine when URLs is empty
-	URLs        []string
-	Rate        int  // events a second, over all nodes
-	Closed      bool // no rate: each connection posts as soon as it is answered
-	Viewers     int  // over all nodes
-	Duration    time.Duration
-	Batch       int           // events a request; default a tenth of a node's rate, at most 1,000
-	Connections int           // posting to each node; default 2
-	Interval    time.Duration // of viewers; default 200 ms
-	Views       int           // different queries that the viewers of a node ask; default 1
-	Series      int           // of each node; default 30
-	Providers   int           // default a third of the series, at most 30
-	Regions     int           // default one a node
-	ErrorPct    float64       // of events that are errors
-	FailoverPct float64       // of events that have one failed attempt
-	RepeatPct   float64       // lines sent a second time, besides the events
-	InvalidPct  float64       // lines that have to be refused, besides the events
-	OutageEvery time.Duration // how often one provider fails; 0 never
-	OutageFor   time.Duration // and for how long
-	Profile     string        // default one of this run alone
-	Seed        uint64
-	WideReaders int           // that ask for as much as they can, in every second phase; see wideReaders
-	WideEvery   time.Duration // length of a phase; default 10 s
-	NodeFlags   []string      // more flags of the nodes that are started
+	Name         string // of the scenario, for the report
+	Start        int    // nodes to start on this machine when URLs is empty
+	URLs         []string
+	Rate         int  // events a second, over all nodes
+	Closed       bool // no rate: each connection posts as soon as it is answered
+	Viewers      int  // over all nodes
+	Duration     time.Duration
+	Batch        int           // events a request; default a tenth of a node's rate, at most 1,000
+	Connections  int           // posting to each node; default 2
+	Interval     time.Duration // of viewers; default 200 ms
+	Views        int           // different queries that the viewers of a node ask; default 1
+	Series       int           // of each node; default 30
+	Providers    int           // default a third of the series, at most 30
+	Regions      int           // default one a node
+	ErrorPct     float64       // of events that are errors
+	FailoverPct  float64       // of events that have one failed attempt
+	HedgePct     float64       // of events that were hedged: one call won, another was cut off
+	ConsensusPct float64       // of events that were put to another provider, too
+	RepeatPct    float64       // lines sent a second time, besides the events
+	InvalidPct   float64       // lines that have to be refused, besides the events
+	OutageEvery  time.Duration // how often one provider fails; 0 never
+	OutageFor    time.Duration // and for how long
+	Profile      string        // default one of this run alone
+	Seed         uint64
+	WideReaders  int           // that ask for as much as they can, in every second phase; see wideReaders
+	WideEvery    time.Duration // length of a phase; default 10 s
+	NodeFlags    []string      // more flags of the nodes that are started
 }
 
 // maxDuration is how long a run may be: what nodes counted is read over the window
@@ -92,7 +94,7 @@ func (p *Plan) complete() error {
 	case p.OutageEvery > 0 && (p.OutageFor <= 0 || p.OutageFor > p.OutageEvery):
 		return errors.New("an outage that is shorter than what it repeats in")
 	}
-	for _, pct := range []float64{p.ErrorPct, p.FailoverPct, p.RepeatPct, p.InvalidPct} {
+	for _, pct := range []float64{p.ErrorPct, p.FailoverPct, p.HedgePct, p.ConsensusPct, p.RepeatPct, p.InvalidPct} {
 		if pct < 0 || pct > 100 {
 			return errors.New("percentages from 0 to 100")
 		}

@@ -281,7 +281,7 @@ func (r *run) expected() (certain, doubtful map[string]sums) {
 }
 
 func addTo(m map[string]sums, key string, s sums) {
-	if s.calls > 0 {
+	if s != (sums{}) {
 		s.add(m[key])
 		m[key] = s
 	}
@@ -335,11 +335,14 @@ func differences(certain, doubtful, counted map[string]sums) []string {
 		c, d, is := certain[key], doubtful[key], counted[key]
 		between := func(is, low, more uint64) bool { return is >= low && is <= low+more }
 		if between(is.calls, c.calls, d.calls) && between(is.errors, c.errors, d.errors) &&
-			between(is.requests, c.requests, d.requests) && between(is.failovers, c.failovers, d.failovers) {
+			between(is.requests, c.requests, d.requests) && between(is.failovers, c.failovers, d.failovers) &&
+			between(is.cutOff, c.cutOff, d.cutOff) && between(is.notSent, c.notSent, d.notSent) &&
+			between(is.hedges, c.hedges, d.hedges) && between(is.hedgeWins, c.hedgeWins, d.hedgeWins) {
 			continue
 		}
-		list = append(list, fmt.Sprintf("%s: %+d calls, %+d errors, %+d requests, %+d failovers", key,
-			int64(is.calls-c.calls), int64(is.errors-c.errors), int64(is.requests-c.requests), int64(is.failovers-c.failovers)))
+		list = append(list, fmt.Sprintf("%s: %+d calls, %+d errors, %+d requests, %+d failovers, %+d cut off, %+d not sent, %+d hedges, %+d of them won", key,
+			int64(is.calls-c.calls), int64(is.errors-c.errors), int64(is.requests-c.requests), int64(is.failovers-c.failovers),
+			int64(is.cutOff-c.cutOff), int64(is.notSent-c.notSent), int64(is.hedges-c.hedges), int64(is.hedgeWins-c.hedgeWins)))
 	}
 	slices.Sort(list)
 	return list

@@ -12,6 +12,7 @@ import (
 	"github.com/puzpuzpuz/xsync/v4"
 
 	"remuda/store"
+	"remuda/store/cell"
 )
 
 const (
@@ -29,9 +30,9 @@ func events(rng *rand.Rand, at int64) []store.Event {
 			Sent: store.FieldRequestID | store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "chain_" + strconv.Itoa(k%3),
 			ProviderID: "provider_" + strconv.Itoa(k/3%10), Method: "eth_method" + strconv.Itoa(k/30%10), Strategy: "fastest",
 			SourceNode: "lasso@iad", SourceRegion: "us-east-" + strconv.Itoa(k/300), RequestID: fmt.Sprintf("req_%032x", rng.Uint64()),
-			Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Failed: rng.IntN(100) < 3,
+			Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Result: cell.Result(min(1, max(0, 3-rng.IntN(100)))), // 3 % fail
 		}
-		if list[i].Failed {
+		if list[i].Result == cell.Failure {
 			list[i].ErrorCategory = "timeout"
 		}
 	}
@@ -116,7 +117,7 @@ func compareCounting() error {
 						c, _ := m.LoadOrCompute(key{e.Chain, e.ProviderID, e.Method, e.SourceRegion}, func() (*counters, bool) { return new(counters), false })
 						c.calls.Add(1)
 						c.micros.Add(e.UpstreamMicros)
-						if e.Failed {
+						if e.Result == cell.Failure {
 							c.errors.Add(1)
 						}
 					}

@@ -3,6 +3,7 @@
 package traffic
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -83,6 +84,12 @@ var (
 	}
 )
 
+// One of the gateways sends a hedge when a call takes longer than hedgeAfter, in ms.
+const (
+	hedging    = "lasso@lhr"
+	hedgeAfter = 150.0
+)
+
 // A Generator makes events. It is deterministic by seed and belongs to one goroutine.
 type Generator struct {
 	rng    *rand.Rand
@@ -158,7 +165,7 @@ func (g *Generator) Decision(dst []byte, since time.Duration, ts int64) []byte {
 	dst = fmt.Appendf(dst, `,"request_id":"req_%016x%08x","profile":"default","source_node":%q,"source_region":%q,"chain":%q,"method":%q,"strategy":%q`,
 		g.rng.Uint64(), g.serial, gateway.node, gateway.region, c.name, m.name, g.pick(strategies).name)
 
-	var attempts []byte
+	var attempts [][]byte
 	tried := 0.0
 	if g.failing(c, p, since) || g.rng.Float64() < 0.02 {
 		// The first choice fails, and another provider answers.
@@ -167,8 +174,8 @@ func (g *Generator) Decision(dst []byte, since time.Duration, ts int64) []byte {
 		if g.rng.IntN(2) == 0 {
 			category, wait = "server_error", g.latency(p, 1)
 		}
-		attempts = fmt.Appendf(nil, `,"attempts":[{"provider_id":%q,"transport":"http","duration_ms":%.3f,"result":"error","error_category":%q}]`,
-			p.id, wait, category)
+		attempts = append(attempts, fmt.Appendf(nil, `{"provider_id":%q,"transport":"http","duration_ms":%.3f,"result":"error","error_category":%q}`,
+			p.id, wait, category))
 		tried = wait
 		for range 4 {
 			if other := g.provider(c); other != p {
@@ -182,13 +189,29 @@ func (g *Generator) Decision(dst []byte, since time.Duration, ts int64) []byte {
 	if g.rng.Float64() < p.errors || g.failing(c, p, since) {
 		result, category = "error", strconv.Quote(g.pick(categories).name)
 	}
-	failovers := 0
-	if attempts != nil {
-		failovers = 1
+	failovers, reason := len(attempts), "null"
+	if gateway.node == hedging && result == "success" && upstream > hedgeAfter {
+		// Nobody waits any longer: another provider is asked as well, the first answer counts
+		// and the other call is cut off.
+		if other := g.provider(c); other != p {
+			second := g.latency(other, m.slow)
+			loser, took, of := other, upstream-hedgeAfter, "hedge"
+			if reason = `"primary"`; hedgeAfter+second < upstream {
+				loser, took, of, reason = p, hedgeAfter+second, "primary", `"hedge"`
+				p, upstream = other, second
+				tried += hedgeAfter
+			}
+			attempts = append(attempts, fmt.Appendf(nil, `{"provider_id":%q,"transport":"http","duration_ms":%.3f,"result":"cancelled","reason":%q}`,
+				loser.id, took, of))
+		}
 	}
-	dst = fmt.Appendf(dst, `,"provider_id":%q,"transport":"http","duration_ms":%.3f,"upstream_ms":%.3f,"result":%q,"failover_count":%d,"error_category":%s,"request_origin":"client"`,
-		p.id, tried+upstream+0.4, upstream, result, failovers, category)
-	return append(append(dst, attempts...), "}\n"...)
+	dst = fmt.Appendf(dst, `,"provider_id":%q,"transport":"http","duration_ms":%.3f,"upstream_ms":%.3f,"result":%q,"reason":%s,"failover_count":%d,"error_category":%s,"request_origin":"client"`,
+		p.id, tried+upstream+0.4, upstream, result, reason, failovers, category)
+	if len(attempts) > 0 {
+		dst = append(append(dst, `,"attempts":[`...), bytes.Join(attempts, []byte{','})...)
+		dst = append(dst, ']')
+	}
+	return append(dst, "}\n"...)
 }
 
 // Reports appends what gateways say every second besides decisions: heights, and
