@@ -62,3 +62,14 @@ var keyOrder = func() (order [keyDims]Dim) {
 }()
 
 func (d Dim) String() string { return dimensions[d].name }
+
+// appendKey appends the key of a call, as dimensions say. Ids never hold a zero byte.
+func appendKey(dst []byte, e *Event, provider string, transport Transport) []byte {
+	dst = append(append(dst, e.Profile...), 0)
+	dst = append(append(dst, e.Chain...), 0)
+	dst = append(append(dst, provider...), 0)
+	dst = append(append(dst, e.Method...), 0)
+	dst = append(append(dst, e.Strategy...), 0)
+	dst = append(append(dst, e.SourceRegion...), 0)
+	return append(dst, byte(transport), byte(e.RequestOrigin))
+}

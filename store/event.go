@@ -92,8 +92,9 @@ const (
 
 // Fields is the set of fields that a sender gave in an event. Together with the
 // values it makes an event's identity "as sent": a default that was filled in
-// is not the same as the same value spelled out.
-type Fields uint32
+// is not the same as the same value spelled out. There may be 62 of them, see
+// Store.identity.
+type Fields uint64
 
 // One bit a field. FieldOther stands for every name this version does not know.
 const (
@@ -130,6 +131,23 @@ const (
 	FieldSince
 	FieldOther
 )
+
+// fieldNames are the fields as refusals name them, in the order of their bits, which is
+// part of what members say to each other: append only.
+var fieldNames = []string{
+	"type", "ts", "event_id", "request_id", "profile", "source_node", "source_region", "chain", "method", "strategy",
+	"provider_id", "transport", "duration_ms", "upstream_ms", "result", "failover_count", "error_category", "error_code",
+	"request_origin", "weight", "attempts", "from", "to", "reason", "height", "source", "status", "consecutive_failures",
+	"consecutive_successes", "latency_ms", "since_at",
+}
+
+// FieldName is what refusals call the field of the n-th bit, "" if there is none.
+func FieldName(n int) string {
+	if n < len(fieldNames) {
+		return fieldNames[n]
+	}
+	return ""
+}
 
 // An Event is one validated report. Its strings may point into memory that the
 // caller reuses after [Store.Apply] has returned: the store copies what it keeps.

@@ -210,10 +210,13 @@ func (q *DecisionQuery) found(d *DecisionRecord) (attempt, ok bool) {
 	f := &q.Filter
 	if q.RequestID != "" && d.RequestID != q.RequestID ||
 		len(q.Results) > 0 && !slices.Contains(q.Results, d.Result) ||
-		d.DurationMicros < q.MinDurationMicros ||
-		!matches(f[ChainDim], d.Chain) || !matches(f[MethodDim], d.Method) || !matches(f[StrategyDim], d.Strategy) ||
-		!matches(f[RegionDim], d.Region) || !matches(f[NodeDim], d.Node) || !matches(f[RequestOriginDim], d.RequestOrigin.String()) {
+		d.DurationMicros < q.MinDurationMicros {
 		return false, false
+	}
+	for dim := range NumDims {
+		if dim != ProviderDim && dim != TransportDim && !matches(f[dim], d.dim(dim)) {
+			return false, false
+		}
 	}
 	call := func(provider, category string, transport Transport) bool {
 		return matches(f[ProviderDim], provider) && matches(q.ErrorCategories, category) && matches(f[TransportDim], transport.String())
@@ -224,6 +227,32 @@ func (q *DecisionQuery) found(d *DecisionRecord) (attempt, ok bool) {
 	return true, len(f[ProviderDim]) > 0 && slices.ContainsFunc(d.Attempts, func(a Attempt) bool {
 		return call(a.ProviderID, a.ErrorCategory, a.Transport)
 	})
+}
+
+// dim returns the value of a dimension of the decision and, where tries differ, of the
+// one that ended the request.
+func (d *DecisionRecord) dim(dim Dim) string {
+	switch dim {
+	case ProfileDim:
+		return d.Profile
+	case ChainDim:
+		return d.Chain
+	case ProviderDim:
+		return d.ProviderID
+	case MethodDim:
+		return d.Method
+	case TransportDim:
+		return d.Transport.String()
+	case StrategyDim:
+		return d.Strategy
+	case RequestOriginDim:
+		return d.RequestOrigin.String()
+	case RegionDim:
+		return d.Region
+	case NodeDim:
+		return d.Node
+	}
+	return ""
 }
 
 // reached reports whether a decision, whose ts readers have as ts, is in the part of the

@@ -152,3 +152,26 @@ func TestFindByAttempt(t *testing.T) {
 		}
 	}
 }
+
+// TestFeedFilters: whatever rows can be filtered by, decisions can.
+func TestFeedFilters(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	s, err := New(Options{Node: "iad", Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decide(s, now, 1, "r", func(e *Event) { e.Transport, e.RequestOrigin = WS, System })
+	values := [NumDims]string{
+		ProfileDim: "p", ChainDim: "c", ProviderDim: "x", MethodDim: "m", TransportDim: "ws", StrategyDim: "s",
+		RequestOriginDim: "system", RegionDim: "r", NodeDim: "iad",
+	}
+	for dim := range NumDims {
+		for value, rows := range map[string]int{values[dim]: 1, "other": 0} {
+			var q DecisionQuery
+			q.Filter[dim] = []string{value}
+			if got := len(s.Decisions(q).Rows); got != rows {
+				t.Errorf("%s=%s finds %d decisions, not %d", dim, value, got, rows)
+			}
+		}
+	}
+}

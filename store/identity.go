@@ -42,7 +42,7 @@ func (s *Store) identity(b *batch, e *Event, r *run, key uint64) uint64 {
 	h := s.dedup.Fold(key, r.node)
 	h = s.dedup.Fold(h^uint64(e.SentTS)^uint64(e.SentNanos)<<44, e.DurationMicros)
 	h = s.dedup.Fold(h^e.UpstreamMicros, e.Other)
-	h = s.dedup.Fold(h^uint64(e.Sent)<<32^uint64(e.Weight), uint64(e.FailoverCount)<<8|uint64(e.Kind))
+	h = s.dedup.Fold(h^uint64(e.Sent)^uint64(e.Kind)<<62, uint64(e.Weight)<<32|uint64(e.FailoverCount))
 	h = s.dedup.Fold(h, maphash.String(s.seed, e.RequestID))
 	// Fast path: a success without other tries has nothing else.
 	if e.Result == cell.Success && e.Kind == Decision && len(e.Attempts) == 0 && e.Sent&FieldReason == 0 {

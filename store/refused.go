@@ -11,24 +11,16 @@ import (
 // a number, so that members can tell each other of it.
 type Fault uint16
 
-// The codes and fields of faults. Their order is part of what members say to each
+// faultCodes are the codes of faults. Their order is part of what members say to each
 // other: append only.
-var (
-	faultCodes = []string{
-		"", "malformed", "missing", "wrong_type", "wrong_unit", "empty", "too_long", "bad_character", "negative", "not_finite",
-		"out_of_range", "duplicate_name", "unknown_value", "unknown_type", "too_old", "too_many_series", "malformed_body",
-	}
-	faultFields = []string{
-		"", "type", "ts", "event_id", "request_id", "profile", "source_node", "source_region", "chain", "method", "strategy",
-		"provider_id", "transport", "duration_ms", "upstream_ms", "result", "failover_count", "error_category", "error_code",
-		"request_origin", "weight", "attempts", "from", "to", "reason", "height", "source", "status", "consecutive_failures",
-		"consecutive_successes", "latency_ms", "since_at",
-	}
-)
+var faultCodes = []string{
+	"", "malformed", "missing", "wrong_type", "wrong_unit", "empty", "too_long", "bad_character", "negative", "not_finite",
+	"out_of_range", "duplicate_name", "unknown_value", "unknown_type", "too_old", "too_many_series", "malformed_body",
+}
 
 // FaultOf is the fault of a code and a field. What is not known of either is left out.
 func FaultOf(code, field string) Fault {
-	return Fault(max(slices.Index(faultCodes, code), 0)<<8 | max(slices.Index(faultFields, field), 0))
+	return Fault(max(slices.Index(faultCodes, code), 0)<<8 | (slices.Index(fieldNames, field) + 1))
 }
 
 // Code is one of the documented codes, "" for one of a version to come.
@@ -41,8 +33,8 @@ func (f Fault) Code() string {
 
 // Field is the field that the fault is of, "" for the whole event.
 func (f Fault) Field() string {
-	if n := int(f & 0xff); n < len(faultFields) {
-		return faultFields[n]
+	if n := int(f & 0xff); n > 0 {
+		return FieldName(n - 1)
 	}
 	return ""
 }

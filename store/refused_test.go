@@ -74,7 +74,7 @@ func TestRefusedTravel(t *testing.T) {
 // come is nothing.
 func TestFaults(t *testing.T) {
 	for _, code := range faultCodes[1:] {
-		for _, field := range faultFields {
+		for _, field := range append([]string{""}, fieldNames...) {
 			if f := FaultOf(code, field); f.Code() != code || f.Field() != field {
 				t.Errorf("%s of %s came back as %s", code, field, f)
 			}

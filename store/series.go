@@ -29,17 +29,6 @@ type series struct {
 	gone       bool    // no longer in the shard
 }
 
-// appendKey appends the key of a call, as dimensions say. Ids never hold a zero byte.
-func appendKey(dst []byte, e *Event, provider string, transport Transport) []byte {
-	dst = append(append(dst, e.Profile...), 0)
-	dst = append(append(dst, e.Chain...), 0)
-	dst = append(append(dst, provider...), 0)
-	dst = append(append(dst, e.Method...), 0)
-	dst = append(append(dst, e.Strategy...), 0)
-	dst = append(append(dst, e.SourceRegion...), 0)
-	return append(dst, byte(transport), byte(e.RequestOrigin))
-}
-
 // overflowKey is the key that counts instead of key once the cap is reached:
 // without its method at level 1, with nothing but its profile, transport and
 // request origin at level 2.

@@ -47,20 +47,9 @@ const (
 	Whole Field = 255 // not a field: the fault is the event's
 )
 
-// names are the spellings that refusals use.
-var names = [NumFields]string{
-	"type", "ts", "event_id", "request_id", "profile", "source_node", "source_region", "chain", "method", "strategy",
-	"provider_id", "transport", "duration_ms", "upstream_ms", "result", "failover_count", "error_category", "error_code",
-	"request_origin", "weight", "attempts", "from", "to", "reason", "height", "source", "status", "consecutive_failures",
-	"consecutive_successes", "latency_ms", "since_at",
-}
-
 // String is the name that refusals use, "" for Whole.
 func (f Field) String() string {
-	if f < NumFields {
-		return names[f]
-	}
-	return ""
+	return store.FieldName(int(f))
 }
 
 func setOf(fields ...Field) (s store.Fields) {

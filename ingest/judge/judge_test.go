@@ -9,10 +9,13 @@ import (
 // TestFieldsOfFaults: the store can tell every field and every code that an event may
 // be refused for.
 func TestFieldsOfFaults(t *testing.T) {
-	for _, name := range names {
-		if f := store.FaultOf("missing", name); f.Field() != name {
-			t.Errorf("%s is told as %q", name, f.Field())
+	for field := range NumFields {
+		if f := store.FaultOf("missing", field.String()); f.Field() == "" || f.Field() != field.String() {
+			t.Errorf("%s is told as %q", field, f.Field())
 		}
+	}
+	if name := store.FieldName(int(NumFields)); name != "" {
+		t.Errorf("no event has a %s", name)
 	}
 	for code := range map[string]bool{
 		"malformed": true, "missing": true, "wrong_type": true, "empty": true, "too_long": true, "bad_character": true, "negative": true,
