@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func (o *oracle) apply(e *Event) {
 // rows answers a query at a second.
 func (o *oracle) rows(q Query, second int64) map[string]*Row {
 	rows := make(map[string]*Row)
-	latencies, failures := make(map[string][]weighted), make(map[string][]weighted)
+	latencies, failures, cutOffs := make(map[string][]weighted), make(map[string][]weighted), make(map[string][]weighted)
 	sums := make(map[string]uint64)
 	scopes := make(map[string]uint64)
 	for i := range o.calls {
@@ -115,6 +116,7 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		switch c.result {
 		case cell.Cancelled:
 			r.CutOff += c.weight
+			cutOffs[key] = append(cutOffs[key], weighted{c.micros, c.weight})
 			continue
 		case cell.Success:
 			latencies[key] = append(latencies[key], weighted{c.micros, c.weight})
@@ -146,8 +148,12 @@ func (o *oracle) rows(q Query, second int64) map[string]*Row {
 		if n := r.Calls - r.Errors - r.CutOff; n > 0 {
 			r.Avg = cell.Micros((2*sums[key] + n) / (2 * n))
 			low, high := extremes(latencies[key])
-			r.P50, r.P90 = rankOf(latencies[key], 500, low, high), rankOf(latencies[key], 900, low, high)
-			r.P95, r.P99 = rankOf(latencies[key], 950, low, high), rankOf(latencies[key], 990, low, high)
+			percentile := func(part uint64) cell.Micros { return rankOf(latencies[key], part, low, high) }
+			r.Mean = r.Avg
+			if r.CutOff > 0 {
+				percentile, r.Mean = curveOf(latencies[key], cutOffs[key], (30*r.Calls+r.Samples-1)/r.Samples)
+			}
+			r.P50, r.P90, r.P95, r.P99 = percentile(500), percentile(900), percentile(950), percentile(990)
 		}
 		if r.Errors > 0 {
 			low, high := extremes(failures[key])
@@ -178,14 +184,76 @@ func rankOf(list []weighted, part, low, high uint64) cell.Micros {
 	}
 	for _, l := range list {
 		if below += l.weight; below >= max((total*part+999)/1000, 1) {
-			var one cell.Open
-			one.Add(&cell.Call{Micros: l.micros, Weight: 1, Bucket: uint16(cell.BucketOf(l.micros))})
-			b := one.Flush().Buckets()[0]
-			middle := uint64(math.Round(2 * b.LowerMicros * b.UpperMicros / (b.LowerMicros + b.UpperMicros)))
+			middle, _ := bucketOf(l.micros)
 			return cell.Micros(min(max(middle, low), high))
 		}
 	}
 	return cell.None
+}
+
+// bucketOf returns the value that stands for the bucket of a latency, and the least there can be in it.
+func bucketOf(micros uint64) (middle, least uint64) {
+	var one cell.Open
+	one.Add(&cell.Call{Micros: micros, Weight: 1, Bucket: uint16(cell.BucketOf(micros))})
+	b := one.Flush().Buckets()[0]
+	return uint64(math.Round(2 * b.LowerMicros * b.UpperMicros / (b.LowerMicros + b.UpperMicros))), uint64(b.LowerMicros) + 1
+}
+
+// curveOf is the product-limit estimate: its percentiles, which need a number of calls
+// that were still running, and its mean.
+func curveOf(successes, cutOffs []weighted, atRisk uint64) (percentile func(part uint64) cell.Micros, mean cell.Micros) {
+	low, longest := extremes(successes)
+	high := longest
+	type count struct{ ended, cut, micros uint64 }
+	buckets := make(map[int]count)
+	running := uint64(0)
+	for i, l := range slices.Concat(successes, cutOffs) {
+		b := cell.BucketOf(l.micros)
+		c := buckets[b]
+		if c.micros = l.micros; i < len(successes) {
+			c.ended += l.weight
+		} else {
+			c.cut += l.weight
+			_, least := bucketOf(l.micros)
+			longest = max(longest, least)
+		}
+		buckets[b] = c
+		running += l.weight
+	}
+	type step struct {
+		left          *big.Int // 2^63 are all
+		value, atRisk uint64
+	}
+	var steps []step
+	left, sum := new(big.Int).Lsh(big.NewInt(1), 63), new(big.Int)
+	for _, b := range slices.Sorted(maps.Keys(buckets)) {
+		c := buckets[b]
+		if c.ended > 0 {
+			middle, _ := bucketOf(c.micros)
+			s := step{new(big.Int), min(max(middle, low), high), running}
+			s.left.Mul(left, new(big.Int).SetUint64(2*(running-c.ended)-c.cut))
+			s.left.Quo(s.left, new(big.Int).SetUint64(2*running-c.cut))
+			sum.Add(sum, new(big.Int).Mul(new(big.Int).Sub(left, s.left), new(big.Int).SetUint64(s.value)))
+			left = s.left
+			steps = append(steps, s)
+		}
+		running -= c.ended + c.cut
+	}
+	sum.Add(sum, new(big.Int).Mul(left, new(big.Int).SetUint64(longest)))
+	sum.Add(sum, new(big.Int).Lsh(big.NewInt(1), 62))
+	return func(part uint64) cell.Micros {
+		for _, s := range steps {
+			parts := new(big.Int).Mul(s.left, big.NewInt(1000))
+			if parts.Cmp(new(big.Int).Lsh(new(big.Int).SetUint64(1000-part), 63)) > 0 {
+				continue
+			}
+			if s.atRisk < atRisk {
+				break
+			}
+			return cell.Micros(s.value)
+		}
+		return cell.None
+	}, cell.Micros(sum.Rsh(sum, 63).Uint64())
 }
 
 func extremes(list []weighted) (low, high uint64) {
@@ -411,14 +479,15 @@ func TestSeriesAgainstTable(t *testing.T) {
 			}
 			histograms, _ := s.Histogram(q, time.Second)
 			for i, row := range table.Rows() {
-				var n uint64
+				var n, cut uint64
 				for _, p := range histograms[i].Points {
 					for _, b := range p.Buckets {
 						n += b.Count
+						cut += b.CutOff
 					}
 				}
-				if n != row.Successes() {
-					t.Fatalf("%v %s: %d latencies for %d successes", w, row.Key, n, row.Successes())
+				if n != row.Successes() || cut != row.CutOff {
+					t.Fatalf("%v %s: %d latencies for %d successes, %d for %d that were cut off", w, row.Key, n, row.Successes(), cut, row.CutOff)
 				}
 			}
 		}

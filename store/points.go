@@ -216,14 +216,14 @@ func (s *Store) scopePoints(q Query, list []SeriesGroup) {
 	}
 }
 
-// Histogram returns the latencies of successes of every step of the window, by
+// Histogram returns the latencies of successes and of the cut off of every step of the window, by
 // group. The step is rounded as in [Store.Series].
 func (s *Store) Histogram(q Query, wanted time.Duration) ([]HistogramGroup, time.Duration) {
 	var list []HistogramGroup
 	step := s.eachSpread(q, wanted, func(key string, dims [NumDims]string, p *spread) int64 {
 		g, size := HistogramGroup{Key: key, Dims: dims}, int64(pointSize)
 		for i := range p.cells {
-			if p.cells[i].HasSuccess() {
+			if p.cells[i].HasSuccess() || p.cells[i].CutOff > 0 {
 				g.Points = append(g.Points, HistogramPoint{At: p.shown(s, i), Buckets: p.cells[i].Buckets()})
 				size += pointSize + int64(len(g.Points[len(g.Points)-1].Buckets))*bucketSize
 			}

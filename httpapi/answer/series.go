@@ -216,7 +216,8 @@ func newHistogramSource(a *Answers, p *ask.Params, pause func()) source {
 					}
 					b = value.AppendRounded(append(b, '['), bucket.LowerMicros/1000, 1e6)
 					b = value.AppendRounded(append(b, ','), bucket.UpperMicros/1000, 1e6)
-					b = append(value.AppendUint(append(b, ','), bucket.Count), ']')
+					b = value.AppendUint(append(b, ','), bucket.Count)
+					b = append(value.AppendUint(append(b, ','), bucket.CutOff), ']')
 				}
 				line.at = append(line.at, at.At)
 				line.points = append(line.points, append(b, ']', ']'))

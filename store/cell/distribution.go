@@ -228,13 +228,41 @@ func (d *distribution) above(micros uint64) (n uint64) {
 	return n
 }
 
-// buckets lists what is not empty, ascending.
-func (d *distribution) buckets() []Bucket {
+// at is the count of a bucket.
+func (d *distribution) at(b int) uint64 {
+	if i := b - int(d.first); uint(i) < uint(len(d.counts)) {
+		return d.counts[i]
+	}
+	return 0
+}
+
+func (d *distribution) total() (n uint64) {
+	for _, c := range d.counts {
+		n += c
+	}
+	return n
+}
+
+// reach returns the buckets that two distributions have room for, of which one may be empty.
+func (d *distribution) reach(other *distribution) (begin, end int) {
+	begin, end = int(d.first), int(d.first)+len(d.counts)
+	switch {
+	case len(other.counts) == 0:
+		return begin, end
+	case len(d.counts) == 0:
+		return int(other.first), int(other.first) + len(other.counts)
+	}
+	return min(begin, int(other.first)), max(end, int(other.first)+len(other.counts))
+}
+
+// buckets lists what is not empty here or among the cut off, ascending.
+func (d *distribution) buckets(cutOffs *distribution) []Bucket {
 	var list []Bucket
-	for i, c := range d.counts {
-		if c > 0 {
-			lower, upper := bounds(int(d.first) + i)
-			list = append(list, Bucket{LowerMicros: lower, UpperMicros: upper, Count: c})
+	begin, end := d.reach(cutOffs)
+	for b := begin; b < end; b++ {
+		if count, cut := d.at(b), cutOffs.at(b); count+cut > 0 {
+			lower, upper := bounds(b)
+			list = append(list, Bucket{LowerMicros: lower, UpperMicros: upper, Count: count, CutOff: cut})
 		}
 	}
 	return list

@@ -1,6 +1,8 @@
 package cell
 
 import (
+	"math"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -11,9 +13,12 @@ type Micros int64
 // None is the value of a Micros that has no data.
 const None Micros = -1
 
-// Latencies are those of successes, and the 95th percentile of the failures'.
+// Latencies are those of successes, and the 95th percentile of the failures'. Where calls
+// were cut off, percentiles and Mean are estimates of what would have been without that;
+// elsewhere Mean is Avg.
 type Latencies struct {
 	Avg, P50, P90, P95, P99, Max Micros
+	Mean                         Micros
 	FailureP95                   Micros
 }
 
@@ -26,7 +31,7 @@ type CategoryCount struct {
 // Bucket is one bucket of a latency distribution.
 type Bucket struct {
 	LowerMicros, UpperMicros float64
-	Count                    uint64
+	Count, CutOff            uint64 // of successes, and of those whose end was not seen
 }
 
 var (
@@ -34,17 +39,20 @@ var (
 	failurePart     = []uint64{950}
 )
 
-// Latencies are what the cell's distributions say. Those of successes are of what was seen
-// to its end: where calls were cut off, the slow ones among them are missing. What is
-// to be estimated of them is estimated here, from successes and cutOffs.
+// Latencies are what the cell's distributions say.
 func (c *Cell) Latencies() Latencies {
-	l := Latencies{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None}
+	l := Latencies{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, Mean: None, FailureP95: None}
 	var out [4]Micros
 	if c.HasSuccess() {
 		n := c.Successes()
-		c.successes.percentiles(n, c.min, c.max, percentileParts, out[:])
-		l.P50, l.P90, l.P95, l.P99 = out[0], out[1], out[2], out[3]
 		l.Avg, l.Max = Micros(c.sum.over(n)), Micros(c.max)
+		if c.CutOff == 0 {
+			c.successes.percentiles(n, c.min, c.max, percentileParts, out[:])
+			l.Mean = l.Avg
+		} else {
+			l.Mean = estimate(&c.successes, c.cutOffs, c.min, c.max, c.weightOf(fewAtRisk), percentileParts, out[:])
+		}
+		l.P50, l.P90, l.P95, l.P99 = out[0], out[1], out[2], out[3]
 	}
 	if c.Errors > 0 {
 		c.failures.percentiles(c.Errors, c.failedMin, c.failedMax, failurePart, out[:1])
@@ -79,5 +87,23 @@ func (c *Cell) RateLimited() uint64 {
 // SlowerThan counts the successes in buckets that begin at or above one of micros.
 func (c *Cell) SlowerThan(micros uint64) uint64 { return c.successes.above(micros) }
 
-// Buckets lists the buckets of successes that are not empty, ascending.
-func (c *Cell) Buckets() []Bucket { return c.successes.buckets() }
+// Buckets lists the buckets of successes and of the cut off that are not empty, ascending.
+func (c *Cell) Buckets() []Bucket {
+	if c.CutOff == 0 {
+		return c.successes.buckets(new(distribution))
+	}
+	return c.successes.buckets(c.cutOffs)
+}
+
+// weightOf is what a number of calls as they were sent weigh on average, rounded up.
+func (c *Cell) weightOf(samples uint64) uint64 {
+	high, low := bits.Mul64(samples, c.Calls)
+	if high >= c.Samples {
+		return math.MaxUint64 // as other nodes may say that they counted
+	}
+	weight, rest := bits.Div64(high, low, c.Samples)
+	if rest > 0 {
+		weight++
+	}
+	return weight
+}

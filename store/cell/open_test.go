@@ -58,7 +58,8 @@ func TestOpen(t *testing.T) {
 	if c.Counts != want || c.min != 1000 || c.max != 4000 || c.failedMin != 500 || c.failedMax != 3000 {
 		t.Errorf("the cell is %+v", c)
 	}
-	if got := c.Buckets(); len(got) != 2 || got[0].Count != 1040 || got[1].Count != 1 || got[0].UpperMicros < 1000 || got[0].LowerMicros >= 1000 {
+	if got := c.Buckets(); len(got) != 4 || got[1].Count != 1040 || got[2].Count != 1 || got[1].UpperMicros < 1000 || got[1].LowerMicros >= 1000 ||
+		got[0].CutOff != 50 || got[3].CutOff != 300 || got[3].Count+got[1].CutOff > 0 {
 		t.Errorf("the buckets are %+v", got)
 	}
 	if c.RateLimited() != 7 || c.SlowerThan(2000) != 1 || c.SlowerThan(500) != 1041 {
@@ -94,21 +95,22 @@ func TestPending(t *testing.T) {
 // TestLatencies: none without calls of their kind, and those of a few calls.
 func TestLatencies(t *testing.T) {
 	names := NewCategories()
-	none := Latencies{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, FailureP95: None}
+	none := Latencies{Avg: None, P50: None, P90: None, P95: None, P99: None, Max: None, Mean: None, FailureP95: None}
 	if got := new(Cell).Latencies(); got != none {
 		t.Errorf("an empty cell has %+v", got)
 	}
 	var successes, failures Open
 	for _, k := range distinct(names) {
-		if k.Result == Failure {
-			failures.Add(&k)
-		} else {
+		switch k.Result {
+		case Success:
 			successes.Add(&k)
+		case Failure:
+			failures.Add(&k)
 		}
 	}
 	// 1000 calls of 1000 µs, whose bucket reaches from 998 to 1019, and one of 4000.
 	want := none
-	want.Avg, want.P50, want.P90, want.P95, want.P99, want.Max = 1003, 1009, 1009, 1009, 1009, 4000
+	want.Avg, want.P50, want.P90, want.P95, want.P99, want.Max, want.Mean = 1003, 1009, 1009, 1009, 1009, 4000, 1003
 	if got := successes.Flush().Latencies(); got != want {
 		t.Errorf("the successes have %+v, want %+v", got, want)
 	}

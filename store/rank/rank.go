@@ -68,8 +68,8 @@ func Providers(s *store.Store, q Query) []Row {
 			r.Key = row.Key
 		}
 		latency, ok := standard[row.Key]
-		if !ok && row.Avg != cell.None {
-			latency = float64(row.Avg) / 1000
+		if !ok && row.Mean != cell.None {
+			latency = float64(row.Mean) / 1000
 		}
 		r.judge(q, latency)
 		list = append(list, r)
@@ -154,7 +154,7 @@ func wilsonLower(p, n float64) float64 {
 	return max(0, (p+z2/(2*n)-wilsonZ*math.Sqrt(p*(1-p)/n+z2/(4*n*n)))/(1+z2/n))
 }
 
-// standardLatencies returns the average success latency in ms of every
+// standardLatencies returns the mean latency in ms of every
 // chain/provider, standardised to the chain's mix of methods: observed divided by
 // what the chain's average of each method would give for the provider's own mix,
 // times the chain's mean.
@@ -165,12 +165,12 @@ func standardLatencies(s *store.Store, q Query) map[string]float64 {
 	t.Refresh()
 	type mean struct{ sum, n float64 }
 	byMethod, byChain := make(map[[2]string]mean), make(map[string]mean)
-	successes := func(r *store.Row) (sum, n float64) {
-		n = float64(r.Successes())
-		if r.Avg == cell.None {
+	successes := func(r *store.Row) (sum, n float64) { // with what was cut off, that would have been some
+		n = float64(r.Calls - r.Errors)
+		if r.Mean == cell.None {
 			return 0, 0
 		}
-		return float64(r.Avg) / 1000 * n, n
+		return float64(r.Mean) / 1000 * n, n
 	}
 	for _, r := range t.Rows() {
 		sum, n := successes(r)

@@ -72,6 +72,11 @@ class Heat extends HTMLElement {
         if (i < m.whole) ctx.fillRect(x, y, Math.max(w - 0.5, 1), b.row - 0.5);
         else ctx.strokeRect(x + 0.5, y + 0.5, Math.max(w - 1.5, 1), b.row - 1.5);
       }
+      ctx.globalAlpha = 1;
+      for (const row of m.cuts[i].keys()) { // a line: some were cut off here
+        const y = b.height - (row - m.low) * b.row;
+        ctx.fillRect(x, y - 2, Math.max(w - 0.5, 1), 1.5);
+      }
     });
     ctx.globalAlpha = 1;
     ctx.fillStyle = color('--quiet');
@@ -102,7 +107,8 @@ class Heat extends HTMLElement {
     if (i < 0) return;
     this.#pointed = true;
     const total = [...m.cells[i].values()].reduce((a, n) => a + n, 0);
-    this.#text.textContent = `${clock(m.at[i])}, ${short(heatFloor(row))} to ${short(heatFloor(row + 1))}: ${whole(m.cells[i].get(row) ?? 0)} of ${whole(total)} calls${i < m.whole ? '' : ' so far'}`;
+    const cut = m.cuts[i].get(row) ?? 0;
+    this.#text.textContent = `${clock(m.at[i])}, ${short(heatFloor(row))} to ${short(heatFloor(row + 1))}: ${whole(m.cells[i].get(row) ?? 0)} of ${whole(total)} successes${cut ? `, ${whole(cut)} cut off` : ''}${i < m.whole ? '' : ' so far'}`;
   }
 }
 customElements.define('r-heat', Heat);

@@ -28,16 +28,18 @@ export const short = (ms) => (ms >= 1000 ? `${+(ms / 1000).toFixed(1)} s` : ms >
  */
 export function heatModel(points, now, meta) {
   const steps = axis([{ key: '', points }], meta);
-  const cells = points.slice(0, steps.at.length).map(([, buckets]) => {
+  const sums = (/** @type {2 | 3} */ count) => points.slice(0, steps.at.length).map(([, buckets]) => {
     /** @type {Map<number, number>} */ const rows = new Map();
-    for (const [lower, upper, n] of buckets) {
-      const row = heatRow((lower + upper) / 2);
-      rows.set(row, (rows.get(row) ?? 0) + n);
+    for (const b of buckets) {
+      if (!b[count]) continue;
+      const row = heatRow((b[0] + b[1]) / 2);
+      rows.set(row, (rows.get(row) ?? 0) + b[count]);
     }
     return rows;
   });
-  const used = cells.flatMap((c) => [...c.keys()]);
+  const [cells, cuts] = [sums(2), sums(3)];
+  const used = [...cells, ...cuts].flatMap((c) => [...c.keys()]);
   return {
-    ...steps, cells, range: range(meta, now), low: Math.min(...used, -12) - 1, high: Math.max(...used, -8) + 1,
+    ...steps, cells, cuts, range: range(meta, now), low: Math.min(...used, -12) - 1, high: Math.max(...used, -8) + 1,
   };
 }

@@ -66,10 +66,11 @@ test('rows of the heat map are half octaves', () => {
 
 test('buckets fall into rows by their middle, and calls of a row add up', () => {
   const meta = { at: 16_200, window_ms: 60_000, step_ms: 1000, oldest_node_age_ms: 6000 };
-  const m = heatModel([[10_000, [[1, 1.2, 3], [1.2, 1.4, 4], [100, 110, 5]]], [11_000, [[8, 9, 1]]], [12_000, [[8, 9, 1]]]], 16_300, meta);
+  const m = heatModel([[10_000, [[1, 1.2, 3, 0], [1.2, 1.4, 4, 2], [100, 110, 5, 0], [600, 620, 0, 3]]], [11_000, [[8, 9, 1, 0]]], [12_000, [[8, 9, 1, 0]]]], 16_300, meta);
   assert.deepEqual(m.at, [10_000]);
   assert.deepEqual(m.cells, [new Map([[-20, 7], [-7, 5]])]);
-  assert.deepEqual([m.whole, m.step, m.low, m.high], [0, 1000, -21, -6]);
+  assert.deepEqual(m.cuts, [new Map([[-20, 2], [-2, 3]])]);
+  assert.deepEqual([m.whole, m.step, m.low, m.high], [0, 1000, -21, -1]);
   assert.deepEqual(m.range, [-43_700, 16_300]);
   const none = heatModel([], 1000, null);
   assert.deepEqual([none.low, none.high, none.cells.length], [-13, -7, 0]);

@@ -66,7 +66,7 @@ interface ChartModel {
   text: (v: number | null) => string; height: number;
 }
 
-interface HeatModel { at: number[]; step: number; whole: number; range: [number, number]; cells: Map<number, number>[]; low: number; high: number }
+interface HeatModel { at: number[]; step: number; whole: number; range: [number, number]; cells: Map<number, number>[]; cuts: Map<number, number>[]; low: number; high: number }
 
 interface Column {
   field: string; head: string; about?: string; left?: boolean; sort?: boolean; scope?: boolean; wide?: boolean;

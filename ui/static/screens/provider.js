@@ -89,11 +89,12 @@ function heat(v) {
   const all = [...(part?.lines.values() ?? [])][0]?.points ?? [];
   const model = heatModel(all, v.now, part?.meta);
   const points = all.slice(0, model.at.length);
-  const sum = (/** @type {any[]} */ buckets) => buckets.reduce((n, b) => n + b[2], 0);
+  const sum = (/** @type {any[]} */ buckets, /** @type {2 | 3} */ count) => buckets.reduce((n, b) => n + b[count], 0);
+  const ended = (/** @type {any[]} */ buckets) => buckets.filter((b) => b[2] > 0);
   /** @type {ChartModel} */
   const data = {
     name: 'Latency of successes, heat map', at: model.at, whole: model.whole, marks: [], range: model.range, height: 0, text: whole,
-    lines: [{ label: 'successes', values: points.map(([, b]) => sum(b)), color: '' }, { label: 'fastest ms', values: points.map(([, b]) => b[0]?.[0] ?? null), color: '' }, { label: 'slowest ms', values: points.map(([, b]) => b.at(-1)?.[1] ?? null), color: '' }],
+    lines: [{ label: 'successes', values: points.map(([, b]) => sum(b, 2)), color: '' }, { label: 'cut off', values: points.map(([, b]) => sum(b, 3)), color: '' }, { label: 'fastest ms', values: points.map(([, b]) => ended(b)[0]?.[0] ?? null), color: '' }, { label: 'slowest ms', values: points.map(([, b]) => ended(b).at(-1)?.[1] ?? null), color: '' }],
   };
   return figure(data, v.queries.heat, html`<r-heat role="img" .model=${model}></r-heat>`);
 }
