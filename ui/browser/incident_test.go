@@ -94,7 +94,7 @@ func TestPause(t *testing.T) {
 	}
 	// A screen that one goes to while paused stays as it was when it came.
 	p.key("g", "c")
-	calls := `document.querySelector('#table-chains td[title^="Calls that did not fail"]')?.innerText`
+	calls := `document.querySelector('#table-chains td[title*="did not fail"]')?.innerText`
 	p.shows("another screen", calls+` === '100.00'`)
 	n.post(decision("base", "p", "error", 5, ""))
 	waiting := eval[string](p, `document.getElementById('fresh').textContent`)

@@ -190,7 +190,7 @@ func TestFewCallsHaveNoTone(t *testing.T) {
 		n.post(decision("base", "many", map[bool]string{true: "error", false: "success"}[i%3 == 0], 5, ""))
 	}
 	p := openPage(t, n, "/?view=providers")
-	const tone = `[...document.querySelectorAll('tbody tr')].map((r) => [r.dataset.key, r.querySelector('td[title^="Calls that did not fail"]').className])`
+	const tone = `[...document.querySelectorAll('tbody tr')].map((r) => [r.dataset.key, r.querySelector('td[title*="did not fail"]').className])`
 	p.shows("both", `document.querySelectorAll('tbody tr').length === 2`)
 	if got := fmt.Sprint(eval[[][]string](p, tone)); got != "[[base/few few] [base/many bad]]" {
 		t.Error(got)

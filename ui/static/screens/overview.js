@@ -46,7 +46,7 @@ function tiles(v) {
   /** @type {[string, string, string, ReturnType<typeof change>, (number | null)[], string][]} */
   const list = [
     ['Calls/s', tenth(row?.calls_per_second), 'Calls per second, every try at a provider being one', change(row?.calls_per_second, before?.calls_per_second), line('calls_per_second'), ''],
-    ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Calls that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
+    ['Success', row?.success_rate_pct === null || !row ? '—' : `${hundredth(row.success_rate_pct)} %`, 'Of the calls whose end was seen those that did not fail, percent', change(row?.success_rate_pct, before?.success_rate_pct, true), line('success_rate_pct'), ''],
     .../** @type {const} */ (['p50', 'p95', 'p99']).map((p) => /** @type {any} */ ([p, row?.[`${p}_latency_ms`] == null ? '—' : `${tenth(row[`${p}_latency_ms`])} ms`, `${p} of the latency of successes`, change(row?.[`${p}_latency_ms`], before?.[`${p}_latency_ms`]), line(`${p}_latency_ms`), few ? 'few' : ''])),
     ['Failovers/min', tenth(failovers), 'Failed tries before the final one, per minute', change(failovers, before ? Number(before.failover_count) / windowMinutes : null), line('failover_count'), ''],
     ['Open circuits', whole(open), 'Reports of circuit breakers that are open', opening(open, opened[0] ?? null), opened, open ? 'bad' : ''],
