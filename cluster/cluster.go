@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -202,7 +203,12 @@ func Join(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	if c.address, err = httpAddress(&o, c.serf.LocalMember().Addr); err == nil {
 		self := wire.Peer{Region: o.Region, HTTPAddr: c.address, Incarnation: c.incarnation}
-		err = c.serf.SetTags(self.Tags())
+		tags := self.Tags()
+		if err = c.serf.SetTags(tags); err != nil && maps.Equal(c.serf.LocalMember().Tags, tags) {
+			// They are set. Gossip was too slow to tell them to all in time, and goes on with it.
+			c.log.Warn("members are told late about this node", "error", err)
+			err = nil
+		}
 	}
 	if err != nil {
 		_ = c.Close()

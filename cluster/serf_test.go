@@ -58,11 +58,18 @@ type lossy struct {
 
 	mu     sync.Mutex
 	rng    *rand.Rand
+	stuck  chan struct{} // unless nil, nothing is sent before it is closed
 	closed chan struct{}
 	once   sync.Once
 }
 
 func (l *lossy) WriteTo(b []byte, addr string) (time.Time, error) {
+	if l.stuck != nil {
+		select {
+		case <-l.stuck:
+		case <-l.closed:
+		}
+	}
 	l.mu.Lock()
 	lost, twice := l.rng.Float64() < l.loss, l.rng.Float64() < l.repeat
 	delay := time.Duration(0)
@@ -120,6 +127,7 @@ type testOptions struct {
 	lookup             func(ctx context.Context, host string) ([]netip.Addr, error)
 	loss, repeat       float64
 	delay              time.Duration
+	stuck              chan struct{} // see lossy
 	tick               time.Duration // default tickLength
 	incarnation        uint64
 	seed               uint64 // of what is lost, repeated and delayed
@@ -132,7 +140,7 @@ const tickLength = 200 * time.Millisecond
 func newTestNode(t testing.TB, o testOptions) *testNode {
 	t.Helper()
 	n := &testNode{t: t, ended: make(chan error, 1), ran: make(chan struct{}), net: &lossy{
-		loss: o.loss, repeat: o.repeat, delay: o.delay, rng: rand.New(rand.NewPCG(o.seed, uint64(o.name[0]))), closed: make(chan struct{}),
+		loss: o.loss, repeat: o.repeat, delay: o.delay, stuck: o.stuck, rng: rand.New(rand.NewPCG(o.seed, uint64(o.name[0]))), closed: make(chan struct{}),
 	}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := n.handler.Load()
@@ -428,6 +436,16 @@ func TestPoisonedTime(t *testing.T) {
 			t.Errorf("%s counts %d divergences", n.options.Node, d)
 		}
 	}
+}
+
+// TestToldLate: a node whose packets do not get out for a while is a member all the same.
+func TestToldLate(t *testing.T) {
+	a := newTestNode(t, testOptions{name: "a"})
+	stuck := make(chan struct{})
+	b := newTestNode(t, testOptions{name: "b", join: a.Address(), stuck: stuck})
+	close(stuck)
+	b.count(100, 10)
+	eventually(t, 20*time.Second, "both agree", func() bool { return agree([]*testNode{a, b}, 100) })
 }
 
 // TestHangingMembers: members that take requests and answer none do not hold up
