@@ -13,10 +13,20 @@ func listed(p *ask.Params, list func(c *Collection) meta) *Collection {
 }
 
 // report begins a row that an event of a type has made.
-func (r *Record) report(eventType string, p *ask.Params, profile string) {
+func (r *Record) report(eventType string, p *ask.Params, profile, chain, provider string) {
 	r.eventText("type", eventType)
 	r.Text("profile", profile)
 	r.members[len(r.members)-1].event = !p.Several()
+	r.Text("chain", chain)
+	r.Text("provider_id", provider)
+}
+
+// reporter says whose report it is. Events spell it otherwise.
+func (r *Record) reporter(region, sender string) {
+	r.Text("region", region)
+	r.alias("source_region")
+	r.Text("sender", sender)
+	r.alias("source_node")
 }
 
 func newCircuitSource(a *Answers, p *ask.Params, _ func()) source {
@@ -31,14 +41,9 @@ func newCircuitSource(a *Answers, p *ask.Params, _ func()) source {
 
 // circuit encodes a row.
 func (r *Record) circuit(row *store.CircuitReport, p *ask.Params) {
-	r.report("circuit", p, row.Profile)
-	r.Text("chain", row.Chain)
-	r.Text("provider_id", row.ProviderID)
+	r.report("circuit", p, row.Profile, row.Chain, row.ProviderID)
 	r.Text("transport", row.Transport.String())
-	r.Text("region", row.Region)
-	r.alias("source_region")
-	r.Text("sender", row.Sender)
-	r.alias("source_node")
+	r.reporter(row.Region, row.Sender)
 	r.Text("state", row.State.String())
 	r.alias("to")
 	r.textOrNull("reason", row.Reason)
@@ -62,14 +67,9 @@ func newChangeSource(a *Answers, p *ask.Params, _ func()) source {
 
 // change encodes a row.
 func (r *Record) change(row *store.CircuitChange, p *ask.Params) {
-	r.report("circuit", p, row.Profile)
-	r.Text("chain", row.Chain)
-	r.Text("provider_id", row.ProviderID)
+	r.report("circuit", p, row.Profile, row.Chain, row.ProviderID)
 	r.Text("transport", row.Transport.String())
-	r.Text("region", row.Region)
-	r.alias("source_region")
-	r.Text("sender", row.Sender)
-	r.alias("source_node")
+	r.reporter(row.Region, row.Sender)
 	r.Text("from", row.From.String())
 	r.Text("to", row.To.String())
 	r.textOrNull("reason", row.Reason)
@@ -89,13 +89,8 @@ func newBlockSource(a *Answers, p *ask.Params, _ func()) source {
 
 // block encodes a row.
 func (r *Record) block(row *store.BlockReport, p *ask.Params) {
-	r.report("block", p, row.Profile)
-	r.Text("chain", row.Chain)
-	r.Text("provider_id", row.ProviderID)
-	r.Text("region", row.Region)
-	r.alias("source_region")
-	r.Text("sender", row.Sender)
-	r.alias("source_node")
+	r.report("block", p, row.Profile, row.Chain, row.ProviderID)
+	r.reporter(row.Region, row.Sender)
 	r.Count("height", row.Height)
 	if row.HasLag {
 		r.Integer("lag_blocks", row.LagBlocks)
@@ -120,14 +115,9 @@ func newHealthSource(a *Answers, p *ask.Params, _ func()) source {
 
 // health encodes a row.
 func (r *Record) health(row *store.HealthReport, p *ask.Params) {
-	r.report("health", p, row.Profile)
-	r.Text("chain", row.Chain)
-	r.Text("provider_id", row.ProviderID)
+	r.report("health", p, row.Profile, row.Chain, row.ProviderID)
 	r.Text("transport", row.Transport.String())
-	r.Text("region", row.Region)
-	r.alias("source_region")
-	r.Text("sender", row.Sender)
-	r.alias("source_node")
+	r.reporter(row.Region, row.Sender)
 	r.Text("status", row.Status.String())
 	r.Count("consecutive_failures", uint64(row.ConsecutiveFailures))
 	r.Count("consecutive_successes", uint64(row.ConsecutiveSuccesses))
