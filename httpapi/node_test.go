@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -339,4 +340,34 @@ func (n *testNode) rawConn(text string) net.Conn {
 		n.tb.Fatal(err)
 	}
 	return conn
+}
+
+// eventually waits for a condition.
+func (n *testNode) eventually(what string, ok func() bool) {
+	n.tb.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			n.tb.Fatal(what)
+		}
+	}
+}
+
+// readUntil reads until some text has come.
+func readUntil(tb testing.TB, conn net.Conn, text string) {
+	tb.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	var got []byte
+	buffer := make([]byte, 4<<10)
+	for !bytes.Contains(got, []byte(text)) {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			tb.Fatalf("waiting for %s: %v after %q", text, err, got)
+		}
+		got = append(got, buffer[:n]...)
+	}
+}
+
+// unhijackableNode is a node whose streams go through the library.
+func unhijackableNode(tb testing.TB, change func(*httpapi.Options)) *testNode {
+	return startTestNode(tb, change, serveUnhijackable)
 }
