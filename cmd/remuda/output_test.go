@@ -9,10 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 )
 
 // TestOutlivesReaders: nodes go on, and drain, when nobody reads any more what they
@@ -65,28 +66,29 @@ func TestOutlivesReaders(t *testing.T) {
 // TestLogReaderStops: nobody waits for one who does not read, and what is dropped is
 // counted.
 func TestLogReaderStops(t *testing.T) {
-	from, to := io.Pipe()
-	log, lines := newLog(to, "json", slog.LevelInfo)
-	const more = 50
-	for range logLines + more + 1 {
-		log.Info("a line")
-	}
-	var text bytes.Buffer
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(&text, from)
-	}()
-	deadline := time.Now().Add(10 * time.Second)
-	for len(lines.lines) > 0 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	log.Info("the last")
-	lines.Close()
-	_ = to.Close()
-	<-read
-	dropped := regexp.MustCompile(`"lines_dropped":(\d+)`).FindStringSubmatch(text.String())
-	if dropped == nil || dropped[1] != "50" && dropped[1] != "51" || !strings.Contains(text.String(), "the last") {
-		t.Errorf("%d lines, dropped %v", strings.Count(text.String(), "\n"), dropped)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		from, to := io.Pipe()
+		log, lines := newLog(to, "json", slog.LevelInfo)
+		log.Info("the first")
+		synctest.Wait() // it is being written
+		const more = 50
+		for range logLines + more {
+			log.Info("a line")
+		}
+		var text bytes.Buffer
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = io.Copy(&text, from)
+		}()
+		synctest.Wait() // all are written
+		log.Info("the last")
+		lines.Close()
+		_ = to.Close()
+		<-read
+		dropped := regexp.MustCompile(`"lines_dropped":(\d+)`).FindStringSubmatch(text.String())
+		if dropped == nil || dropped[1] != strconv.Itoa(more) || strings.Count(text.String(), "a line") != logLines || !strings.Contains(text.String(), "the last") {
+			t.Errorf("%d lines, dropped %v", strings.Count(text.String(), "\n"), dropped)
+		}
+	})
 }
