@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"remuda/cluster/internal/made"
 	"remuda/cluster/wire"
 	"remuda/store"
 )
@@ -19,10 +20,7 @@ func TestMoreRowsThanNumbers(t *testing.T) {
 		events := make([]store.Event, rows)
 		at := a.store.Now()
 		for i := range events {
-			events[i] = store.Event{
-				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: fmt.Sprint("p", i),
-				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: 1000, UpstreamMicros: 1000,
-			}
+			events[i] = made.Call(at, fmt.Sprint("p", i), 1000)
 		}
 		a.store.Apply(events)
 		w.receive(a.tick(0, narrow))

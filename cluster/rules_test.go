@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"remuda/cluster/internal/made"
 	"remuda/cluster/rules"
 	"remuda/cluster/wire"
 	"remuda/store"
@@ -126,10 +127,7 @@ func (n *teller) tick(calls int, b budget) [][]byte {
 	at := n.store.Now()
 	for i := range events {
 		n.serial++
-		events[i] = store.Event{
-			Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: fmt.Sprint("p", n.serial%50),
-			SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: 1000, UpstreamMicros: 1000,
-		}
+		events[i] = made.Call(at, fmt.Sprint("p", n.serial%50), 1000)
 	}
 	n.store.Apply(events)
 	n.store.Tick()

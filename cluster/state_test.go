@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/internal/made"
 	"remuda/cluster/link"
 	"remuda/cluster/rules"
 	"remuda/cluster/wire"
@@ -32,11 +33,8 @@ func TestWideRow(t *testing.T) {
 		at := a.store.Now() - back*1000
 		for i := range events {
 			micros := uint64(math.Exp(rng.Float64() * math.Log(80_000_000_000)))
-			events[i] = store.Event{
-				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: "p",
-				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Result: cell.Result((i + 1) % 2), // every other one failed
-
-			}
+			events[i] = made.Call(at, "p", micros)
+			events[i].Result = cell.Result((i + 1) % 2) // every other one failed
 		}
 		if refusals := a.store.Apply(events).Refusals; len(refusals) > 0 {
 			t.Fatal(refusals)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"remuda/cluster/internal/made"
 	"remuda/cluster/wire"
 	"remuda/store"
 	"remuda/store/cell"
@@ -56,10 +57,7 @@ func (n *node) tick(calls int) {
 	at := n.store.Now()
 	for i := range events {
 		n.serial++
-		events[i] = store.Event{
-			Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: fmt.Sprint("p", n.serial%50),
-			SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: 1000, UpstreamMicros: 1000,
-		}
+		events[i] = made.Call(at, fmt.Sprint("p", n.serial%50), 1000)
 	}
 	n.store.Apply(events)
 	n.store.Tick()
@@ -271,11 +269,8 @@ func TestWideRow(t *testing.T) {
 		at := a.store.Now() - back*1000
 		for i := range events {
 			micros := uint64(math.Exp(float64(i/2) / buckets * math.Log(80_000_000_000)))
-			events[i] = store.Event{
-				Sent: store.FieldTS, TS: at, SentTS: at, Profile: "default", Chain: "base", Method: "m", Strategy: "s", ProviderID: "p",
-				SourceNode: "gw", SourceRegion: "r", Weight: 1, DurationMicros: micros, UpstreamMicros: micros, Result: cell.Result((i + 1) % 2), // every other one failed
-
-			}
+			events[i] = made.Call(at, "p", micros)
+			events[i].Result = cell.Result((i + 1) % 2) // every other one failed
 		}
 		if refusals := a.store.Apply(events).Refusals; len(refusals) > 0 {
 			t.Fatal(refusals)
